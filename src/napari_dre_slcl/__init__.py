@@ -1,0 +1,33 @@
+"""Train whole-slide image models from slide labels and pathology reports, inside napari."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from napari_dre_slcl._version import __version__
+
+if TYPE_CHECKING:
+    from napari_dre_slcl.config import load_preset
+    from napari_dre_slcl.results import load_result
+    from napari_dre_slcl.slide import open_slide
+    from napari_dre_slcl.tiles import tile_slide
+
+_HOME = {
+    "load_preset": "napari_dre_slcl.config",
+    "load_result": "napari_dre_slcl.results",
+    "open_slide": "napari_dre_slcl.slide",
+    "tile_slide": "napari_dre_slcl.tiles",
+}
+
+__all__ = ["__version__", "load_preset", "load_result", "open_slide", "tile_slide"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,43 @@
+"""The errors that a user may see: one sentence each, saying what is wrong, where, and what to do."""
+
+__all__ = [
+    "CohortError",
+    "ConfigError",
+    "DreSlclError",
+    "JobError",
+    "ModelError",
+    "ResultError",
+    "SlideError",
+]
+
+
+class DreSlclError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    Its text is a full sentence for the user. The command line prints it and ends with code 2;
+    the window shows it as a notification.
+    """
+
+
+class SlideError(DreSlclError):
+    """A slide cannot be opened, read or tiled."""
+
+
+class CohortError(DreSlclError):
+    """The cohort table, its labels, splits or reports are not usable."""
+
+
+class ConfigError(DreSlclError):
+    """A setting has an unknown name or a value outside its range."""
+
+
+class ModelError(DreSlclError):
+    """A model folder or a weights file is missing, broken or of another kind."""
+
+
+class ResultError(DreSlclError):
+    """A result file is missing, broken or belongs to another slide."""
+
+
+class JobError(DreSlclError):
+    """A job cannot be started or continued."""

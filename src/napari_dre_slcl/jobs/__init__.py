@@ -1,0 +1,1 @@
+"""The wire: job files in, event lines out."""

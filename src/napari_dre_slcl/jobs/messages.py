@@ -1,0 +1,182 @@
+"""What travels over the wire: one job as a JSON file, one event per JSON line.
+
+Knows neither the configuration models nor what runs a job; a job's ``config`` is plain JSON here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from napari_dre_slcl.errors import JobError
+
+__all__ = [
+    "Cancelled",
+    "Command",
+    "Event",
+    "Failed",
+    "JobSpec",
+    "Log",
+    "Metric",
+    "PredictJob",
+    "Progress",
+    "Result",
+    "TrainJob",
+    "event_line",
+    "parse_command",
+    "parse_event",
+    "parse_job",
+]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainJob(_Message):
+    """Train a model on a cohort."""
+
+    kind: Literal["train"] = "train"
+    cohort: Path = Field(description="Cohort table (CSV).")
+    run_dir: Path = Field(description="Run folder to create.")
+    preset: str = Field("default", description="Name of the preset that the settings start from.")
+    overrides: dict[str, Any] = Field(
+        default_factory=dict, description="Settings by dotted name, such as 'training.epochs'."
+    )
+
+
+class PredictJob(_Message):
+    """Predict slides with a trained model."""
+
+    kind: Literal["predict"] = "predict"
+    model: Path = Field(description="Model folder, or a run folder that holds one.")
+    slides: tuple[Path, ...] = Field(description="Slide files or DICOM folders.")
+    out: Path = Field(description="Folder for the results.")
+    mpp: float | None = Field(None, description="Pixel size in µm where a slide states none.")
+    device: str = Field("auto", description="auto, cpu, cuda or mps.")
+
+
+JobSpec = Annotated[TrainJob | PredictJob, Field(discriminator="kind")]
+
+
+class Progress(_Message):
+    """How far a stage has come."""
+
+    event: Literal["progress"] = "progress"
+    stage: str = Field(description="Plain words, such as 'Training'.")
+    done: int
+    total: int
+    message: str = ""
+
+
+class Metric(_Message):
+    """Numbers measured at a step, such as the losses of an epoch."""
+
+    event: Literal["metric"] = "metric"
+    step: int
+    values: dict[str, float]
+
+
+class Log(_Message):
+    """A sentence for the user that is not an error."""
+
+    event: Literal["log"] = "log"
+    level: Literal["info", "warning"] = "info"
+    message: str
+
+
+class Result(_Message):
+    """The job has ended well; ``paths`` names what it wrote."""
+
+    event: Literal["result"] = "result"
+    kind: Literal["train", "predict"]
+    paths: dict[str, Path] = Field(
+        description="train: run, model, metrics, predictions. predict: slide id -> result file."
+    )
+    metrics: dict[str, float] = Field(default_factory=dict)
+    skipped: dict[str, str] = Field(
+        default_factory=dict, description="Slide -> the sentence that says why it was left out."
+    )
+
+
+class Failed(_Message):
+    """The job has ended with an error."""
+
+    event: Literal["failed"] = "failed"
+    message: str
+
+
+class Cancelled(_Message):
+    """The job has ended because the user asked for it."""
+
+    event: Literal["cancelled"] = "cancelled"
+    message: str = "Cancelled."
+
+
+Event = Annotated[
+    Progress | Metric | Log | Result | Failed | Cancelled, Field(discriminator="event")
+]
+
+
+class Command(_Message):
+    """A line that the engine process reads from its standard input."""
+
+    command: Literal["run", "cancel", "quit"]
+    job: Path | None = Field(None, description="The job file, for 'run'.")
+
+
+_JOB: TypeAdapter[TrainJob | PredictJob] = TypeAdapter(JobSpec)
+_EVENT: TypeAdapter[Any] = TypeAdapter(Event)
+
+
+def event_line(event: BaseModel) -> str:
+    """Return an event as one JSON line without the newline."""
+    return event.model_dump_json()
+
+
+def parse_event(line: str) -> Progress | Metric | Log | Result | Failed | Cancelled:
+    """Read one event line.
+
+    Raises
+    ------
+    JobError
+        If the line is no event of this version.
+    """
+    try:
+        event: Progress | Metric | Log | Result | Failed | Cancelled = _EVENT.validate_json(line)
+    except ValidationError as error:
+        raise JobError(
+            f"The engine sent a line that is no event: {line[:200]!r}. Its version may differ from "
+            "that of the plugin; restart napari."
+        ) from error
+    return event
+
+
+def parse_command(line: str) -> Command:
+    """Read one command line; raises `JobError` where it is none."""
+    try:
+        return Command.model_validate_json(line)
+    except ValidationError as error:
+        raise JobError(f"The engine got a line that is no command: {line[:200]!r}.") from error
+
+
+def parse_job(path: Path) -> TrainJob | PredictJob:
+    """Read a job file.
+
+    Raises
+    ------
+    JobError
+        If the file is missing or is no job.
+    """
+    try:
+        return _JOB.validate_json(path.read_bytes())
+    except OSError as error:
+        raise JobError(f"The job file '{path}' cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise JobError(
+            f"The job file '{path}' is not valid at '{where}': {first['msg']}."
+        ) from error
