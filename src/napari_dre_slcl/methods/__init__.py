@@ -1,0 +1,1 @@
+"""One file per method: what it trains, its step, its slide vector."""

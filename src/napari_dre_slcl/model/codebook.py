@@ -1,0 +1,64 @@
+"""Fixed k-means codewords, and which codeword a feature belongs to."""
+
+from __future__ import annotations
+
+import torch
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from napari_dre_slcl.errors import ConfigError
+
+__all__ = ["assign_codewords", "fit_codebook"]
+
+
+def fit_codebook(features: Tensor, codewords: int, seed: int) -> Tensor:
+    """Fit codewords by k-means++ and Lloyd's algorithm.
+
+    Parameters
+    ----------
+    features : Tensor
+        (n, d) features of training tiles.
+    codewords : int
+        K.
+    seed : int
+        Of the initialisation.
+
+    Returns
+    -------
+    Tensor
+        (K, d) float32.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer tiles than codewords.
+    """
+    if len(features) < codewords:
+        raise ConfigError(
+            f"{len(features)} training tiles are too few for {codewords} codewords. "
+            "Add slides or lower codebook.codewords."
+        )
+    with threadpool_limits(1):  # several threads add up in no fixed order
+        fitted = KMeans(codewords, n_init=4, random_state=seed).fit(features.cpu().numpy())
+    return torch.from_numpy(fitted.cluster_centers_).float()
+
+
+def assign_codewords(features: Tensor, codewords: Tensor) -> Tensor:
+    """Return the nearest codeword of each feature.
+
+    Parameters
+    ----------
+    features : Tensor
+        (n, d).
+    codewords : Tensor
+        (K, d).
+
+    Returns
+    -------
+    Tensor
+        (n,) int64; on a tie the lower number.
+    """
+    # |z - c|^2 = |z|^2 - 2 z.c + |c|^2, and |z|^2 is the same for all codewords.
+    scores = features.detach() @ codewords.T - 0.5 * codewords.square().sum(1)
+    return scores.argmax(1)

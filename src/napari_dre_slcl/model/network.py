@@ -1,0 +1,144 @@
+"""DreSlclNet: tile encoder, codebook, residual encoder, projection and task heads, assembled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.model.codebook import assign_codewords
+from napari_dre_slcl.model.residual_encoder import ResidualEncoder, SlideEncoding
+from napari_dre_slcl.model.residual_sums import ResidualSums, residual_sums, scale_gradient
+from napari_dre_slcl.model.tile_attention import GatedAttention, share_codeword_attention
+from napari_dre_slcl.model.tile_encoder import TileEncoder
+
+__all__ = ["DreSlclNet", "SlideOutput"]
+
+_MAX_SCALE = 100.0
+_BANK_CHUNK = 8192
+
+
+class SlideOutput(NamedTuple):
+    """All that the network says of one slide.
+
+    Parameters
+    ----------
+    vector : Tensor
+        (d,) slide vector.
+    probabilities : list of Tensor
+        One (C,) per task.
+    codeword, attention, residual_norm : Tensor
+        (n,) of each tile.
+    codeword_attention : Tensor
+        (K,).
+    """
+
+    vector: Tensor
+    probabilities: list[Tensor]
+    codeword: Tensor
+    attention: Tensor
+    residual_norm: Tensor
+    codeword_attention: Tensor
+
+
+class DreSlclNet(nn.Module):
+    """The trainable network of DRE-SLCL.
+
+    Parameters
+    ----------
+    config : DreSlclConfig
+        Encoder, codebook, residual and loss settings.
+    class_counts : sequence of int
+        Number of classes of each task.
+    text_dim : int
+        Width of a report vector; 0 where there are no reports.
+    """
+
+    codewords: Tensor
+
+    def __init__(self, config: DreSlclConfig, class_counts: Sequence[int], text_dim: int) -> None:
+        super().__init__()
+        self.encoder = TileEncoder(config.encoder)
+        dim, k = self.encoder.dim, config.codebook.codewords
+        self.tile_attention = (
+            GatedAttention(dim) if config.residual.weighting == "attention" else None
+        )
+        self.register_buffer("codewords", torch.zeros(k, dim))
+        self.residual_encoder = ResidualEncoder(dim, k, config.residual)
+        self.heads = nn.ModuleList(nn.Linear(dim, count) for count in class_counts)
+        self.projection = nn.Linear(dim, text_dim) if text_dim else None
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(config.loss.temperature)))
+
+    @property
+    def scale(self) -> Tensor:
+        """1 / temperature, at most 100."""
+        return self.log_scale.exp().clamp(max=_MAX_SCALE)
+
+    def sums(self, features: Tensor, gradient_scale: float = 1.0) -> ResidualSums:
+        """Residual sums of (n, d) tile features, with gradient.
+
+        Parameters
+        ----------
+        features : Tensor
+            (n, d).
+        gradient_scale : float
+            Factor on the gradient that reaches the features; N/s makes s fresh tiles stand for N.
+        """
+        if gradient_scale != 1.0:
+            features = scale_gradient(features, gradient_scale)
+        return residual_sums(features, self._weights(features), self.codewords)
+
+    @torch.no_grad()
+    def bank_sums(self, features: Tensor) -> ResidualSums:
+        """Residual sums of (n, d) bank features on any device, chunk by chunk, no gradient."""
+        device = self.codewords.device
+        total = self.sums(features[:0].to(device))
+        for chunk in features.split(_BANK_CHUNK):
+            total = total + self.sums(chunk.to(device))
+        return total
+
+    def encode_slides(self, sums: Sequence[ResidualSums]) -> SlideEncoding:
+        """Encode B slides from their residual sums."""
+        stacked = ResidualSums(*(torch.stack(parts) for parts in zip(*sums, strict=True)))
+        encoding: SlideEncoding = self.residual_encoder(stacked, self.codewords)
+        return encoding
+
+    def project(self, vectors: Tensor) -> Tensor:
+        """Return (B, text_dim) unit vectors in report space: u = norm(W h + b)."""
+        if self.projection is None:
+            raise ValueError("the network was built without a report space")
+        return nn.functional.normalize(self.projection(vectors), dim=-1)
+
+    @torch.no_grad()
+    def describe(self, features: Tensor) -> SlideOutput:
+        """Aggregate all (n, d) tile features of one slide and predict.
+
+        The result depends on the set of tiles, not on their order.
+        """
+        sums = self.bank_sums(features)
+        encoding = self.encode_slides([sums])
+        codeword = assign_codewords(features, self.codewords)
+        norm = (features - self.codewords[codeword]).norm(dim=1)
+        if self.tile_attention is None:
+            attention = share_codeword_attention(encoding.codeword_attention[0], codeword, norm)
+        else:
+            weights = self._weights(features)
+            attention = weights / weights.sum()
+        return SlideOutput(
+            vector=encoding.vector[0],
+            probabilities=[head(encoding.vector)[0].softmax(0) for head in self.heads],
+            codeword=codeword,
+            attention=attention,
+            residual_norm=norm,
+            codeword_attention=encoding.codeword_attention[0],
+        )
+
+    def _weights(self, features: Tensor) -> Tensor:
+        if self.tile_attention is None:
+            return features.new_ones(len(features))
+        weights: Tensor = self.tile_attention(features)
+        return weights

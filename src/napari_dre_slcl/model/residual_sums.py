@@ -1,0 +1,82 @@
+"""VLAD as sums: residuals per codeword add up over tiles, so parts of a slide can be added.
+
+Jégou et al. 2010 for VLAD; the weighted form is METHOD's extension (c).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from napari_dre_slcl.model.codebook import assign_codewords
+
+__all__ = ["ResidualSums", "residual_sums", "scale_gradient"]
+
+
+class ResidualSums(NamedTuple):
+    """Residuals of a set of tiles, added up per codeword.
+
+    Parameters
+    ----------
+    residual : Tensor
+        (K, d), v_k = sum of w_j (z_j - c_k) over the tiles of codeword k.
+    mass : Tensor
+        (K,) sum of the weights w_j.
+    count : Tensor
+        (K,) number of tiles.
+    """
+
+    residual: Tensor
+    mass: Tensor
+    count: Tensor
+
+    def __add__(self, other: ResidualSums) -> ResidualSums:  # type: ignore[override]
+        """Return the sums over both sets of tiles."""
+        return ResidualSums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+def residual_sums(features: Tensor, weights: Tensor, codewords: Tensor) -> ResidualSums:
+    """Add up the residuals of tiles to their nearest codewords.
+
+    Parameters
+    ----------
+    features : Tensor
+        (n, d) tile features.
+    weights : Tensor
+        (n,) weights w; ones for plain VLAD.
+    codewords : Tensor
+        (K, d).
+
+    Returns
+    -------
+    ResidualSums
+        Zeros where no tile belongs to a codeword, or n is 0.
+    """
+    k = len(codewords)
+    member = torch.nn.functional.one_hot(assign_codewords(features, codewords), k)
+    member = member.to(features.dtype)
+    weighted = member * weights.unsqueeze(1)
+    mass = weighted.sum(0)
+    residual = weighted.T @ features - mass.unsqueeze(1) * codewords
+    # Rounding leaves crumbs where nothing was added; an empty codeword is exactly zero.
+    count = member.sum(0)
+    return ResidualSums(residual * (count > 0).unsqueeze(1), mass, count)
+
+
+class _ScaleGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, tensor: Tensor, factor: float) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.factor = factor
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def, override]
+        return gradient * ctx.factor, None
+
+
+def scale_gradient(tensor: Tensor, factor: float) -> Tensor:
+    """Return ``tensor`` unchanged; its gradient is multiplied by ``factor`` on the way back."""
+    scaled: Tensor = _ScaleGradient.apply(tensor, factor)
+    return scaled
