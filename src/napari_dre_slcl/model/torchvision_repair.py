@@ -1,4 +1,4 @@
-"""Makes torchvision importable beside a torch that it was not built for; timm needs the import only.
+"""Makes torchvision importable beside a torch it was not built for; timm needs the import only.
 
 torchvision's registry wheel is built against CUDA. Beside a CPU build of torch its compiled library
 does not load, and ``import torchvision`` stops at ``operator torchvision::nms does not exist``.

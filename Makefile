@@ -1,0 +1,44 @@
+# make demo, make test: all set-up on a fresh machine, then the demonstration or the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system-libs demo test lint
+
+help:
+	@echo "make demo   set up, then train on generated slides and open napari with a prediction"
+	@echo "make test   set up, then run all tests"
+	@echo "make lint   set up, then ruff, mypy, import-linter and the manifest check"
+	@echo "make setup  only make $(VENV) and install into it"
+
+setup: system-libs $(VENV)/.installed
+
+system-libs:
+	@bash scripts/system_libs.sh
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[all,test]'
+	@touch $@
+
+# pip reads dependency groups from 25.1 on.
+$(VENV)/.dev-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --group dev
+	@touch $@
+
+demo: setup
+	$(BIN)/dre-slcl demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup $(VENV)/.dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/npe2 validate napari-dre-slcl
