@@ -1,0 +1,167 @@
+"""The subcommands and their options; what they do lives in the modules beside this one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_dre_slcl import __version__
+from napari_dre_slcl.cli.console import say_error
+from napari_dre_slcl.errors import DreSlclError
+
+__all__ = ["app", "main"]
+
+BAD_INPUT = 2
+
+app = typer.Typer(
+    name="dre-slcl",
+    help="Train whole-slide image models from slide labels and reports, and predict with them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of bars.")]
+_Mpp = Annotated[
+    float | None,
+    typer.Option(min=0.05, max=20, help="Pixel size in µm, for slides that state none."),
+]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0 for success, 1 for a demonstration that fell short, 2 for bad input, 130 for Ctrl-C.
+    """
+    try:
+        app(args=argv, prog_name="dre-slcl")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except DreSlclError as error:
+        say_error(str(error))
+        return BAD_INPUT
+    return 0
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"dre-slcl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def train(
+    cohort: Annotated[Path, typer.Option(help="Cohort table (CSV), one row per slide.")],
+    run: Annotated[Path, typer.Option(help="Run folder to create.")],
+    preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Train a model on a cohort and evaluate it on held-out patients."""
+    from napari_dre_slcl.cli.jobs import parse_overrides, run_to_end
+    from napari_dre_slcl.cli.tables import print_training
+    from napari_dre_slcl.jobs.messages import TrainJob
+
+    job = TrainJob(
+        cohort=cohort, run_dir=run, preset=preset, overrides=parse_overrides(overrides or [])
+    )
+    result = run_to_end(job, as_json=json)
+    if not json:
+        print_training(result)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model folder, or a run folder that holds one.")],
+    slides: Annotated[list[Path], typer.Argument(help="Slide files or DICOM folders.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    mpp: _Mpp = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    json: _Json = False,
+) -> None:
+    """Predict slides with a trained model; one result file per slide."""
+    from napari_dre_slcl.cli.jobs import run_to_end
+    from napari_dre_slcl.cli.tables import print_predictions
+    from napari_dre_slcl.jobs.messages import PredictJob
+
+    job = PredictJob(model=model, slides=tuple(slides), out=out, mpp=mpp, device=device)
+    result = run_to_end(job, as_json=json)
+    if not json:
+        print_predictions(result)
+
+
+@app.command()
+def info(
+    slide: Annotated[Path, typer.Argument(help="Slide file or DICOM folder.")],
+    mpp: _Mpp = None,
+    json: _Json = False,
+) -> None:
+    """Show a slide's size, levels, pixel size and number of tissue tiles."""
+    from napari_dre_slcl.cli.slide_info import describe_slide
+
+    describe_slide(slide, mpp, as_json=json)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Option(help="Folder to create.")],
+    slides: Annotated[int, typer.Option(min=1, help="Number of slides.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same cohort.")] = 0,
+    side: Annotated[int, typer.Option(min=512, help="Edge of a slide in pixels.")] = 4096,
+) -> None:
+    """Generate the built-in cohort: tissue-like slides with reports and known truth."""
+    from napari_dre_slcl.cli.synth import generate
+
+    table = generate(out, n_slides=slides, seed=seed, side_px=side)
+    typer.echo(f"Wrote {slides} slides. Cohort table: {table}")
+
+
+@app.command()
+def presets() -> None:
+    """Show every setting with its value in each preset."""
+    from napari_dre_slcl.cli.tables import print_presets
+
+    print_presets()
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything.")] = Path("demo_out"),
+    slides: Annotated[int, typer.Option(min=12, help="Slides to generate.")] = 36,
+    no_window: Annotated[
+        bool, typer.Option("--no-window", help="Only take the screenshot.")
+    ] = False,
+) -> None:
+    """Generate slides, train on them, predict a held-out one and show it in napari."""
+    from napari_dre_slcl.cli.demo import run_demo
+
+    if not run_demo(out, n_slides=slides, should_open_window=not no_window):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Shows a job's events: bars on a terminal, plain lines in a log, JSON lines for programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+
+from napari_dre_slcl.cli.console import output, status
+from napari_dre_slcl.jobs.messages import Event, Log, Metric, Progress, event_line
+
+__all__ = ["show_events"]
+
+_LINE_EVERY_S = 15.0
+
+
+@contextmanager
+def show_events(as_json: bool) -> Iterator[Callable[[Event], None]]:
+    """Show events for the length of a block.
+
+    Parameters
+    ----------
+    as_json : bool
+        Print each event as one JSON line to standard output.
+
+    Yields
+    ------
+    callable
+        Takes one event at a time.
+    """
+    if as_json:
+        yield _print_json
+    elif status().is_terminal:
+        with _bars() as bars:
+            yield _BarView(bars)
+    else:
+        yield _LineView()
+
+
+def _print_json(event: Event) -> None:
+    output().out(event_line(event), highlight=False)
+    output().file.flush()
+
+
+def _bars() -> Bars:
+    return Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=status(),
+    )
+
+
+class _BarView:
+    """One bar per stage; the newest numbers stand behind the bar that moves."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._numbers = ""
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self._advance(event)
+        elif isinstance(event, Metric):
+            self._numbers = _numbers(event.values)
+        elif isinstance(event, Log):
+            self._bars.console.print(_log_sentence(event), soft_wrap=True)
+
+    def _advance(self, event: Progress) -> None:
+        if event.stage not in self._tasks:
+            self._tasks[event.stage] = self._bars.add_task(event.stage, note="")
+            self._numbers = ""
+        note = "  ".join(part for part in (event.message, self._numbers) if part)
+        self._bars.update(
+            self._tasks[event.stage], completed=event.done, total=event.total, note=note
+        )
+
+
+class _LineView:
+    """A line when a stage starts or ends, and now and then between."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._last_s = 0.0
+        self._numbers = ""
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self._line(event)
+        elif isinstance(event, Metric):
+            self._numbers = _numbers(event.values)
+        elif isinstance(event, Log):
+            status().print(_log_sentence(event), soft_wrap=True)
+
+    def _line(self, event: Progress) -> None:
+        is_new = event.stage != self._stage
+        is_due = time.monotonic() - self._last_s >= _LINE_EVERY_S
+        if not (is_new or is_due or event.done == event.total):
+            return
+        if is_new:
+            self._stage, self._numbers = event.stage, ""
+        self._last_s = time.monotonic()
+        parts = (f"{event.stage}: {event.done}/{event.total}", event.message, self._numbers)
+        status().print("  ".join(part for part in parts if part), soft_wrap=True)
+
+
+def _numbers(values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.3f}" for name, value in values.items())
+
+
+def _log_sentence(event: Log) -> str:
+    return f"Warning: {event.message}" if event.level == "warning" else event.message
