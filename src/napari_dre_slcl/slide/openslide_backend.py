@@ -1,0 +1,201 @@
+"""Every format that OpenSlide reads. The only place that knows OpenSlide's (x, y) order."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import openslide
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_dre_slcl.errors import SlideError
+
+__all__ = ["OpenSlideBackend"]
+
+DICOM_MAGIC = (128, b"DICM")
+CACHE_BYTES = 64 * 2**20
+
+
+class OpenSlideBackend:
+    """An open file, read by many threads at once, reopened by itself after a fork.
+
+    Parameters
+    ----------
+    path : Path
+        A slide file, or a folder that holds the files of one DICOM slide.
+
+    Raises
+    ------
+    SlideError
+        If there is no such file or it is no slide.
+    """
+
+    name = "openslide"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._file = _file_to_open(path)
+        self._handle: openslide.OpenSlide | None = _open(self._file, path)
+        self._readers = 0
+        self._is_closed = False
+        self._set_aside: list[openslide.OpenSlide] = []
+        _open_backends.add(self)
+        handle = self._handle
+        self.properties: Mapping[str, str] = MappingProxyType(dict(handle.properties))
+        self.level_shapes = tuple((int(h), int(w)) for w, h in handle.level_dimensions)
+        self.associated_images = tuple(sorted(handle.associated_images))
+        self._downsamples = tuple(float(value) for value in handle.level_downsamples)
+
+    def read(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Read a box of one level.
+
+        Parameters
+        ----------
+        level : int
+        y, x, height, width : int
+            In pixels of the level; the box may reach outside the slide.
+
+        Returns
+        -------
+        ndarray of uint8, shape (height, width, 3)
+            White outside the slide and under transparency.
+
+        Raises
+        ------
+        SlideError
+            If the file is damaged there, or the slide is closed.
+        """
+        factor = self._downsamples[level]
+        # OpenSlide takes level-0 positions; the rounded one is within half a level-0 pixel.
+        location = (round(x * factor), round(y * factor))
+        with self._borrow() as handle:
+            try:
+                image = handle.read_region(location, level, (width, height))
+            except openslide.OpenSlideError as error:
+                self._drop(handle)
+                raise SlideError(
+                    f"Slide '{self._path.name}' is damaged near y={location[1]}, x={location[0]} "
+                    f"({_first_line(error)}); copy the file again from its source."
+                ) from error
+        return _over_white(image)
+
+    def close(self) -> None:
+        """Close the file, after the reads that are under way."""
+        with self._lock:
+            self._is_closed = True
+            self._close_if_idle()
+
+    @contextmanager
+    def _borrow(self) -> Iterator[openslide.OpenSlide]:
+        with self._lock:
+            handle = self._usable_handle()
+            self._readers += 1
+        try:
+            yield handle
+        finally:
+            with self._lock:
+                self._readers -= 1
+                self._close_if_idle()
+
+    def _usable_handle(self) -> openslide.OpenSlide:
+        if self._is_closed:
+            raise SlideError(f"Slide '{self._path.name}' is closed; open it again to read it.")
+        if self._handle is None:
+            self._handle = _open(self._file, self._path)
+        return self._handle
+
+    def _drop(self, handle: openslide.OpenSlide) -> None:
+        """Forget a handle that failed: OpenSlide refuses every later read of it."""
+        with self._lock:
+            if self._handle is handle:
+                self._set_aside.append(handle)
+                self._handle = None
+
+    def restart_in_child(self) -> None:
+        """Forget the parent's handle after a fork; the next read opens the file again.
+
+        The handle is kept unclosed, since a thread of the parent may have held its locks.
+        """
+        self._lock = threading.Lock()
+        self._readers = 0
+        if self._handle is not None:
+            self._set_aside.append(self._handle)
+        self._handle = None
+
+    def _close_if_idle(self) -> None:
+        if not self._is_closed or self._readers:
+            return
+        if self._handle is not None:
+            self._handle.close()
+        self._handle = None
+
+
+def _file_to_open(path: Path) -> Path:
+    """Return the file that OpenSlide should open, after the checks that it words badly."""
+    if path.is_dir():
+        return _dicom_file(path)
+    if not path.exists():
+        raise SlideError(f"Slide '{path}' does not exist; check the path.")
+    if path.stat().st_size == 0:
+        raise SlideError(f"Slide '{path.name}' is an empty file; copy it again from its source.")
+    return path
+
+
+def _dicom_file(folder: Path) -> Path:
+    """Return the first DICOM file in a folder that OpenSlide accepts as part of a slide."""
+    offset, magic = DICOM_MAGIC
+    for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
+        with file.open("rb") as stream:
+            stream.seek(offset)
+            is_dicom = stream.read(len(magic)) == magic
+        if is_dicom and openslide.OpenSlide.detect_format(str(file)) is not None:
+            return file
+    raise SlideError(
+        f"Folder '{folder}' holds no DICOM slide; give a slide file or a folder of .dcm files."
+    )
+
+
+def _open(file: Path, path: Path) -> openslide.OpenSlide:
+    try:
+        handle = openslide.OpenSlide(str(file))
+        handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
+    except openslide.OpenSlideUnsupportedFormatError as error:
+        raise SlideError(
+            f"Slide '{path.name}' is not a whole-slide image that OpenSlide reads; "
+            "give a pyramidal SVS, TIFF, NDPI, MRXS, SCN or DICOM slide."
+        ) from error
+    except (openslide.OpenSlideError, OSError) as error:
+        raise SlideError(
+            f"Slide '{path.name}' cannot be opened ({_first_line(error)}); "
+            "copy the file again from its source."
+        ) from error
+    return handle
+
+
+def _over_white(image: Image.Image) -> NDArray[np.uint8]:
+    if image.getchannel("A").getextrema() == (255, 255):
+        return np.array(image.convert("RGB"))
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return np.array(Image.alpha_composite(white, image).convert("RGB"))
+
+
+def _restart_all_in_child() -> None:
+    for backend in list(_open_backends):
+        backend.restart_in_child()
+
+
+_open_backends: weakref.WeakSet[OpenSlideBackend] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_restart_all_in_child)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "no reason"

@@ -1,0 +1,318 @@
+"""Slide: one open whole-slide image, read by level or by tile at any downsample."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.slide.info import SlideInfo, level_downsample, pixel_size
+from napari_dre_slcl.slide.openslide_backend import OpenSlideBackend
+
+__all__ = ["Slide", "open_slide"]
+
+MAX_READ_PX = 4096 * 4096
+LANCZOS_SUPPORT_PX = 3
+MAX_THREADS = 8
+
+
+class SlideBackend(Protocol):
+    """What reads the pixels of one file; level coordinates in, white-backed RGB out."""
+
+    name: str
+    properties: Mapping[str, str]
+    level_shapes: tuple[tuple[int, int], ...]
+    associated_images: tuple[str, ...]
+
+    def read(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Read a box of a level, in level pixels."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
+    """Open a slide.
+
+    Parameters
+    ----------
+    path : str or Path
+        A slide file, or the folder of a DICOM slide.
+    mpp : float, optional
+        µm per level-0 pixel; wins over what the file says. 0.05 to 20.
+
+    Returns
+    -------
+    Slide
+        A context manager; close it when done.
+
+    Raises
+    ------
+    SlideError
+        If there is no such file, it is no slide, or `mpp` is not plausible.
+    """
+    return Slide(Path(os.path.abspath(path)), mpp)
+
+
+class Slide:
+    """An open slide. Many threads may read at once; a copy sent to another process reopens.
+
+    Parameters
+    ----------
+    path : Path
+    mpp : float, optional
+        As in `open_slide`, which is the way to make one.
+
+    Attributes
+    ----------
+    info : SlideInfo
+    """
+
+    def __init__(self, path: Path, mpp: float | None = None) -> None:
+        self._path = path
+        self._user_mpp = mpp
+        pixel_size(path.name, {}, mpp)
+        self._backend: SlideBackend = OpenSlideBackend(path)
+        self.info = _describe(path, self._backend, mpp)
+
+    def __enter__(self) -> Slide:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Slide], tuple[str, float | None]]:
+        return open_slide, (str(self._path), self._user_mpp)
+
+    def __repr__(self) -> str:
+        height, width = self.info.shape
+        return f"Slide('{self.name}', {height}x{width} px, mpp={self.info.mpp})"
+
+    @property
+    def name(self) -> str:
+        """File name, for messages."""
+        return self._path.name
+
+    def close(self) -> None:
+        """Close the file; later reads raise SlideError."""
+        self._backend.close()
+
+    def read_region(
+        self, y: int, x: int, height: int, width: int, level: int = 0
+    ) -> NDArray[np.uint8]:
+        """Read a box of one level as it is stored.
+
+        Parameters
+        ----------
+        y, x : int
+            Top-left corner in level-0 pixels; at a coarser level the nearest level pixel is taken.
+        height, width : int
+            In pixels of the level.
+        level : int, default 0
+
+        Returns
+        -------
+        ndarray of uint8, shape (height, width, 3)
+            White outside the slide.
+
+        Raises
+        ------
+        SlideError
+            If there is no such level, the file is damaged, or the slide is closed.
+        """
+        n_levels = len(self.info.level_shapes)
+        if not 0 <= level < n_levels:
+            raise SlideError(
+                f"Slide '{self.name}' has no level {level}; give one of 0 to {n_levels - 1}."
+            )
+        _check_size(self.name, height, width)
+        factor = self.info.level_downsamples[level]
+        return self._backend.read(level, round(y / factor), round(x / factor), height, width)
+
+    def read_scaled(
+        self, y: float, x: float, height: int, width: int, downsample: float
+    ) -> NDArray[np.uint8]:
+        """Read a box at any downsample, from the coarsest level that is fine enough.
+
+        Memory stays bounded however many level-0 pixels the box covers.
+
+        Parameters
+        ----------
+        y, x : float
+            Top-left corner in level-0 pixels.
+        height, width : int
+            Of the output in pixels, each `downsample` level-0 pixels wide.
+        downsample : float
+            Greater than 0.
+
+        Returns
+        -------
+        ndarray of uint8, shape (height, width, 3)
+
+        Raises
+        ------
+        SlideError
+            If a size is not positive, the file is damaged, or the slide is closed.
+        """
+        _check_size(self.name, height, width)
+        if not (math.isfinite(downsample) and downsample > 0):
+            raise SlideError(
+                f"Slide '{self.name}': downsample {downsample} must be greater than 0."
+            )
+        level = self._level_for(downsample)
+        shrink = downsample / self.info.level_downsamples[level]
+        longest_px = max(1, int(math.sqrt(MAX_READ_PX) / shrink))
+        out = np.empty((height, width, 3), np.uint8)
+        for top in range(0, height, longest_px):
+            for left in range(0, width, longest_px):
+                block = out[top : top + longest_px, left : left + longest_px]
+                corner = (y + top * downsample, x + left * downsample)
+                block[:] = self._read_box(level, corner, block.shape[:2], shrink)
+        return out
+
+    def read_tiles(
+        self,
+        yx: ArrayLike,
+        size_px: int = 256,
+        downsample: float = 1.0,
+        n_threads: int | None = None,
+        out: NDArray[np.uint8] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Read square tiles.
+
+        Parameters
+        ----------
+        yx : array-like of int, shape (n, 2)
+            Top-left corners in level-0 pixels.
+        size_px : int, default 256
+            Edge of a tile in the output.
+        downsample : float, default 1
+            Level-0 pixels per output pixel; 1 gives the stored pixels unchanged.
+        n_threads : int, optional
+            Default: one per processor, 8 at most.
+        out : ndarray of uint8, shape (n, size_px, size_px, 3), optional
+            Filled and returned when given.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, size_px, size_px, 3)
+
+        Raises
+        ------
+        SlideError
+            If `yx` or `out` has another shape, the file is damaged, or the slide is closed.
+        """
+        corners = self._checked_corners(yx)
+        shape = (len(corners), size_px, size_px, 3)
+        tiles = np.empty(shape, np.uint8) if out is None else out
+        if tiles.shape != shape or tiles.dtype != np.uint8:
+            raise SlideError(
+                f"Slide '{self.name}': out has shape {tiles.shape} and type {tiles.dtype}; "
+                f"give uint8 of shape {shape}."
+            )
+        order = np.lexsort((corners[:, 1], corners[:, 0]))
+        n_threads = min(n_threads or _n_processors(), max(1, len(order)))
+
+        def read(rows: NDArray[np.intp]) -> None:
+            for row in rows:
+                y, x = corners[row]
+                tiles[row] = self.read_scaled(y, x, size_px, size_px, downsample)
+
+        if n_threads == 1:
+            read(order)
+        else:
+            with ThreadPoolExecutor(n_threads, thread_name_prefix="read-tiles") as pool:
+                list(pool.map(read, np.array_split(order, n_threads)))
+        return tiles
+
+    def _checked_corners(self, yx: ArrayLike) -> NDArray[np.int64]:
+        corners = np.asarray(yx)
+        if corners.size == 0:
+            return np.empty((0, 2), np.int64)
+        if corners.ndim != 2 or corners.shape[1] != 2 or corners.dtype.kind not in "iu":
+            raise SlideError(
+                f"Slide '{self.name}': tile corners have shape {corners.shape} and type "
+                f"{corners.dtype}; give whole numbers of shape (n, 2) as (y, x)."
+            )
+        return corners.astype(np.int64)
+
+    def _level_for(self, downsample: float) -> int:
+        fine = [
+            level
+            for level, factor in enumerate(self.info.level_downsamples)
+            if factor <= downsample * 1.001
+        ]
+        return fine[-1] if fine else 0
+
+    def _read_box(
+        self, level: int, corner: tuple[float, float], shape: tuple[int, ...], shrink: float
+    ) -> NDArray[np.uint8]:
+        """Read `shape` output pixels from a level, each `shrink` level pixels wide."""
+        factor = self.info.level_downsamples[level]
+        y, x = (_near_whole(value / factor) for value in corner)
+        height, width = (_near_whole(size * shrink) for size in shape)
+        if y == int(y) and x == int(x) and shrink == round(shrink):
+            pixels = self._backend.read(level, int(y), int(x), int(height), int(width))
+            return pixels if shrink == 1 else _reduced(pixels, round(shrink))
+        margin = math.ceil(LANCZOS_SUPPORT_PX * max(shrink, 1)) + 1
+        top, left = math.floor(y) - margin, math.floor(x) - margin
+        bottom, right = math.ceil(y + height) + margin, math.ceil(x + width) + margin
+        pixels = self._backend.read(level, top, left, bottom - top, right - left)
+        box = (x - left, y - top, x - left + width, y - top + height)
+        image = Image.fromarray(pixels)
+        return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.LANCZOS, box=box))
+
+
+def _describe(path: Path, backend: SlideBackend, user_mpp: float | None) -> SlideInfo:
+    properties = backend.properties
+    mpp, mpp_source = pixel_size(path.name, properties, user_mpp)
+    shapes = backend.level_shapes
+    return SlideInfo(
+        path=str(path),
+        vendor=properties.get("openslide.vendor", "unknown"),
+        backend=backend.name,
+        level_shapes=shapes,
+        level_downsamples=tuple(level_downsample(shapes[0], shape) for shape in shapes),
+        mpp=mpp,
+        mpp_source=mpp_source,
+        objective_power=_positive(properties.get("openslide.objective-power")),
+        tile_shape=(
+            int(properties.get("openslide.level[0].tile-height", shapes[0][0])),
+            int(properties.get("openslide.level[0].tile-width", shapes[0][1])),
+        ),
+        associated_images=backend.associated_images,
+    )
+
+
+def _positive(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _near_whole(value: float) -> float:
+    """Return the whole number that a value is meant to be, despite floating point."""
+    return float(round(value)) if abs(value - round(value)) < 1e-6 else value
+
+
+def _reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(pixels).reduce(factor))
+
+
+def _check_size(name: str, height: int, width: int) -> None:
+    if height < 1 or width < 1:
+        raise SlideError(f"Slide '{name}': a box of {height}x{width} px cannot be read.")
+
+
+def _n_processors() -> int:
+    return min(os.cpu_count() or 1, MAX_THREADS)

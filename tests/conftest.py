@@ -1,0 +1,119 @@
+"""Fixtures for all tests: small real slides, written as scanners write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from napari_dre_slcl.slide import Slide, open_slide
+
+GLASS = (243, 243, 242)
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def tissue_texture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Return sharp H&E-like pixels: pink stroma with purple nuclei."""
+    rng = np.random.default_rng(seed)
+    stroma = ndimage.gaussian_filter(rng.normal(size=(height, width)), 3)
+    stroma /= stroma.std()
+    nuclei = ndimage.gaussian_filter(rng.normal(size=(height, width)), 4)
+    is_nucleus = (nuclei > 1.2 * nuclei.std())[..., None]
+    pink = np.array([222, 150, 190]) + 14 * stroma[..., None]
+    purple = np.array([105, 60, 140]) + 12 * stroma[..., None]
+    noise = rng.normal(0, 4, size=(height, width, 1))
+    return np.clip(np.where(is_nucleus, purple, pink) + noise, 0, 255).astype(np.uint8)
+
+
+def tissue_on_glass(
+    height: int = 1024, width: int = 1536, box: tuple[int, int, int, int] = (256, 256, 768, 1280)
+) -> NDArray[np.uint8]:
+    """Return glass with one piece of tissue in `box` (top, left, bottom, right)."""
+    image = np.full((height, width, 3), GLASS, np.uint8)
+    top, left, bottom, right = box
+    image[top:bottom, left:right] = tissue_texture(bottom - top, right - left)
+    return image
+
+
+def write_slide(
+    path: Path,
+    image: NDArray[np.uint8] | None = None,
+    mpp: float | None = 0.5,
+    levels: int = 2,
+    header: str = "resolution",
+) -> Path:
+    """Write a tiled pyramidal JPEG TIFF.
+
+    Parameters
+    ----------
+    path : Path
+    image : ndarray of uint8, shape (height, width, 3), optional
+        Level 0; default `tissue_on_glass()`.
+    mpp : float or None
+        Written as `header` says; None writes none.
+    levels : int
+        Each is 4x smaller than the one before; odd sizes are rounded up, as many writers do.
+    header : {"resolution", "aperio"}
+        TIFF resolution tags, or an Aperio description.
+    """
+    level = tissue_on_glass() if image is None else image
+    options: dict[str, object] = {
+        "tile": (256, 256),
+        "photometric": "rgb",
+        "compression": "jpeg",
+        "compressionargs": {"level": 95},
+        "metadata": None,
+    }
+    if header == "aperio":
+        text = "Aperio Image Library v12.0.0\r\nwritten for a test|AppMag = 20"
+        options["description"] = text if mpp is None else f"{text}|MPP = {mpp}"
+    elif mpp is not None:
+        options |= {"resolution": (10_000 / mpp, 10_000 / mpp), "resolutionunit": "CENTIMETER"}
+    with tifffile.TiffWriter(path) as writer:
+        for index in range(levels):
+            writer.write(level, subfiletype=1 if index else 0, **options)
+            level = np.asarray(Image.fromarray(level).reduce(4))
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_slide() -> Callable[..., Path]:
+    """Return `write_slide`: make_slide(path, image=..., mpp=..., levels=..., header=...)."""
+    return write_slide
+
+
+@pytest.fixture(scope="session")
+def tissue_image() -> Callable[..., NDArray[np.uint8]]:
+    """Return `tissue_on_glass`: tissue_image(height, width, box)."""
+    return tissue_on_glass
+
+
+@pytest.fixture
+def slide_file(tmp_path: Path) -> Callable[..., Path]:
+    """Return `write_slide` writing into the test's own folder: slide_file("a.tif", mpp=...)."""
+
+    def write(name: str = "slide.tif", **options: object) -> Path:
+        return write_slide(tmp_path / name, **options)  # type: ignore[arg-type]
+
+    return write
+
+
+@pytest.fixture
+def slide(slide_file: Callable[..., Path]) -> Iterator[Slide]:
+    """Return an open slide: 1024x1536 px at 0.5 µm, two levels, one piece of tissue."""
+    with open_slide(slide_file()) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real slides beside the checkout, or skip."""
+    if not DATA.is_dir():
+        pytest.skip(f"no real slides at {DATA}")
+    return DATA

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import openslide
+import pytest
+
+from napari_dre_slcl.errors import SlideError
+
+
+def by_openslide(slide, y, x, height, width, level=0):
+    with openslide.OpenSlide(slide.info.path) as handle:
+        return np.asarray(handle.read_region((x, y), level, (width, height)).convert("RGB"))
+
+
+def test_level_0_equals_openslide_bit_for_bit(slide):
+    assert np.array_equal(
+        slide.read_region(301, 407, 120, 250), by_openslide(slide, 301, 407, 120, 250)
+    )
+    tiles = slide.read_tiles([[300, 500], [11, 13]], size_px=128)
+    assert np.array_equal(tiles[0], by_openslide(slide, 300, 500, 128, 128))
+    assert np.array_equal(tiles[1], by_openslide(slide, 11, 13, 128, 128))
+
+
+def test_read_outside_slide_is_white(slide):
+    region = slide.read_region(-20, -30, 40, 60)
+    assert (region[:20] == 255).all()
+    assert (region[:, :30] == 255).all()
+    assert np.array_equal(region[20:, 30:], slide.read_region(0, 0, 20, 30))
+    assert (slide.read_region(5000, 5000, 10, 10) == 255).all()
+
+
+def test_tiles_do_not_depend_on_order_or_threads(slide):
+    yx = np.random.default_rng(0).integers(0, 800, size=(40, 2))
+    single = slide.read_tiles(yx, 64, 1.7, n_threads=1)
+    assert np.array_equal(single, slide.read_tiles(yx, 64, 1.7, n_threads=4))
+    assert np.array_equal(single[::-1], slide.read_tiles(yx[::-1], 64, 1.7))
+
+
+def test_out_is_filled_and_returned(slide):
+    out = np.zeros((1, 32, 32, 3), np.uint8)
+    assert slide.read_tiles([[400, 400]], 32, out=out) is out
+    assert out.any()
+    with pytest.raises(SlideError, match="out has shape"):
+        slide.read_tiles([[0, 0], [1, 1]], 32, out=out)
+
+
+def test_no_tiles_is_an_empty_array(slide):
+    assert slide.read_tiles(np.empty((0, 2), int), 16).shape == (0, 16, 16, 3)
+
+
+@pytest.mark.parametrize("yx", [[1, 2], [[1, 2, 3]], [[0.5, 1.0]]])
+def test_corners_of_another_shape_are_refused(slide, yx):
+    with pytest.raises(SlideError, match="tile corners"):
+        slide.read_tiles(yx)
+
+
+def test_unknown_level_is_refused(slide):
+    with pytest.raises(SlideError, match="no level 7; give one of 0 to 1"):
+        slide.read_region(0, 0, 8, 8, level=7)
