@@ -1,4 +1,4 @@
-"""Every setting, once: the form, the file, the command line and the functions all read these models.
+"""Every setting, once: form, file, command line and functions all read these models.
 
 Frozen pydantic models; `load_preset` and `with_overrides` are the only ways to make another.
 """
@@ -54,10 +54,16 @@ class EncoderConfig(_Section):
         "vit_small_patch16_224", title="Tile encoder", description="timm model by name."
     )
     input_px: int = Field(
-        256, ge=16, le=2048, title="Input size", description="Tiles are shrunk to this edge in pixels."
+        256,
+        ge=16,
+        le=2048,
+        title="Input size",
+        description="Tiles are shrunk to this edge in pixels.",
     )
     weights: Path | None = Field(
-        None, title="Weights", description="Local .safetensors or .pth file; empty starts at random."
+        None,
+        title="Weights",
+        description="Local .safetensors or .pth file; empty starts at random.",
     )
     trainable_blocks: int = Field(
         -1, ge=-1, title="Trained blocks", description="-1 trains all, 0 freezes all, n the last n."
@@ -75,7 +81,10 @@ class CodebookConfig(_Section):
 
     codewords: int = Field(16, ge=2, le=256, title="Codewords", description="K of k-means.")
     tiles_per_slide: int = Field(
-        200, ge=1, title="Tiles per slide", description="Drawn from each training slide for k-means."
+        200,
+        ge=1,
+        title="Tiles per slide",
+        description="Drawn from each training slide for k-means.",
     )
     refit_after_epoch: int = Field(
         0,
@@ -168,7 +177,9 @@ class TrainingConfig(_Section):
     augment: bool = Field(
         True, title="Augment", description="Flip, turn and tint fresh tiles at random."
     )
-    seed: int = Field(0, ge=0, lt=2**31, title="Seed", description="Same seed, same run on the CPU.")
+    seed: int = Field(
+        0, ge=0, lt=2**31, title="Seed", description="Same seed, same run on the CPU."
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", title="Device", description="auto takes a GPU where there is one."
     )

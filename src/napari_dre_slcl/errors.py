@@ -1,4 +1,4 @@
-"""The errors that a user may see: one sentence each, saying what is wrong, where, and what to do."""
+"""The errors that a user may see: a sentence that says what is wrong, where, and what to do."""
 
 __all__ = [
     "CohortError",

@@ -6,15 +6,15 @@ Knows numpy and files; neither torch, Qt nor napari.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import ResultError
 
 __all__ = ["RESULT_SUFFIX", "SlideResult", "TaskPrediction", "load_result", "save_result"]
@@ -188,18 +188,10 @@ def save_result(result: SlideResult, path: Path) -> Path:
         "provenance": result.provenance,
     }
     arrays = {name: getattr(result, name) for name in _ARRAYS}
-    temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as stream:
+        with atomic_writer(path) as stream:
             np.savez_compressed(stream, header=np.array(json.dumps(header)), **arrays)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise ResultError(f"The result '{path}' cannot be written: {error.strerror}.") from error
     return path
 
@@ -227,7 +219,7 @@ def load_result(path: Path) -> SlideResult:
         ) from error
 
 
-def _from_header(header: dict[str, object], arrays: dict[str, NDArray[np.generic]]) -> SlideResult:
+def _from_header(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> SlideResult:
     if header.pop("format") != _FORMAT:
         raise ValueError("unknown format")
     predictions = tuple(
@@ -237,10 +229,11 @@ def _from_header(header: dict[str, object], arrays: dict[str, NDArray[np.generic
             probabilities=tuple(p["probabilities"]),
             positive=p["positive"],
         )
-        for p in header.pop("predictions")  # type: ignore[attr-defined]
+        for p in header.pop("predictions")
     )
-    shapes = {key: tuple(header.pop(key)) for key in ("slide_shape", "grid_shape")}  # type: ignore[call-overload]
-    result = SlideResult(**header, **shapes, **arrays, predictions=predictions)  # type: ignore[arg-type]
+    shapes = {key: tuple(header.pop(key)) for key in ("slide_shape", "grid_shape")}
+    fields: dict[str, Any] = header | shapes | arrays
+    result = SlideResult(**fields, predictions=predictions)
     n_tiles = len(result.rowcol)
     if result.rowcol.shape != (n_tiles, 2) or any(
         getattr(result, name).shape != (n_tiles,)

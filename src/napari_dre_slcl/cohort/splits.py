@@ -67,7 +67,8 @@ def _check_given(cohort: Cohort, given: NDArray[np.str_]) -> None:
         )
     if "train" not in given:
         raise CohortError(
-            f"The column 'split' of '{cohort.table}' has no training slide. Write train in some rows."
+            f"The column 'split' of '{cohort.table}' has no training slide. "
+            "Write train in some rows."
         )
 
 

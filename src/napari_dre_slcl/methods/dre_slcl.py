@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +119,7 @@ class DreSlcl:
 
     @torch.no_grad()
     def encode_tiles(self, tiles: Tensor) -> Tensor:
-        """Encode (n, size, size, 3) uint8 tiles without gradient or augmentation, (n, d) on the CPU."""
+        """Encode (n, size, size, 3) uint8 tiles without gradient; (n, d) on the CPU."""
         self.net.eval()
         return torch.cat(
             [self.net.encoder(_as_input(c, self.device)).cpu() for c in tiles.split(_ENCODE_CHUNK)]
@@ -246,7 +247,7 @@ def _as_input(tiles: Tensor, device: torch.device) -> Tensor:
     return tiles.to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
-def _parameter_groups(net: DreSlclNet, config: DreSlclConfig) -> list[dict[str, object]]:
+def _parameter_groups(net: DreSlclNet, config: DreSlclConfig) -> list[dict[str, Any]]:
     encoder = {id(parameter) for parameter in net.encoder.parameters()}
     groups = []
     for is_encoder, rate in ((True, config.training.lr_encoder), (False, config.training.lr_rest)):

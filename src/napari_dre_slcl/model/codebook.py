@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from napari_dre_slcl.errors import ConfigError

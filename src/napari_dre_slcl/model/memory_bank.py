@@ -37,11 +37,11 @@ class MemoryBank:
         self._momentum = momentum
 
     def __len__(self) -> int:
-        """Number of slides."""
+        """Return the number of slides."""
         return len(self._starts) - 1
 
     def tile_count(self, slide: int) -> int:
-        """Number of tiles of a slide."""
+        """Return the number of tiles of a slide."""
         return self._starts[slide + 1] - self._starts[slide]
 
     @property

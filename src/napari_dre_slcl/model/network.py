@@ -103,8 +103,7 @@ class DreSlclNet(nn.Module):
 
     def encode_slides(self, sums: Sequence[ResidualSums]) -> SlideEncoding:
         """Encode B slides from their residual sums."""
-        stacked = ResidualSums(*(torch.stack(parts) for parts in zip(*sums, strict=True)))
-        encoding: SlideEncoding = self.residual_encoder(stacked, self.codewords)
+        encoding: SlideEncoding = self.residual_encoder(ResidualSums.stack(sums), self.codewords)
         return encoding
 
     def project(self, vectors: Tensor) -> Tensor:

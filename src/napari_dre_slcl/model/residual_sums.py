@@ -5,7 +5,8 @@ Jégou et al. 2010 for VLAD; the weighted form is METHOD's extension (c).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,7 +16,8 @@ from napari_dre_slcl.model.codebook import assign_codewords
 __all__ = ["ResidualSums", "residual_sums", "scale_gradient"]
 
 
-class ResidualSums(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class ResidualSums:
     """Residuals of a set of tiles, added up per codeword.
 
     Parameters
@@ -32,9 +34,20 @@ class ResidualSums(NamedTuple):
     mass: Tensor
     count: Tensor
 
-    def __add__(self, other: ResidualSums) -> ResidualSums:  # type: ignore[override]
+    def __add__(self, other: ResidualSums) -> ResidualSums:
         """Return the sums over both sets of tiles."""
-        return ResidualSums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return ResidualSums(
+            self.residual + other.residual, self.mass + other.mass, self.count + other.count
+        )
+
+    @classmethod
+    def stack(cls, slides: Sequence[ResidualSums]) -> ResidualSums:
+        """Join the sums of B slides along a new first axis."""
+        return cls(
+            torch.stack([sums.residual for sums in slides]),
+            torch.stack([sums.mass for sums in slides]),
+            torch.stack([sums.count for sums in slides]),
+        )
 
 
 def residual_sums(features: Tensor, weights: Tensor, codewords: Tensor) -> ResidualSums:
@@ -72,7 +85,7 @@ class _ScaleGradient(torch.autograd.Function):
         return tensor.view_as(tensor)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
         return gradient * ctx.factor, None
 
 

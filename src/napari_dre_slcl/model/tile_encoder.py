@@ -33,10 +33,13 @@ class TileEncoder(nn.Module):
         If the weights file cannot be used.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.backbone = _make_backbone(config)
-        self.dim: int = self.backbone.num_features
+        self.dim = int(self.backbone.num_features)  # type: ignore[arg-type]
         self.is_trainable = config.trainable_blocks != 0
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)

@@ -1,0 +1,1 @@
+"""Loops that join cohort, tiles, model and method."""

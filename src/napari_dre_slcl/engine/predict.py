@@ -1,0 +1,167 @@
+"""Slides in, SlideResults out: tile, encode, aggregate, predict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from napari_dre_slcl._version import __version__
+from napari_dre_slcl.engine.device import choose_device
+from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
+from napari_dre_slcl.errors import JobError, SlideError
+from napari_dre_slcl.jobs.messages import Cancelled, PredictJob, Result
+from napari_dre_slcl.model.bundle import Bundle, load_bundle
+from napari_dre_slcl.model.network import SlideOutput
+from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult, TaskPrediction, save_result
+from napari_dre_slcl.slide import open_slide
+from napari_dre_slcl.tiles import TileLoader, TileSource, tile_slide
+
+__all__ = ["predict_source", "result_path", "run_predict"]
+
+_CHUNK = 256
+
+
+def predict_source(
+    bundle: Bundle,
+    source: TileSource,
+    slide_id: str,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> SlideResult:
+    """Predict one open slide.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model, on the device that is to compute.
+    source : TileSource
+        Slide and tile grid.
+    slide_id : str
+        Its name in the result.
+    on_progress : callable, optional
+        Called with the number of tiles done and of all tiles.
+    """
+    features = _encode(bundle, source, on_progress)
+    with torch.no_grad():
+        output = bundle.net.describe(features)
+    return _as_result(bundle, source, slide_id, output)
+
+
+def _encode(
+    bundle: Bundle, source: TileSource, on_progress: Callable[[int, int], None] | None
+) -> torch.Tensor:
+    device = bundle.net.codewords.device
+    n_tiles = len(source.grid)
+    chunks = np.array_split(np.arange(n_tiles), range(_CHUNK, n_tiles, _CHUNK))
+    loader = TileLoader([source], bundle.config.encoder.input_px, cache_mib=0)
+    features: list[torch.Tensor] = []
+    bundle.net.eval()
+    with (
+        closing(loader),
+        closing(loader.prefetch([(0, chunk)] for chunk in chunks)) as batches,
+        torch.no_grad(),
+    ):
+        for pixels in batches:
+            if on_progress is not None:
+                on_progress(sum(map(len, features)), n_tiles)
+            tiles = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
+            features.append(bundle.net.encoder(tiles))
+    return torch.cat(features)
+
+
+def _as_result(
+    bundle: Bundle, source: TileSource, slide_id: str, output: SlideOutput
+) -> SlideResult:
+    info, grid = source.slide.info, source.grid
+    return SlideResult(
+        slide_id=slide_id,
+        slide_path=info.path,
+        slide_shape=info.shape,
+        mpp=info.mpp,
+        mpp_source=info.mpp_source,
+        tile_size_px=grid.size_px,
+        grid_shape=grid.shape,
+        rowcol=grid.rowcol,
+        codeword=output.codeword.cpu().numpy(),
+        attention=output.attention.cpu().numpy().astype(np.float32),
+        residual_norm=output.residual_norm.cpu().numpy().astype(np.float32),
+        n_codewords=len(output.codeword_attention),
+        codeword_attention=output.codeword_attention.cpu().numpy().astype(np.float32),
+        slide_vector=output.vector.cpu().numpy().astype(np.float32),
+        predictions=tuple(
+            TaskPrediction(task.name, task.classes, tuple(values.cpu().tolist()), task.positive)
+            for task, values in zip(bundle.tasks, output.probabilities, strict=True)
+        ),
+        provenance={
+            "napari-dre-slcl": __version__,
+            "model_sha256": bundle.weights_sha256,
+            "method": bundle.config.method,
+            "encoder": bundle.config.encoder.name,
+            "predicted": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+
+
+def result_path(folder: Path, slide_id: str) -> Path:
+    """Return where the result of a slide is kept in a folder."""
+    return folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', slide_id)}{RESULT_SUFFIX}"
+
+
+def run_predict(job: PredictJob, on_event: OnEvent, should_stop: ShouldStop) -> Result | Cancelled:
+    """Predict slides with a trained model; a broken slide is named at the end, the rest is done.
+
+    Raises
+    ------
+    DreSlclError
+        If the model cannot be used, or no slide at all could be predicted.
+    """
+    reporter = Reporter(on_event, should_stop)
+    if not job.slides:
+        raise JobError("No slide was given to predict. Name at least one slide file.")
+    loaded = load_bundle(job.model)
+    loaded.net.to(choose_device(job.device))
+    paths: dict[str, Path] = {}
+    skipped: dict[str, str] = {}
+    try:
+        for path in job.slides:
+            try:
+                result = _predict_file(loaded, path, job.mpp, reporter)
+            except SlideError as error:
+                if len(job.slides) == 1:
+                    raise
+                skipped[str(path)] = str(error)
+                reporter.log(str(error), "warning")
+                continue
+            name = _free_name(result.slide_id, paths)
+            paths[name] = save_result(result, result_path(job.out, name))
+    except Stopped:
+        return Cancelled(message=f"Cancelled after {len(paths)} of {len(job.slides)} slides.")
+    if not paths:
+        last = next(reversed(skipped.values()))
+        raise SlideError(f"None of the {len(job.slides)} slides could be predicted. {last}")
+    return Result(kind="predict", paths=paths, skipped=skipped)
+
+
+def _free_name(slide_id: str, taken: dict[str, Path]) -> str:
+    """Two slides of the same name from different folders get different results."""
+    name, number = slide_id, 2
+    while name in taken:
+        name, number = f"{slide_id}-{number}", number + 1
+    return name
+
+
+def _predict_file(bundle: Bundle, path: Path, mpp: float | None, reporter: Reporter) -> SlideResult:
+    reporter.progress("Finding tissue", 0, 1, path.name)
+    with open_slide(path, mpp=mpp) as slide:
+        source = TileSource(slide, tile_slide(slide, bundle.config.tiling))
+        return predict_source(
+            bundle,
+            source,
+            path.stem,
+            lambda done, total: reporter.progress("Encoding tiles", done, total, path.name),
+        )
