@@ -1,0 +1,1 @@
+"""The napari half: a reader, a dock, and one object that owns every layer we add."""

@@ -1,0 +1,253 @@
+"""JobRunner: one warm engine process, whose lines become Qt signals on the main thread.
+
+Knows the wire, not the engine: this process never imports it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
+
+from napari_dre_slcl.errors import DreSlclError, JobError
+from napari_dre_slcl.jobs.messages import (
+    Cancelled,
+    Command,
+    Failed,
+    PredictJob,
+    Progress,
+    Result,
+    TrainJob,
+    event_line,
+    parse_event,
+)
+
+__all__ = ["JobRunner"]
+
+_POLL_MS = 40
+_PATIENCE_S = 5.0
+_TAIL_LINES = 3
+
+
+class _Child:
+    """One engine process and the thread that reads its lines into a queue."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._complaints = folder / f"engine-{number}.stderr"
+        with self._complaints.open("wb") as stderr:
+            self.process: subprocess.Popen[str] = subprocess.Popen(
+                [sys.executable, "-m", "napari_dre_slcl.jobs.worker", "--serve"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                encoding="utf-8",
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                **_own_group(),
+            )
+        self.reader = threading.Thread(
+            target=_read_lines,
+            args=(self.process.stdout, self.lines),
+            name="dre-slcl-events",
+            daemon=True,
+        )
+        self.reader.start()
+
+    def send(self, command: Command) -> None:
+        if self.process.stdin is None:
+            return
+        with contextlib.suppress(OSError):  # a dead process is told by the end of its lines
+            self.process.stdin.write(command.model_dump_json() + "\n")
+            self.process.stdin.flush()
+
+    def let_go(self) -> None:
+        """Close the command line; the process ends after what it is doing."""
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+
+    def stop(self) -> None:
+        """End the process and its reader, politely first."""
+        self.send(Command(command="quit"))
+        self.let_go()
+        for end in (self.process.terminate, self.process.kill):
+            try:
+                self.process.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                end()
+        self.process.wait(_PATIENCE_S)
+        self.reader.join(_PATIENCE_S)
+
+    def last_words(self) -> str:
+        try:
+            text = self._complaints.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return " / ".join(line.strip() for line in text.strip().splitlines()[-_TAIL_LINES:])
+
+
+def _own_group() -> dict[str, Any]:
+    """Keep Ctrl-C in napari's terminal away from a running job."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+def _is_outdated(event: Any, newer: Any) -> bool:
+    """Whether both are progress of one stage, so that only the newer is worth showing."""
+    return (
+        isinstance(event, Progress) and isinstance(newer, Progress) and event.stage == newer.stage
+    )
+
+
+def _read_lines(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
+    with stream:
+        for line in stream:
+            lines.put(line)
+    lines.put(None)
+
+
+class JobRunner(QObject):
+    """Runs one job at a time in the engine process.
+
+    The process starts with the first job and stays for the next ones. Its lines are read by a
+    thread and handed over by a timer, so every signal comes on the main thread.
+    """
+
+    started = Signal(object)
+    """The spec (TrainJob or PredictJob)."""
+    progressed = Signal(object)
+    """A Progress, Metric or Log."""
+    ended = Signal(object, object)
+    """The spec and its terminal event (Result, Cancelled or Failed)."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._folder = Path(tempfile.mkdtemp(prefix="dre-slcl-"))
+        self._child: _Child | None = None
+        self._spec: TrainJob | PredictJob | None = None
+        self._n_jobs = 0
+        self._n_children = 0
+        self._is_closed = False
+        self._timer = QTimer(self)
+        self._timer.setInterval(_POLL_MS)
+        self._timer.timeout.connect(self._drain)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a job runs."""
+        return self._spec is not None
+
+    @property
+    def spec(self) -> TrainJob | PredictJob | None:
+        """The running job."""
+        return self._spec
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the engine process, while there is one."""
+        return None if self._child is None else self._child.process.pid
+
+    def start(self, spec: TrainJob | PredictJob) -> None:
+        """Start a job.
+
+        Parameters
+        ----------
+        spec : TrainJob or PredictJob
+            What to do.
+
+        Raises
+        ------
+        JobError
+            If another job runs, or this runner is closed.
+        """
+        if self._is_closed:
+            raise JobError("This window's engine is closed. Open the DRE-SLCL dock again.")
+        if self._spec is not None:
+            raise JobError("A job is running. Wait for its end, or cancel it, then start the next.")
+        self._n_jobs += 1
+        path = self._folder / f"job-{self._n_jobs}.json"
+        path.write_text(event_line(spec), encoding="utf-8")
+        if self._child is None or self._child.process.poll() is not None:
+            self._n_children += 1
+            self._child = _Child(self._folder, self._n_children)
+        self._spec = spec
+        self._child.send(Command(command="run", job=path))
+        self._timer.start()
+        self.started.emit(spec)
+
+    def cancel(self) -> None:
+        """Ask the running job to stop; its `ended` comes when it has."""
+        if self._child is not None and self._spec is not None:
+            self._child.send(Command(command="cancel"))
+
+    def close(self, should_keep_job: bool = False) -> None:
+        """Let go of the engine process; later calls do nothing.
+
+        Parameters
+        ----------
+        should_keep_job : bool
+            Leave a running job to its end: the process ends itself after it, the run folder has
+            everything. Otherwise a running job is cancelled first.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._timer.stop()
+        child, self._child = self._child, None
+        if child is not None and self._spec is not None and should_keep_job:
+            child.let_go()
+        elif child is not None:
+            child.stop()
+        self._spec = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _drain(self) -> None:
+        """Hand over what has come; of the progress of one stage only the latest."""
+        child = self._child
+        events: list[Any] = []
+        while child is not None and not child.lines.empty():
+            line = child.lines.get()
+            event = self._event_of(line, child)
+            if events and _is_outdated(events[-1], event):
+                events.pop()
+            events.append(event)
+            if isinstance(event, (Result, Failed, Cancelled)):
+                break
+        for event in events:
+            if isinstance(event, (Result, Failed, Cancelled)):
+                self._end(event)
+            else:
+                self.progressed.emit(event)
+
+    def _event_of(self, line: str | None, child: _Child) -> Any:
+        if line is not None:
+            try:
+                return parse_event(line)
+            except DreSlclError as error:
+                self._child = None
+                child.stop()
+                return Failed(message=str(error))
+        self._child = None
+        code = child.process.wait()
+        words = child.last_words()
+        return Failed(
+            message=f"The engine process ended unexpectedly (code {code})"
+            + (f": {words}" if words else ".")
+            + " Start the job again; a new process is started for it."
+        )
+
+    def _end(self, event: Result | Failed | Cancelled) -> None:
+        spec, self._spec = self._spec, None
+        self._timer.stop()
+        self.ended.emit(spec, event)

@@ -1,0 +1,149 @@
+"""What a run folder remembers of its job: events.jsonl, status.json and log.txt.
+
+Writes only into a folder that the engine has made for this job, never into one of an earlier run.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from napari_dre_slcl.atomic_file import write_json
+from napari_dre_slcl.jobs.messages import Log, Progress, event_line
+
+__all__ = ["CANCEL_FILE", "RunRecord"]
+
+CANCEL_FILE = "cancel"
+"""A file of this name in a run folder asks its job to stop."""
+
+
+class RunRecord:
+    """Follow one job in its run folder.
+
+    The engine makes the folder once the job has proved to be sound. Until then events wait here,
+    so that a refused job leaves nothing behind; a folder that was already in use stays untouched.
+
+    Parameters
+    ----------
+    run_dir : Path or None
+        The run folder; None for jobs without one.
+    """
+
+    def __init__(self, run_dir: Path | None) -> None:
+        self._run_dir = run_dir if run_dir is not None and _is_free(run_dir) else None
+        self._started = _now()
+        self._waiting: list[BaseModel] = []
+        self._stage = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run folder exists and belongs to this job."""
+        return self._run_dir is not None and self._run_dir.is_dir()
+
+    @property
+    def is_cancel_requested(self) -> bool:
+        """Whether the run folder holds the file that asks to stop."""
+        return self._run_dir is not None and (self._run_dir / CANCEL_FILE).exists()
+
+    def add(self, event: BaseModel) -> None:
+        """Note one event.
+
+        Parameters
+        ----------
+        event : BaseModel
+            Any event of the wire.
+
+        Raises
+        ------
+        OSError
+            If the run folder cannot be written.
+        """
+        if self._run_dir is None:
+            return
+        self._waiting.append(event)
+        if not self.is_open:
+            return
+        if not (self._run_dir / "status.json").exists():
+            self._write_status("running", "", finished=None)
+        with (self._run_dir / "events.jsonl").open("a", encoding="utf-8") as stream:
+            stream.writelines(event_line(waiting) + "\n" for waiting in self._waiting)
+        lines = [line for waiting in self._waiting if (line := self._log_line(waiting))]
+        self._waiting.clear()
+        self._append_log(lines)
+
+    def close(self, state: str, message: str) -> None:
+        """Note how the job has ended.
+
+        Parameters
+        ----------
+        state : str
+            ``finished``, ``failed`` or ``cancelled``.
+        message : str
+            The last sentence.
+        """
+        if self.is_open:
+            self._append_log([f"{_now()} {state}: {message}" if message else f"{_now()} {state}"])
+            self._write_status(state, message, finished=_now())
+            if self._run_dir is not None:
+                (self._run_dir / CANCEL_FILE).unlink(missing_ok=True)
+
+    def write_trace(self, text: str) -> Path:
+        """Keep a traceback and return the file that holds it.
+
+        Parameters
+        ----------
+        text : str
+            The traceback.
+
+        Returns
+        -------
+        Path
+            log.txt of the run folder, or a temporary file where there is no run folder.
+        """
+        if self._run_dir is not None and self.is_open:
+            self._append_log([f"{_now()} unexpected error", text])
+            return self._run_dir / "log.txt"
+        handle, name = tempfile.mkstemp(prefix="dre-slcl-", suffix=".log", text=True)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        return Path(name)
+
+    def _append_log(self, lines: list[str]) -> None:
+        if self._run_dir is not None and lines:
+            with (self._run_dir / "log.txt").open("a", encoding="utf-8") as stream:
+                stream.writelines(line + "\n" for line in lines)
+
+    def _log_line(self, event: BaseModel) -> str:
+        if isinstance(event, Log):
+            return f"{_now()} {event.level}: {event.message}"
+        if isinstance(event, Progress) and event.stage != self._stage:
+            self._stage = event.stage
+            return f"{_now()} {event.stage}"
+        return ""
+
+    def _write_status(self, state: str, message: str, finished: str | None) -> None:
+        if self._run_dir is None:
+            return
+        status = {
+            "state": state,
+            "pid": os.getpid(),
+            "started": self._started,
+            "finished": finished,
+            "message": message,
+        }
+        write_json(self._run_dir / "status.json", status)
+
+
+def _is_free(run_dir: Path) -> bool:
+    """Whether no earlier job has used the folder; a job file alone is no use."""
+    if not run_dir.exists():
+        return True
+    return run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= {"job.json"}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

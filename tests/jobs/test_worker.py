@@ -1,0 +1,130 @@
+"""The engine process as a shell or the window sees it: lines in, lines out, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from napari_dre_slcl.jobs.messages import (
+    Command,
+    Failed,
+    Log,
+    PredictJob,
+    Progress,
+    TrainJob,
+    event_line,
+    parse_event,
+)
+from napari_dre_slcl.jobs.worker import run_job
+
+WORKER = (sys.executable, "-m", "napari_dre_slcl.jobs.worker")
+
+
+def run_worker(*arguments: str, commands: str = "") -> tuple[int, list[object], str]:
+    done = subprocess.run(
+        [*WORKER, *arguments],
+        input=commands,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, [parse_event(line) for line in done.stdout.splitlines()], done.stderr
+
+
+def predict_without_model(folder: Path) -> PredictJob:
+    return PredictJob(model=folder / "no-model", slides=(folder / "a.svs",), out=folder / "out")
+
+
+def write_job(folder: Path, job: PredictJob | TrainJob) -> Path:
+    path = folder / "job.json"
+    path.write_text(event_line(job))
+    return path
+
+
+def test_missing_model_fails_with_one_sentence_that_names_it(tmp_path: Path) -> None:
+    events: list[object] = []
+    end = run_job(predict_without_model(tmp_path), events.append, lambda: False)
+    assert isinstance(end, Failed)
+    assert "no-model" in end.message
+    assert "unexpected" not in end.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_cohort_leaves_no_run_folder(tmp_path: Path) -> None:
+    spec = TrainJob(cohort=tmp_path / "none.csv", run_dir=tmp_path / "run", preset="cpu-small")
+    end = run_job(spec, lambda event: None, lambda: False)
+    assert isinstance(end, Failed)
+    assert "none.csv" in end.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refused_job_keeps_the_status_of_the_run_that_was_there(tmp_path: Path) -> None:
+    status = tmp_path / "status.json"
+    status.write_text(json.dumps({"state": "finished"}))
+    spec = TrainJob(cohort=tmp_path / "none.csv", run_dir=tmp_path, preset="cpu-small")
+    assert isinstance(run_job(spec, lambda event: None, lambda: False), Failed)
+    assert json.loads(status.read_text()) == {"state": "finished"}
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [(None, "cannot be read"), ("{", "not valid"), ('{"kind": "bake"}', "bake")],
+)
+def test_bad_job_file_fails_with_exit_code_1(tmp_path: Path, text: str | None, part: str) -> None:
+    path = tmp_path / "job.json"
+    if text is not None:
+        path.write_text(text)
+    code, events, _ = run_worker(str(path))
+    assert code == 1
+    [end] = events
+    assert isinstance(end, Failed)
+    assert part in end.message
+    assert "job.json" in end.message
+
+
+def test_no_argument_is_bad_usage() -> None:
+    code, events, complaint = run_worker()
+    assert (code, events) == (2, [])
+    assert complaint.startswith("usage:")
+
+
+def test_server_answers_every_job_and_survives_rubbish(tmp_path: Path) -> None:
+    job = write_job(tmp_path, predict_without_model(tmp_path))
+    order = Command(command="run", job=job).model_dump_json()
+    code, events, _ = run_worker("--serve", commands=f"{order}\nrubbish\n{order}\n")
+    ends = [event for event in events if isinstance(event, Failed)]
+    warnings = [event for event in events if isinstance(event, Log)]
+    assert code == 0
+    assert len(ends) == 2
+    assert ["rubbish" in warning.message for warning in warnings] == [True]
+
+
+def test_server_leaves_when_its_input_ends() -> None:
+    assert run_worker("--serve")[0] == 0
+
+
+def test_job_goes_on_when_nobody_reads_its_events(tmp_path: Path) -> None:
+    job = write_job(tmp_path, predict_without_model(tmp_path))
+    process = subprocess.Popen(
+        [*WORKER, str(job)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, complaint = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "BrokenPipe" not in complaint
+
+
+def test_importing_the_worker_does_not_import_torch() -> None:
+    code = "import sys, napari_dre_slcl.jobs.worker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_a_stage_can_be_read_back_from_its_line() -> None:
+    event = Progress(stage="Training", done=3, total=9, message="epoch 1")
+    assert parse_event(event_line(event)) == event
