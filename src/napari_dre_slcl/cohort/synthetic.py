@@ -1,0 +1,172 @@
+"""The built-in cohort: generated H&E slides with patients, labels, reports and truth."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_dre_slcl.cohort.synthetic_plan import SlidePlan, plan_cohort
+from napari_dre_slcl.cohort.synthetic_reports import write_report
+from napari_dre_slcl.cohort.synthetic_slide import TILE_PX, GridCell, paint_slide, write_pyramid
+from napari_dre_slcl.errors import CohortError
+
+__all__ = ["generate_cohort"]
+
+_LEAST_SLIDES, _LEAST_SIDE_PX = 6, 1024
+_WORKERS = 2
+_COLUMNS = (
+    "slide_id",
+    "slide",
+    "patient_id",
+    "site",
+    "split",
+    "subtype",
+    "cancer",
+    "TP53",
+    "report",
+)
+
+
+def generate_cohort(
+    out: Path,
+    n_slides: int = 24,
+    seed: int = 0,
+    side_px: int = 4096,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Generate a cohort of H&E-like lung slides with everything that is known of them.
+
+    LUAD slides hold glands, LUSC slides solid nests, normal slides alveoli and stroma only. TP53
+    shows in the tumour nuclei alone: mutated ones are larger, darker, more varied and have a
+    bright nucleolus. Sites A, B and C stain differently and tell no label.
+
+    Parameters
+    ----------
+    out : Path
+        Folder to make; it must be absent or empty. Holds ``cohort.csv``, ``tumour_tiles.csv``
+        (the grid cells of 256 level-0 pixels that are tissue, and whether tumour) and ``slides``.
+    n_slides : int
+        At least 6.
+    seed : int
+        At least 0; the same seed gives the same cohort.
+    side_px : int
+        Edge of a slide in level-0 pixels of 0.5 µm, a multiple of 256, at least 1024.
+    on_progress : callable, optional
+        Called with (slides done, slides in all) after each slide, in the caller's thread.
+
+    Returns
+    -------
+    Path
+        The cohort table, ``out / "cohort.csv"``.
+
+    Raises
+    ------
+    CohortError
+        If a number is out of range, or ``out`` exists and is not empty.
+    """
+    out = Path(out)
+    _check(out, n_slides, seed, side_px)
+    plans = plan_cohort(n_slides, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        _fill(aside, plans, seed, side_px, on_progress)
+        aside.chmod(0o755)  # mkdtemp makes it private
+        if out.exists():
+            out.rmdir()
+        os.replace(aside, out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return out / "cohort.csv"
+
+
+def _check(out: Path, n_slides: int, seed: int, side_px: int) -> None:
+    if n_slides < _LEAST_SLIDES:
+        raise CohortError(
+            f"A generated cohort needs at least {_LEAST_SLIDES} slides, {n_slides} were asked for."
+        )
+    if seed < 0:
+        raise CohortError(f"The seed of a generated cohort must be 0 or more, it is {seed}.")
+    if side_px < _LEAST_SIDE_PX or side_px % TILE_PX:
+        raise CohortError(
+            f"The side of generated slides must be a multiple of {TILE_PX} px and at least "
+            f"{_LEAST_SIDE_PX} px, it is {side_px} px."
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CohortError(
+            f"'{out}' exists and is not an empty folder. Give another folder for the generated "
+            "cohort, or delete this one."
+        )
+
+
+def _fill(
+    folder: Path,
+    plans: Sequence[SlidePlan],
+    seed: int,
+    side_px: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> None:
+    (folder / "slides").mkdir()
+    cells: dict[int, list[GridCell]] = {}
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="synth") as pool:
+        futures = {
+            pool.submit(_make_slide, folder, plan, seed, index, side_px): index
+            for index, plan in enumerate(plans)
+        }
+        try:
+            for future in as_completed(futures):
+                cells[futures[future]] = future.result()
+                if on_progress is not None:
+                    on_progress(len(cells), len(plans))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    rows = [_row(plan, seed, index) for index, plan in enumerate(plans)]
+    _write_csv(folder / "cohort.csv", _COLUMNS, rows)
+    truth = [
+        (plan.slide_id, cell.row, cell.column, int(cell.is_tumour))
+        for index, plan in enumerate(plans)
+        for cell in cells[index]
+    ]
+    _write_csv(folder / "tumour_tiles.csv", ("slide_id", "row", "col", "is_tumour"), truth)
+
+
+def _make_slide(
+    folder: Path, plan: SlidePlan, seed: int, index: int, side_px: int
+) -> list[GridCell]:
+    picture, cells = paint_slide(plan, seed, index, side_px)
+    write_pyramid(folder / _file_name(plan), picture)
+    return cells
+
+
+def _file_name(plan: SlidePlan) -> str:
+    return f"slides/{plan.slide_id}.tif"
+
+
+def _row(plan: SlidePlan, seed: int, index: int) -> tuple[Any, ...]:
+    report = write_report(np.random.default_rng([seed, 3, index]), plan)
+    return (
+        plan.slide_id,
+        _file_name(plan),
+        plan.patient_id,
+        plan.site,
+        plan.split,
+        plan.subtype,
+        "cancer" if plan.subtype else "normal",
+        int(plan.is_mutated) if plan.has_mutation_label else "",
+        report,
+    )
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
