@@ -5,6 +5,7 @@ import openslide
 import pytest
 
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.slide import open_slide
 
 
 def by_openslide(slide, y, x, height, width, level=0):
@@ -52,6 +53,41 @@ def test_no_tiles_is_an_empty_array(slide):
 def test_corners_of_another_shape_are_refused(slide, yx):
     with pytest.raises(SlideError, match="tile corners"):
         slide.read_tiles(yx)
+
+
+@pytest.mark.parametrize("downsample", [1.97, 4.0, 5.3, 8.0])
+def test_tiles_at_any_downsample_lie_where_they_should(slide_file, tissue_image, downsample):
+    # Odd sizes: the file's second level is 4x smaller rounded up, so the plain ratio is not 4.
+    image = tissue_image(2051, 1023, (1100, 200, 2051, 1023))
+    size_px = int(800 / downsample)
+    with open_slide(slide_file(image=image, levels=2)) as slide:
+        assert slide.info.level_downsamples == (1.0, 4.0)
+        tile = slide.read_tiles([[1201, 203]], size_px, downsample)[0].astype(float)
+        fine = slide.read_region(1201 - 8, 203 - 8, 816, 816).astype(float)
+    differences = {
+        (dy, dx): np.abs(area_means(fine[8 + dy :, 8 + dx :], size_px, downsample) - tile).mean()
+        for dy in (-2, -1, 0, 1, 2)
+        for dx in (-2, -1, 0, 1, 2)
+    }
+    assert min(differences, key=differences.get) == (0, 0)
+
+
+def area_means(pixels, size_px, downsample):
+    edges = np.arange(size_px + 1) * downsample
+    for axis in (0, 1):
+        pixels = np.moveaxis(pixels, axis, 0)
+        total = np.concatenate([np.zeros((1, *pixels.shape[1:])), np.cumsum(pixels, axis=0)])
+        below = edges.astype(int)
+        part = (edges - below)[:, None, None]
+        at_edges = total[below] * (1 - part) + total[below + 1] * part
+        pixels = np.moveaxis(np.diff(at_edges, axis=0) / downsample, 0, axis)
+    return pixels
+
+
+def test_large_shrinking_reads_equal_small_ones(slide):
+    whole = slide.read_scaled(0, 0, 32, 48, 32.0)
+    parts = [slide.read_scaled(0, x * 32, 32, 16, 32.0) for x in (0, 16, 32)]
+    assert np.array_equal(whole, np.concatenate(parts, axis=1))
 
 
 def test_unknown_level_is_refused(slide):

@@ -8,7 +8,6 @@ from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import open_slide
 from napari_dre_slcl.tiles import tile_slide
 
-
 GLASS = 243
 
 
