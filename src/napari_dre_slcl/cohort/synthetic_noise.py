@@ -55,10 +55,10 @@ def smooth_noise(rng: np.random.Generator, side: int, wavelength: float) -> Fiel
     return result
 
 
-def smoothstep(field: Field, low: float, high: float) -> Field:
+def smoothstep(field: npt.NDArray[Any], low: float, high: float) -> Field:
     """Return 0 below ``low``, 1 above ``high`` and a cubic in between."""
     t = np.clip((field - low) * np.float32(1 / (high - low)), 0, 1)
-    result: Field = t * t * (3 - 2 * t)
+    result: Field = (t * t * (3 - 2 * t)).astype(np.float32, copy=False)
     return result
 
 

@@ -54,16 +54,16 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "LUAD-0": Kind(8.2, 0.07, 1.25, 0.03, 0.66, 0.26, 0.13, 0.28),
-    "LUAD-1": Kind(10.2, 0.17, 1.3, 0.07, 0.80, 0.30, 0.26, 0.30, 2.3),
-    "LUSC-0": Kind(9.0, 0.07, 1.22, 0.03, 0.66, 0.26, 0.13, 0.28),
-    "LUSC-1": Kind(11.2, 0.17, 1.3, 0.07, 0.80, 0.30, 0.26, 0.30, 2.5),
+    "LUAD-0": Kind(8.2, 0.08, 1.3, 0.04, 0.66, 0.26, 0.17, 0.34),
+    "LUAD-1": Kind(10.2, 0.17, 1.3, 0.07, 0.80, 0.30, 0.24, 0.34, 2.3),
+    "LUSC-0": Kind(9.0, 0.08, 1.28, 0.04, 0.66, 0.26, 0.17, 0.34),
+    "LUSC-1": Kind(11.2, 0.17, 1.3, 0.07, 0.80, 0.30, 0.24, 0.34, 2.5),
     "lymphocyte": Kind(5.8, 0.08, 1.05, 0.03, 1.0, 0.2, 0.2, 0.1),
     "spindle": Kind(7.0, 0.15, 3.6, 0.06, 0.72, 0.3, 0.12, 0.12),
     "pneumocyte": Kind(6.2, 0.15, 1.9, 0.05, 0.78, 0.28, 0.15, 0.15),
     "pyknotic": Kind(4.4, 0.2, 1.6, 0.08, 1.05, 0.45, 0.1, 0.0),
     "macrophage": Kind(6.0, 0.12, 1.2, 0.05, 0.68, 0.3, 0.15, 0.2),
-    "foam": Kind(14.0, 0.15, 1.15, 0.07, 0.11, 0.36, 0.35, 0.05),
+    "foam": Kind(13.0, 0.15, 1.15, 0.04, 0.10, 0.32, 0.22, 0.05),
     "red cell": Kind(6.2, 0.07, 1.1, 0.03, 0.0, 0.92, 0.06, 0.12),
 }
 
@@ -134,7 +134,9 @@ def _sprite(
     angle = np.arctan2(across, along)
     outline = np.ones_like(angle)
     for wave in (2, 3, 4, 5):
-        outline += spec.irregularity * rng.normal() * np.cos(wave * angle + rng.uniform(0, 6.3))
+        outline += (
+            spec.irregularity * 2 / wave * rng.normal() * np.cos(wave * angle + rng.uniform(0, 6.3))
+        )
     scaled = np.hypot(along / np.sqrt(aspect), across * np.sqrt(aspect))
     inner = radius * outline - scaled  # distance to the membrane, roughly
     alpha = smoothstep(inner, -0.9, 0.9)

@@ -11,6 +11,7 @@ __all__ = ["SlidePlan", "plan_cohort"]
 
 _SITES = "ABC"
 _NORMAL_SHARE, _TEST_SHARE, _MISSING_SHARE = 0.2, 1 / 3, 0.05
+_PEN_SHARE, _BLUR_SHARE = 0.3, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,12 @@ def plan_cohort(n_slides: int, seed: int) -> list[SlidePlan]:
         sides = ["test"] * tests[stratum] + ["train"] * (size - tests[stratum])
         patient = 0
         for index, side in enumerate(sides):
-            # The last train slides are second slides of the patients before them.
-            is_second = doubles > 0 and index >= size - doubles and index % 2 == (size - 1) % 2
+            # Second slides lie in the train part, never last: that keeps the sites even.
+            is_second = index in range(size - 2, size - 2 - 2 * doubles, -2)
             patient += 0 if is_second else 1
             site = _SITES[(offset + patient) % 3]
             plans.append(_plan(rng, stratum, side, site, f"{offset}-{patient}"))
-    return _hide_labels(rng, _named(rng, plans))
+    return _with_artefacts(rng, _hide_labels(rng, _named(rng, plans)))
 
 
 def _stratum_sizes(n_slides: int) -> dict[tuple[str, bool], int]:
@@ -91,7 +92,7 @@ def _test_sizes(strata: dict[tuple[str, bool], int], total: int) -> dict[tuple[s
     sizes = {key: min(max(1, round(n * _TEST_SHARE)), n - 1) for key, n in strata.items()}
     if strata["LUAD", False] == 1:  # too few for every stratum: one mutated, one wild type
         sizes["LUAD", True], sizes["LUSC", False] = 1, 1
-    by_need = sorted(strata, key=lambda key: sizes[key] / strata[key])
+    by_need = sorted(strata, key=lambda key: (sizes[key] / strata[key], key[0] != ""))
     for key in by_need:
         if sum(sizes.values()) < total and sizes[key] + 2 <= strata[key]:
             sizes[key] += 1
@@ -103,8 +104,9 @@ def _plan(
 ) -> SlidePlan:
     subtype, is_mutated = stratum
     share = float(rng.uniform(0.35, 0.7)) if subtype else 0.0
-    pen, blur = (rng.random(2) < (0.3, 0.25)).tolist()
-    return SlidePlan("", patient, site, side, subtype, is_mutated, bool(subtype), share, pen, blur)
+    return SlidePlan(
+        "", patient, site, side, subtype, is_mutated, bool(subtype), share, False, False
+    )
 
 
 def _named(rng: np.random.Generator, plans: list[SlidePlan]) -> list[SlidePlan]:
@@ -128,3 +130,10 @@ def _hide_labels(rng: np.random.Generator, plans: list[SlidePlan]) -> list[Slide
     n_hidden = round(_MISSING_SHARE * len(cancers)) if len(cancers) >= 10 else 0
     hidden = set(rng.choice(candidates, n_hidden, replace=False).tolist()) if n_hidden else set()
     return [replace(p, has_mutation_label=False) if p.patient_id in hidden else p for p in plans]
+
+
+def _with_artefacts(rng: np.random.Generator, plans: list[SlidePlan]) -> list[SlidePlan]:
+    n = len(plans)
+    pens = set(rng.choice(n, max(1, round(_PEN_SHARE * n)), replace=False).tolist())
+    blurs = set(rng.choice(n, max(1, round(_BLUR_SHARE * n)), replace=False).tolist())
+    return [replace(p, has_pen=i in pens, has_blur=i in blurs) for i, p in enumerate(plans)]

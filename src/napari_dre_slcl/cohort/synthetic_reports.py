@@ -31,8 +31,8 @@ _GROSS = {
         "A grey-white firm nodule of {size} cm close to the pleura, which is puckered over it.",
         "Received in formalin: tan-grey lung tissue with an ill-defined solid area of {size} cm.",
         (
-            "The cut surface shows a lobulated peripheral lesion, {size} cm across, with a glistening "
-            "grey surface."
+            "The cut surface shows a lobulated peripheral lesion, {size} cm across, with a "
+            "glistening grey surface."
         ),
         "Fragments of firm whitish tissue, together {size} cm, all embedded.",
     ),

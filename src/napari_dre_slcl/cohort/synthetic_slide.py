@@ -87,7 +87,7 @@ def write_pyramid(path: Path, picture: npt.NDArray[np.uint8]) -> None:
             writer.write(
                 pixels[: size[1], : size[0]],
                 tile=(TILE_PX, TILE_PX),
-                photometric="ycbcr",
+                photometric="rgb",  # stored as YCbCr
                 subsampling=(2, 2),
                 compression="jpeg",
                 compressionargs={"level": _JPEG_QUALITY},

@@ -28,9 +28,9 @@ class _Dyes:
 
 
 SITES: dict[str, _Dyes] = {
-    "A": _Dyes((0.62, 0.66, 0.28), (0.07, 0.66, 0.30), (243, 242, 243)),
-    "B": _Dyes((0.74, 0.68, 0.24), (0.13, 0.62, 0.20), (240, 241, 246)),
-    "C": _Dyes((0.52, 0.62, 0.30), (0.05, 0.56, 0.36), (246, 243, 240)),
+    "A": _Dyes((0.58, 0.63, 0.26), (0.06, 0.54, 0.23), (243, 242, 243)),
+    "B": _Dyes((0.66, 0.64, 0.23), (0.10, 0.53, 0.17), (240, 241, 246)),
+    "C": _Dyes((0.51, 0.60, 0.29), (0.04, 0.48, 0.27), (246, 243, 240)),
 }
 
 
@@ -118,14 +118,14 @@ def blur_patch(rng: np.random.Generator, picture: npt.NDArray[np.uint8], anatomy
     y, x = np.nonzero(anatomy.tissue_px > 0)
     chosen = int(rng.integers(len(y)))
     side = anatomy.side_px
-    radius = int(side * rng.uniform(0.05, 0.08))
+    radius = int(side * rng.uniform(0.07, 0.11))
     centre = np.array([y[chosen], x[chosen]]) * FIELD_SCALE
     top, left = np.maximum(centre - radius, 0).tolist()
     bottom, right = np.minimum(centre + radius, side).tolist()
     target = picture[top:bottom, left:right]
     soft = np.asarray(
         Image.fromarray(np.ascontiguousarray(target)).filter(
-            ImageFilter.GaussianBlur(float(rng.uniform(4, 6)))
+            ImageFilter.GaussianBlur(float(rng.uniform(6, 9)))
         )
     )
     yy, xx = np.ogrid[top:bottom, left:right]

@@ -79,6 +79,7 @@ def _paint_ground(
         "v": anatomy.fibre_v,
         "rough": rough,
         "thick": thick,
+        "wet": smooth_noise(rng, quarter, 75),
     }
     if cells is not None:
         fields |= {"border": cells.border_px, "shade": cells.shade}
@@ -110,7 +111,7 @@ def _ground_strip(f: dict[str, Array], subtype: str) -> tuple[Array, Array]:
     elif subtype == "LUSC":
         haematoxylin, eosin = _nests(f, in_tumour, haematoxylin, eosin)
     air = smoothstep(f["depth"] + 2.0 * f["rough"], 9, 13) * ((f["airy"] > 0) & ~in_tumour)
-    fluid = np.where(f["cell"] < 0.12, np.float32(0.16), np.float32(0.012))
+    fluid = 0.012 + 0.16 * smoothstep(f["wet"] + 0.1 * f["rough"], 1.2, 1.7)
     eosin += air * (fluid - eosin)
     haematoxylin *= 1 - air
     tissue = smoothstep(f["tissue"], -1.5, 1.5) * (1 + 0.06 * f["thick"])
