@@ -67,15 +67,12 @@ def residual_sums(features: Tensor, weights: Tensor, codewords: Tensor) -> Resid
     ResidualSums
         Zeros where no tile belongs to a codeword, or n is 0.
     """
-    k = len(codewords)
-    member = torch.nn.functional.one_hot(assign_codewords(features, codewords), k)
-    member = member.to(features.dtype)
+    codeword = assign_codewords(features, codewords)
+    member = torch.nn.functional.one_hot(codeword, len(codewords)).to(features.dtype)
     weighted = member * weights.unsqueeze(1)
-    mass = weighted.sum(0)
-    residual = weighted.T @ features - mass.unsqueeze(1) * codewords
-    # Rounding leaves crumbs where nothing was added; an empty codeword is exactly zero.
-    count = member.sum(0)
-    return ResidualSums(residual * (count > 0).unsqueeze(1), mass, count)
+    # Subtract before adding up: features lie close together, and their sums would cancel.
+    residual = weighted.T @ (features - codewords[codeword])
+    return ResidualSums(residual, weighted.sum(0), member.sum(0))
 
 
 class _ScaleGradient(torch.autograd.Function):

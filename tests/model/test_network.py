@@ -1,0 +1,91 @@
+"""The assembled network: size, encoders, freezing, weights."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from napari_dre_slcl.config import EncoderConfig, load_preset, with_overrides
+from napari_dre_slcl.errors import ConfigError, ModelError
+from napari_dre_slcl.model.network import DreSlclNet
+from napari_dre_slcl.model.tile_encoder import TileEncoder
+
+TINY = EncoderConfig(name="test_vit", input_px=32)
+
+
+def test_the_default_has_fewer_than_27_million_parameters() -> None:
+    net = DreSlclNet(load_preset("default"), [2, 2, 2, 2, 2, 2], text_dim=4096)
+    assert 26e6 < sum(parameter.numel() for parameter in net.parameters()) < 27e6
+
+
+def test_the_default_encoder_has_the_size_of_vit_s_at_256() -> None:
+    encoder = TileEncoder(load_preset("default").encoder)
+    assert encoder.dim == 384
+    count = sum(parameter.numel() for parameter in encoder.parameters())
+    assert count == pytest.approx(21.67e6, rel=0.005)
+
+
+def test_features_are_unit_vectors() -> None:
+    features = TileEncoder(TINY)(torch.rand(3, 3, 32, 32))
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
+
+
+@pytest.mark.parametrize(("blocks", "trained"), [(-1, "all"), (0, "none"), (1, "some")])
+def test_blocks_freeze_as_asked(blocks: int, trained: str) -> None:
+    encoder = TileEncoder(TINY.model_copy(update={"trainable_blocks": blocks}))
+    flags = [parameter.requires_grad for parameter in encoder.parameters()]
+    assert {"all": all(flags), "none": not any(flags), "some": any(flags) and not all(flags)}[
+        trained
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_local_weights_are_loaded(tmp_path, suffix: str) -> None:
+    torch.manual_seed(0)
+    state = TileEncoder(TINY).backbone.state_dict()
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pth":
+        torch.save(state, path)
+    else:
+        save_file(state, path)
+    torch.manual_seed(1)
+    loaded = TileEncoder(TINY.model_copy(update={"weights": path})).backbone.state_dict()
+    assert all(torch.equal(state[name], loaded[name]) for name in state)
+
+
+def test_weights_of_another_encoder_are_refused(tmp_path) -> None:
+    save_file({"stem.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    config = TINY.model_copy(update={"weights": tmp_path / "other.safetensors"})
+    with pytest.raises(ModelError, match="do not fit the tile encoder"):
+        TileEncoder(config)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_file_that_holds_no_weights_is_refused(tmp_path, suffix: str) -> None:
+    path = tmp_path / f"text{suffix}"
+    path.write_text("not weights")
+    with pytest.raises(ModelError, match="no safetensors file and no plain PyTorch"):
+        TileEncoder(TINY.model_copy(update={"weights": path}))
+
+
+def test_missing_weights_are_named(tmp_path) -> None:
+    with pytest.raises(ModelError, match=r"nowhere\.pth' cannot be read"):
+        TileEncoder(TINY.model_copy(update={"weights": tmp_path / "nowhere.pth"}))
+
+
+def test_an_unknown_encoder_is_refused_with_similar_names() -> None:
+    with pytest.raises(ConfigError, match=r"timm has no model 'resnet_of_my_own'.*Similar names"):
+        TileEncoder(EncoderConfig(name="resnet_of_my_own"))
+
+
+def test_heads_that_do_not_divide_the_width_are_refused() -> None:
+    config = with_overrides(load_preset("cpu-small"), {"residual.heads": 5})
+    with pytest.raises(ConfigError, match=r"residual\.heads=5 does not divide"):
+        DreSlclNet(config, [2], 0)
+
+
+def test_the_temperature_never_falls_below_a_hundredth() -> None:
+    net = DreSlclNet(with_overrides(load_preset("cpu-small"), {"encoder.input_px": 32}), [2], 4)
+    assert net.scale.item() == pytest.approx(1 / 0.07)
+    with torch.no_grad():
+        net.log_scale.fill_(50.0)
+    assert net.scale.item() == 100
