@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from napari_dre_slcl.config import TilingConfig
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import Slide
+from napari_dre_slcl.tiles.blur import find_blurred
 from napari_dre_slcl.tiles.tissue import find_tissue, known_mpp
 
 __all__ = ["TileGrid", "tile_slide"]
@@ -84,20 +85,21 @@ def tile_slide(slide: Slide, config: TilingConfig = TilingConfig()) -> TileGrid:
     mask = find_tissue(slide)
     tissue_share, pen_share = mask.shares(size_px, shape)
     is_pen = pen_share >= MAX_PEN_SHARE
-    is_kept = (tissue_share >= config.min_tissue) & ~is_pen
+    is_tissue = (tissue_share >= config.min_tissue) & ~is_pen
+    rowcol = np.argwhere(is_tissue).astype(np.int64)
+    is_blurred = find_blurred(slide, rowcol * size_px, size_px, mpp)
     reasons = {
-        "background": int((~is_kept & ~is_pen).sum()),
+        "background": int((~is_tissue & ~is_pen).sum()),
         "pen": int(is_pen.sum()),
-        "blur": 0,
+        "blur": int(is_blurred.sum()),
     }
-    rowcol = np.argwhere(is_kept).astype(np.int64)
-    if not len(rowcol):
+    if is_blurred.all():
         counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         raise SlideError(
-            f"Slide '{slide.name}' has no tissue tile: of {is_kept.size} tiles {counts}; "
+            f"Slide '{slide.name}' has no tissue tile: of {is_tissue.size} tiles {counts}; "
             "check the slide and its pixel size, or lower min_tissue."
         )
-    return TileGrid(config.tile_px, size_px, shape, rowcol, mpp, config.mpp, reasons)
+    return TileGrid(config.tile_px, size_px, shape, rowcol[~is_blurred], mpp, config.mpp, reasons)
 
 
 def _layout(slide: Slide, mpp: float, config: TilingConfig) -> tuple[int, tuple[int, int]]:

@@ -19,11 +19,11 @@ MASK_MPP = 8.0
 CHROMA_LIMITS = (8.0, 15.0)
 MAX_HOLE_UM2 = 8_000.0
 MIN_PIECE_UM2 = 10_000.0
-MIN_PEN_UM2 = 4_000.0
+MIN_INK_UM2 = 4_000.0
 PEN_MARGIN_UM = 16.0
 STRIP_ROWS = 512
-BRIGHT = 150
-MIN_BRIGHT_SHARE = 0.02
+BRIGHT = 100
+MIN_BRIGHT_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def find_tissue(slide: Slide) -> TissueMask:
     downsample = max(1.0, MASK_MPP / mpp)
     pixel_um2 = (downsample * mpp) ** 2
     overview = _overview(slide, downsample)
-    if (overview.max(axis=2) > BRIGHT).mean() < MIN_BRIGHT_SHARE:
+    if (overview.mean(axis=2) > BRIGHT).mean() < MIN_BRIGHT_SHARE:
         raise SlideError(
             f"Slide '{slide.name}' is dark nearly everywhere, so it is no brightfield slide; "
             "give an H&E slide."
@@ -146,17 +146,24 @@ def _pen(overview: NDArray[np.uint8], pixel_um2: float) -> NDArray[np.bool_]:
     """Return pen marks: ink has hues that haematoxylin and eosin do not reach.
 
     Both stains let more red than green through; blue and green ink do not. Red ink lets
-    neither green nor blue through, which blood of one section's thickness still does.
+    neither green nor blue through, which blood of one section's thickness still does. Lumina
+    may be bluish too, so a mark must have a strong core, from which it is followed outwards.
     """
     red, green, blue = np.moveaxis(overview.astype(np.int16), 2, 0)
-    chroma = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    is_cold = (green - red > 10) & (chroma > 50)
-    is_red = (red > 110) & (green < 50) & (blue < 70)
-    is_black = (overview.max(axis=2) < 60) & (chroma < 25)
+    chroma = np.ptp(overview, axis=2)
+    is_lit = overview.max(axis=2) > 30
+    cold = (green - red > 15) & (chroma > 70)
+    warm = (red > 110) & (green < 50) & (blue < 70)
+    black = (overview.max(axis=2) < 60) & (chroma < 25) & is_lit
     ink = np.zeros(red.shape, bool)
-    for kind, least_um2 in ((is_cold, 1), (is_red, 8), (is_black, 8)):
-        solid = ndimage.binary_opening(kind, disk(1))
-        ink |= _without_small(solid, least_um2 * MIN_PEN_UM2 / pixel_um2)
+    for core, faint, least_um2 in (
+        (cold, (green - red > 0) & (chroma > 40), MIN_INK_UM2),
+        (warm, (red > 110) & (green < 70) & (blue < 90), 8 * MIN_INK_UM2),
+        (black, overview.max(axis=2) < 80, 8 * MIN_INK_UM2),
+    ):
+        solid = _without_small(ndimage.binary_opening(core, disk(1)), least_um2 / pixel_um2)
+        if solid.any():
+            ink |= ndimage.binary_propagation(solid, mask=faint | solid)
     reach = max(1, round(PEN_MARGIN_UM / pixel_um2**0.5))
     return ndimage.binary_dilation(ink, disk(reach)) if ink.any() else ink
 
