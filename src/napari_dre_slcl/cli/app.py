@@ -141,11 +141,18 @@ def synth(
 
 
 @app.command()
-def presets() -> None:
+def presets(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the tables of the documentation.")
+    ] = False,
+) -> None:
     """Show every setting with its value in each preset."""
-    from napari_dre_slcl.cli.tables import print_presets
+    from napari_dre_slcl.cli.settings_tables import print_presets, settings_markdown
 
-    print_presets()
+    if markdown:
+        typer.echo(settings_markdown())
+    else:
+        print_presets()
 
 
 @app.command()

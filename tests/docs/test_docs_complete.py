@@ -1,0 +1,52 @@
+"""The documentation names what the code has: settings, dependencies, commands, links."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from napari_dre_slcl.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_settings_page_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "--markdown"]) == 0
+    page = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+    table = page[page.index("| setting") :]
+    assert table == capsys.readouterr().out, "paste the output of: dre-slcl presets --markdown"
+
+
+def test_every_dependency_has_its_reason_and_no_other_is_listed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    required = [*project["dependencies"], *extras["qt"], *extras["test"]]
+    names = {re.split(r"[\[<>=!~ ]", requirement)[0] for requirement in required}
+    page = (ROOT / "docs/develop/dependencies.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE))
+    assert listed == names
+
+
+def test_every_command_and_option_is_on_the_command_page() -> None:
+    from typer.main import get_command
+
+    from napari_dre_slcl.cli.app import app
+
+    page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        (line,) = (row for row in page.splitlines() if row.startswith(f"| `dre-slcl {name}"))
+        for parameter in command.params:
+            if parameter.param_type_name == "option" and parameter.name != "help":
+                assert parameter.opts[-1] in line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)", text)
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
