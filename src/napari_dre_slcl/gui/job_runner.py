@@ -139,6 +139,10 @@ class JobRunner(QObject):
         self._n_jobs = 0
         self._n_children = 0
         self._is_closed = False
+        self.should_keep_job: bool | None = None
+        """What `close` does with the running job: True leaves it to its end (the process ends
+        itself after it, the run folder has everything), else it is cancelled. Forgotten with the
+        next start."""
         self._timer = QTimer(self)
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._drain)
@@ -182,6 +186,7 @@ class JobRunner(QObject):
             self._n_children += 1
             self._child = _Child(self._folder, self._n_children)
         self._spec = spec
+        self.should_keep_job = None
         self._child.send(Command(command="run", job=path))
         self._timer.start()
         self.started.emit(spec)
@@ -191,21 +196,14 @@ class JobRunner(QObject):
         if self._child is not None and self._spec is not None:
             self._child.send(Command(command="cancel"))
 
-    def close(self, should_keep_job: bool = False) -> None:
-        """Let go of the engine process; later calls do nothing.
-
-        Parameters
-        ----------
-        should_keep_job : bool
-            Leave a running job to its end: the process ends itself after it, the run folder has
-            everything. Otherwise a running job is cancelled first.
-        """
+    def close(self) -> None:
+        """Let go of the engine process, as `should_keep_job` says; later calls do nothing."""
         if self._is_closed:
             return
         self._is_closed = True
         self._timer.stop()
         child, self._child = self._child, None
-        if child is not None and self._spec is not None and should_keep_job:
+        if child is not None and self._spec is not None and self.should_keep_job:
             child.let_go()
         elif child is not None:
             child.stop()

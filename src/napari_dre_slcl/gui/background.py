@@ -1,0 +1,90 @@
+"""Background: slow calls in one thread, their outcome back on the main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_dre_slcl.errors import DreSlclError
+
+__all__ = ["Background"]
+
+_POLL_MS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    topic: str
+    future: Future[Any]
+    on_done: Callable[[Any], None]
+    on_error: Callable[[str], None]
+
+
+class Background(QObject):
+    """Runs calls one after the other, outside the main thread.
+
+    A new call makes the answers of earlier calls of the same topic stale: they are dropped.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dre-slcl-background")
+        self._calls: list[_Call] = []
+        self._timer = QTimer(self)
+        self._timer.setInterval(_POLL_MS)
+        self._timer.timeout.connect(self._deliver)
+
+    def run(
+        self,
+        topic: str,
+        work: Callable[..., Any],
+        *args: Any,
+        on_done: Callable[[Any], None],
+        on_error: Callable[[str], None],
+    ) -> None:
+        """Call ``work(*args)`` in the thread.
+
+        Parameters
+        ----------
+        topic : str
+            What it is about; only the newest call of a topic is answered.
+        work : callable
+            Must not touch Qt or napari.
+        *args
+            Its arguments.
+        on_done : callable
+            Gets what it returned, on the main thread.
+        on_error : callable
+            Gets the sentence of a `DreSlclError`, on the main thread.
+        """
+        for call in self._calls:
+            if call.topic == topic:
+                call.future.cancel()
+        self._calls = [call for call in self._calls if call.topic != topic]
+        future = self._pool.submit(partial(work, *args))
+        self._calls.append(_Call(topic, future, on_done, on_error))
+        self._timer.start()
+
+    def close(self) -> None:
+        """Drop all answers and wait for the thread."""
+        self._timer.stop()
+        self._calls.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _deliver(self) -> None:
+        ready = [call for call in self._calls if call.future.done()]
+        self._calls = [call for call in self._calls if not call.future.done()]
+        if not self._calls:
+            self._timer.stop()
+        for call in ready:
+            try:
+                outcome = call.future.result()
+            except DreSlclError as error:
+                call.on_error(str(error))
+            else:
+                call.on_done(outcome)

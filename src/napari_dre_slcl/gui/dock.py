@@ -1,0 +1,171 @@
+"""The dock "DRE-SLCL": three tabs, one engine, one link to the viewer, and their end."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtWidgets import (
+    QApplication,
+    QFrame,
+    QMessageBox,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_dre_slcl.errors import DreSlclError
+from napari_dre_slcl.gui.background import Background
+from napari_dre_slcl.gui.job_runner import JobRunner
+from napari_dre_slcl.gui.overlay import Overlay
+from napari_dre_slcl.gui.result_panel import ResultPanel
+from napari_dre_slcl.gui.slide_panel import SlidePanel
+from napari_dre_slcl.gui.theme import theme_colors
+from napari_dre_slcl.gui.train_panel import TrainPanel
+from napari_dre_slcl.jobs.messages import Cancelled, Failed, PredictJob, Result, TrainJob
+
+__all__ = ["DreSlclDock"]
+
+_WIDTH_PX = 400
+
+
+class DreSlclDock(QWidget):
+    """Slide, Train and Result for one viewer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer.
+    """
+
+    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("DRE-SLCL")
+        self._viewer = napari_viewer
+        self._has_parent = False
+        colors = theme_colors(napari_viewer.theme)
+        self.background = Background()
+        self.runner = JobRunner()
+        self.overlay = Overlay(napari_viewer, self.background)
+        self.slide_panel = SlidePanel(self.overlay, self.background)
+        self.train_panel = TrainPanel(colors)
+        self.result_panel = ResultPanel(self.overlay, colors)
+        self._lay_out()
+        self._connect()
+        self.overlay.refresh()
+
+    def sizeHint(self) -> QSize:
+        """Return a width at which every field can be read."""
+        return QSize(_WIDTH_PX, 800)
+
+    def _lay_out(self) -> None:
+        self.tabs = QTabWidget()
+        for name, panel in (
+            ("Slide", self.slide_panel),
+            ("Train", self.train_panel),
+            ("Result", self.result_panel),
+        ):
+            area = QScrollArea()
+            area.setFrameShape(QFrame.Shape.NoFrame)
+            area.setWidgetResizable(True)
+            area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            area.setWidget(panel)
+            self.tabs.addTab(area, name)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.tabs)
+
+    def _connect(self) -> None:
+        self.train_panel.start_requested.connect(self.start_job)
+        self.train_panel.cancel_requested.connect(self.runner.cancel)
+        self.result_panel.predict_requested.connect(self.start_job)
+        self.result_panel.cancel_requested.connect(self.runner.cancel)
+        self.runner.started.connect(self._on_started)
+        self.runner.progressed.connect(self._on_progressed)
+        self.runner.ended.connect(self._on_ended)
+        self._viewer.events.theme.connect(self._on_theme)
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.close_down)
+        # A closed window deletes its docks without telling them; nothing here may refer to self.
+        self.destroyed.connect(partial(_release, self.overlay, self.background, self.runner))
+
+    def start_job(self, job: TrainJob | PredictJob) -> None:
+        """Hand a job to the engine, or say why not."""
+        try:
+            self.runner.start(job)
+        except DreSlclError as error:
+            self._panel_of(job).message.complain(str(error))
+
+    def close_down(self) -> None:
+        """Stop everything that outlives a widget: engine, threads, connections. Once."""
+        if self._viewer is None:
+            return
+        self._ask_about_job()
+        self._viewer.events.theme.disconnect(self._on_theme)
+        self._viewer = None
+        _release(self.overlay, self.background, self.runner)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Close down once the dock has been taken out of its window."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._has_parent = True
+                _top_of(self).installEventFilter(self)
+            elif self._has_parent:
+                self.close_down()
+        return super().event(event)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Ask about a running training while its window can still be seen."""
+        if event is not None and event.type() == QEvent.Type.Close and self._viewer is not None:
+            self._ask_about_job()
+        return super().eventFilter(watched, event)
+
+    def _ask_about_job(self) -> None:
+        if self.runner.should_keep_job is not None or not isinstance(self.runner.spec, TrainJob):
+            return
+        answer = QMessageBox.question(
+            self,
+            "DRE-SLCL",
+            "A training is running. Let it go on to its end without this window?\n"
+            f"Its run folder is {self.runner.spec.run_dir}.",
+        )
+        self.runner.should_keep_job = answer == QMessageBox.StandardButton.Yes
+
+    def _panel_of(self, job: TrainJob | PredictJob | None) -> TrainPanel | ResultPanel:
+        return self.train_panel if isinstance(job, TrainJob) else self.result_panel
+
+    def _on_started(self, job: TrainJob | PredictJob) -> None:
+        self._panel_of(job).on_started()
+
+    def _on_progressed(self, event: Any) -> None:
+        self._panel_of(self.runner.spec).on_event(event)
+
+    def _on_ended(self, job: TrainJob | PredictJob, end: Result | Failed | Cancelled) -> None:
+        if isinstance(job, PredictJob):
+            self.result_panel.on_ended(end)
+            return
+        self.train_panel.on_ended(job, end)
+        if isinstance(end, Result):
+            self.result_panel.model_field.setValue(end.paths["model"])
+
+    def _on_theme(self, event: Any) -> None:
+        colors = theme_colors(self._viewer.theme)
+        self.train_panel.set_colors(colors)
+        self.result_panel.set_colors(colors)
+
+
+def _release(overlay: Overlay, background: Background, runner: JobRunner, *_: Any) -> None:
+    """Let go of viewer, thread and engine."""
+    overlay.close()
+    background.close()
+    runner.close()
+
+
+def _top_of(widget: QWidget) -> QWidget:
+    while (parent := widget.parentWidget()) is not None:
+        widget = parent
+    return widget

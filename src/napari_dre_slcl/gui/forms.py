@@ -1,0 +1,174 @@
+"""SettingsForm: fields for settings, made from the config models themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QSpinBox, QWidget
+
+from napari_dre_slcl.config import DreSlclConfig
+
+__all__ = ["SettingsForm", "setting_value"]
+
+_LARGEST_SPIN = 2**31 - 1
+
+
+def setting_value(config: DreSlclConfig, name: str) -> Any:
+    """Return the value of a setting by its dotted name."""
+    section, key = name.split(".")
+    return getattr(getattr(config, section), key)
+
+
+class SettingsForm(QWidget):
+    """One field per setting, titled and explained as its config field says.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Dotted names, such as ``training.epochs``. Where more than one section is named, each
+        begins with a heading.
+    config : DreSlclConfig
+        Values to start from.
+    """
+
+    valueChanged = Signal()
+
+    def __init__(
+        self, names: Sequence[str], config: DreSlclConfig, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._base = config
+        self._editors: dict[str, _Editor] = {}
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        has_headings = len({name.split(".")[0] for name in names}) > 1
+        section = ""
+        for name in names:
+            if has_headings and name.split(".")[0] != section:
+                section = name.split(".")[0]
+                layout.addRow(_heading(section.capitalize()))
+            self._add_row(layout, name)
+        self.setValue(config)
+
+    def value(self) -> dict[str, Any]:
+        """Return the settings that were changed, by dotted name."""
+        return {
+            name: editor.value()
+            for name, editor in self._editors.items()
+            if editor.value() != editor.shown(setting_value(self._base, name))
+        }
+
+    def setValue(self, config: DreSlclConfig) -> None:
+        """Show the settings of a config; from now on changes are told relative to it."""
+        self._base = config
+        for name, editor in self._editors.items():
+            editor.set_value(setting_value(config, name))
+        self.valueChanged.emit()
+
+    def rebase(self, config: DreSlclConfig) -> None:
+        """Tell changes relative to ``config`` without showing it."""
+        self._base = config
+
+    def editor(self, name: str) -> QWidget:
+        """Return the widget of a setting."""
+        return self._editors[name].widget
+
+    def _add_row(self, layout: QFormLayout, name: str) -> None:
+        section, key = name.split(".")
+        field = type(getattr(self._base, section)).model_fields[key]
+        editor = _make_editor(field)
+        tip = f"{field.description or ''}\n({name})"
+        editor.widget.setToolTip(tip)
+        editor.widget.setAccessibleName(field.title or key)
+        editor.on_change(self.valueChanged.emit)
+        label = QLabel(field.title or key)
+        label.setToolTip(tip)
+        label.setBuddy(editor.widget)
+        layout.addRow(label, editor.widget)
+        self._editors[name] = editor
+
+
+class _Editor:
+    """A widget with the four things a form needs of it, whatever its class."""
+
+    def __init__(
+        self,
+        widget: Any,
+        getter: Callable[[], Any],
+        setter: Callable[[Any], None],
+        changed: Any,
+        shown: Callable[[Any], Any] = lambda value: value,
+    ) -> None:
+        self.widget: QWidget = widget
+        self.value = getter
+        self.shown = shown
+        self._setter = setter
+        self._changed = changed
+
+    def set_value(self, value: Any) -> None:
+        self._setter(self.shown(value))
+
+    def on_change(self, slot: Callable[[], None]) -> None:
+        self._changed.connect(lambda *_: slot())
+
+
+def _make_editor(field: FieldInfo) -> _Editor:
+    if field.annotation is bool:
+        box = QCheckBox()
+        return _Editor(box, box.isChecked, box.setChecked, box.toggled)
+    if get_origin(field.annotation) is Literal:
+        combo = _Combo()
+        combo.addItems([str(choice) for choice in get_args(field.annotation)])
+        return _Editor(combo, combo.currentText, combo.setCurrentText, combo.currentTextChanged)
+    if field.annotation is int:
+        spin = _Spin()
+        spin.setRange(*_limits(field))
+        return _Editor(spin, spin.value, spin.setValue, spin.valueChanged)
+    line = QLineEdit()
+    return _Editor(line, line.text, line.setText, line.textChanged, _as_text)
+
+
+def _limits(field: FieldInfo) -> tuple[int, int]:
+    low, high = -_LARGEST_SPIN, _LARGEST_SPIN
+    for limit in field.metadata:
+        low = max(low, getattr(limit, "ge", low), getattr(limit, "gt", low - 1) + 1)
+        high = min(high, getattr(limit, "le", high), getattr(limit, "lt", high + 1) - 1)
+    return low, high
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ", ".join(_as_text(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _heading(text: str) -> QLabel:
+    label = QLabel(text)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    return label
+
+
+class _Spin(QSpinBox):
+    """Scrolling the panel must not change a number by accident."""
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if event is not None:
+            event.ignore()
+
+
+class _Combo(QComboBox):
+    """Scrolling the panel must not change a choice by accident."""
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if event is not None:
+            event.ignore()

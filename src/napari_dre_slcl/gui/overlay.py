@@ -1,0 +1,307 @@
+"""Overlay: the one link between viewer and panels; it owns every layer we add.
+
+Layers are found by their metadata, never by name or position, so that the user may rename, move,
+hide and delete them at will.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Layer
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_dre_slcl.gui.background import Background
+from napari_dre_slcl.layers import (
+    METADATA_KEY,
+    LayerData,
+    attention_layer,
+    cluster_layer,
+    grid_transform,
+    slide_layer,
+    tissue_layer,
+    world_transform,
+)
+from napari_dre_slcl.results import SlideResult, load_result
+from napari_dre_slcl.slide import SlideInfo, open_slide
+from napari_dre_slcl.tiles import TileGrid
+
+__all__ = ["Overlay"]
+
+_ATTRIBUTES = ("scale", "translate", "units", "axis_labels", "features", "colormap", "metadata")
+_FROM_RESULT = "given when the slide was predicted"
+
+
+class Overlay(QObject):
+    """Adds slides and results to a viewer and knows which slide is meant.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    background : Background
+        Loads files.
+    """
+
+    slide_changed = Signal(object)
+    """`SlideInfo` of the slide that is meant now, or None."""
+    result_shown = Signal(object)
+    """`SlideResult` whose layers have just been added or updated."""
+    visibility_changed = Signal()
+    """A layer of ours was shown or hidden, by us or in the layer list."""
+    failed = Signal(str)
+    """A sentence."""
+
+    given_sources = ("user", _FROM_RESULT)
+    """Sources of a pixel size that the slide's file does not know of."""
+
+    def __init__(self, viewer: Any, background: Background, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._background = background
+        self._last_path: str | None = None
+        self._results: dict[str, SlideResult] = {}
+        events = viewer.layers.events
+        events.inserted.connect(self._on_layers_changed)
+        events.removed.connect(self._on_layers_changed)
+        viewer.layers.selection.events.active.connect(self._on_layers_changed)
+
+    @property
+    def slide(self) -> SlideInfo | None:
+        """The slide that is meant: of the active layer, else the one meant before, else any."""
+        layer = self._slide_layer(self._last_path)
+        return None if layer is None else layer.metadata[METADATA_KEY]["info"]
+
+    def layer(self, kind: str, path: str | None = None) -> Layer | None:
+        """Return our layer of a kind (slide, clusters, attention, tissue) of a slide.
+
+        Parameters
+        ----------
+        kind : str
+            What it shows.
+        path : str, optional
+            Of the slide; the slide that is meant by default.
+        """
+        wanted = path or self._last_path
+        return next(
+            (
+                layer
+                for layer in self._layers()
+                if _facts(layer).get("kind") == kind and _facts(layer).get("path") == wanted
+            ),
+            None,
+        )
+
+    def result(self, path: str | None) -> SlideResult | None:
+        """Return the result that was last shown for the slide with this path."""
+        return None if path is None else self._results.get(path)
+
+    def open_slide(self, path: Path, mpp: float | None = None) -> None:
+        """Add a slide as a layer, unless it is there, and mean it from now on.
+
+        Parameters
+        ----------
+        path : Path
+            Slide file or DICOM folder.
+        mpp : float, optional
+            µm per level-0 pixel where the file does not say.
+
+        Raises
+        ------
+        SlideError
+            If it cannot be opened.
+        """
+        slide = open_slide(path, mpp)
+        layer = self.layer("slide", slide.info.path)
+        if layer is None:
+            layer = self._add(slide_layer(slide))
+            self._viewer.reset_view()
+        else:
+            slide.close()
+            if mpp is not None:
+                self.set_mpp(mpp)
+        self._viewer.layers.selection.active = layer
+
+    def set_mpp(self, mpp: float) -> None:
+        """Give the slide that is meant a pixel size; its overlays follow.
+
+        Parameters
+        ----------
+        mpp : float
+            µm per level-0 pixel.
+        """
+        layer = self._slide_layer(self._last_path)
+        if layer is None:
+            return
+        self._set_layer_mpp(layer, mpp, "user")
+        for kind in ("clusters", "attention", "tissue"):
+            overlay = self.layer(kind)
+            if overlay is not None:
+                size_px = _facts(overlay)["tile_size_px"]
+                _set_attributes(overlay, grid_transform(size_px, mpp))
+        self._viewer.reset_view()
+        self.slide_changed.emit(self.slide)
+
+    def load_result(self, path: Path) -> None:
+        """Load a result file in the background, then show it."""
+        self._background.run(
+            "result", load_result, path, on_done=self.show_result, on_error=self.failed.emit
+        )
+
+    def show_result(self, result: SlideResult) -> None:
+        """Add the clusters and the attention of a result, or bring those that are there up to date.
+
+        Parameters
+        ----------
+        result : SlideResult
+            Of a slide that may or may not be open here.
+        """
+        if self._viewer is None:
+            return
+        slide = self.layer("slide", result.slide_path)
+        if slide is not None and _facts(slide)["mpp"] is None and result.mpp is not None:
+            self._set_layer_mpp(slide, result.mpp, _FROM_RESULT)
+        if (
+            slide is not None
+        ):  # the grid is in level-0 pixels, so the slide's own size of them rules
+            result = replace(result, mpp=_facts(slide)["mpp"])
+        self._results[result.slide_path] = result
+        self._add_or_update(cluster_layer(result))
+        self._add_or_update(attention_layer(result))
+        self._viewer.layers.selection.active = slide or self.layer("clusters", result.slide_path)
+        self.result_shown.emit(result)
+
+    def show_tissue(self, path: str, grid: TileGrid) -> None:
+        """Add or update the layer that shows which tiles hold tissue."""
+        if self._viewer is None:
+            return
+        data, options, kind = tissue_layer(Path(path).stem, grid)
+        options["metadata"][METADATA_KEY]["path"] = path
+        slide = self.layer("slide", path)
+        self._add_or_update((data, options, kind))
+        if slide is not None:
+            self._viewer.layers.selection.active = slide
+
+    def set_visible(self, kind: str, is_visible: bool) -> None:
+        """Show or hide our layer of a kind of the slide that is meant."""
+        layer = self.layer(kind)
+        if layer is not None:
+            layer.visible = is_visible
+
+    def set_side_by_side(self, is_on: bool) -> None:
+        """Show clusters and attention of the slide that is meant beside each other, or over it.
+
+        Parameters
+        ----------
+        is_on : bool
+            The slide is drawn a second time, under the attention; False removes that layer.
+        """
+        slide, copy = self.layer("slide"), self.layer("slide copy")
+        clusters, attention = self.layer("clusters"), self.layer("attention")
+        if is_on and slide is not None and clusters is not None and attention is not None:
+            if copy is None:
+                copy = self._add(_copy_of(slide))
+            layers = self._viewer.layers
+            for layer in (slide, clusters, copy, attention):
+                layers.move(layers.index(layer), len(layers))
+                layer.visible = True
+            layers.selection.active = slide
+        elif copy is not None:
+            self._viewer.layers.remove(copy)
+        grid = self._viewer.canvas.grid
+        grid.stride = -2 if is_on else 1
+        grid.shape = (1, -1) if is_on else (-1, -1)
+        grid.enabled = is_on
+        self._viewer.reset_view()
+
+    def close(self) -> None:
+        """Let go of the viewer; the layers stay."""
+        if self._viewer is None:
+            return
+        events = self._viewer.layers.events
+        events.inserted.disconnect(self._on_layers_changed)
+        events.removed.disconnect(self._on_layers_changed)
+        self._viewer.layers.selection.events.active.disconnect(self._on_layers_changed)
+        for layer in self._layers():
+            layer.events.visible.disconnect(self._on_visible)
+        self._viewer = None
+        self._results.clear()
+
+    def refresh(self) -> None:
+        """Look again at which slide is meant."""
+        if self._viewer is None:
+            return
+        before = self._last_path
+        active = self._viewer.layers.selection.active
+        path = _facts(active).get("path") if active is not None else None
+        layer = self._slide_layer(path or before) or self._slide_layer(before)
+        if layer is None:
+            layer = next((one for one in self._layers() if _facts(one)["kind"] == "slide"), None)
+        self._last_path = path if layer is None else _facts(layer)["path"]
+        if self._last_path != before:
+            self.slide_changed.emit(self.slide)
+
+    def _on_layers_changed(self, event: object = None) -> None:
+        self.refresh()
+
+    def _layers(self) -> list[Layer]:
+        """Every layer of ours, whether we, the reader or the user's script added it."""
+        if self._viewer is None:
+            return []
+        return [layer for layer in self._viewer.layers if _facts(layer)]
+
+    def _slide_layer(self, path: str | None) -> Layer | None:
+        return None if path is None else self.layer("slide", path)
+
+    def _add(self, layer_data: LayerData) -> Layer:
+        layer = self._viewer.add_layer(Layer.create(*layer_data))
+        layer.events.visible.connect(self._on_visible)
+        return layer
+
+    def _on_visible(self, event: object = None) -> None:
+        if self._viewer is not None:
+            self.visibility_changed.emit()
+
+    def _add_or_update(self, layer_data: LayerData) -> None:
+        data, options, _ = layer_data
+        facts = options["metadata"][METADATA_KEY]
+        layer = self.layer(facts["kind"], facts["path"])
+        if layer is None:
+            self._add(layer_data)
+            return
+        layer.data = data
+        _set_attributes(layer, {name: options[name] for name in _ATTRIBUTES if name in options})
+        if "contrast_limits" in options:
+            layer.contrast_limits_range = options["contrast_limits"]
+            layer.contrast_limits = options["contrast_limits"]
+
+    def _set_layer_mpp(self, layer: Layer, mpp: float, source: str) -> None:
+        facts = layer.metadata[METADATA_KEY]
+        facts["mpp"] = mpp
+        facts["info"] = facts["info"].model_copy(update={"mpp": mpp, "mpp_source": source})
+        _set_attributes(layer, world_transform(mpp))
+
+
+def _facts(layer: Layer) -> dict[str, Any]:
+    found = layer.metadata.get(METADATA_KEY, {})
+    return found if isinstance(found, dict) else {}
+
+
+def _copy_of(slide: Layer) -> LayerData:
+    facts = _facts(slide) | {"kind": "slide copy"}
+    options = {
+        "name": f"{slide.name} (beside)",
+        "rgb": True,
+        "multiscale": True,
+        "contrast_limits": (0, 255),
+        "metadata": {METADATA_KEY: facts},
+        **world_transform(facts["mpp"]),
+    }
+    return list(slide.data), options, "image"
+
+
+def _set_attributes(layer: Layer, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(layer, name, value)

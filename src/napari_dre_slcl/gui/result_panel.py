@@ -1,0 +1,266 @@
+"""The Result tab: predict the slide that is meant, and read what the model says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_dre_slcl.errors import DreSlclError, JobError
+from napari_dre_slcl.gui.bars import Bar, BarList
+from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.overlay import Overlay
+from napari_dre_slcl.gui.path_field import PathField
+from napari_dre_slcl.gui.texts import prediction_rows, provenance_text
+from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.jobs.messages import Cancelled, Failed, Log, PredictJob, Progress, Result
+from napari_dre_slcl.layers import codeword_colors, codeword_name, codeword_shares
+from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult
+from napari_dre_slcl.slide import SlideInfo
+
+__all__ = ["ResultPanel", "results_dir"]
+
+_KINDS = {"clusters": "Clusters", "attention": "Attention"}
+_NOTHING = "No result for this slide yet. Choose a model and press Predict."
+
+
+class ResultPanel(QWidget):
+    """Makes a `PredictJob` and shows a `SlideResult`.
+
+    Parameters
+    ----------
+    overlay : Overlay
+        Owns the layers.
+    colors : ThemeColors
+        To paint with.
+    """
+
+    predict_requested = Signal(object)
+    """A `PredictJob`."""
+    cancel_requested = Signal()
+
+    def __init__(
+        self, overlay: Overlay, colors: ThemeColors, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._overlay = overlay
+        self._build(colors)
+        self._lay_out()
+        self._connect()
+        self._set_running(False)
+        self._show_slide(overlay.slide)
+
+    def _build(self, colors: ThemeColors) -> None:
+        self.model_field = PathField("folder", "Model or run folder")
+        self.predict_button = QPushButton("Predict this slide")
+        self.cancel_button = QPushButton("Cancel")
+        self.load_button = QPushButton("Open result…")
+        self.message = MessageLine()
+        self.progress = QProgressBar()
+        self.title = _heading("")
+        self.predictions = BarList(colors)
+        self.toggles = {kind: QCheckBox(name) for kind, name in _KINDS.items()}
+        self.side_by_side = QCheckBox("Side by side")
+        self.side_by_side.setToolTip("Clusters at the left, attention at the right.")
+        self.legend = BarList(colors)
+        self.legend.setToolTip("Share of the slide's tiles that belong to each codeword.")
+        self.provenance = QLabel()
+        self.provenance.setWordWrap(True)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Model", self.model_field)
+        buttons, toggles = QHBoxLayout(), QHBoxLayout()
+        for button in (self.predict_button, self.cancel_button, self.load_button):
+            buttons.addWidget(button)
+        for toggle in (*self.toggles.values(), self.side_by_side):
+            toggles.addWidget(toggle)
+        toggles.addStretch()
+        self._answer = QWidget()
+        answer = QVBoxLayout(self._answer)
+        answer.setContentsMargins(0, 0, 0, 0)
+        answer.addWidget(self.title)
+        answer.addWidget(self.predictions)
+        answer.addWidget(_heading("Layers"))
+        answer.addLayout(toggles)
+        answer.addWidget(_heading("Tile clusters, share of the slide"))
+        answer.addWidget(self.legend)
+        answer.addWidget(self.provenance)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addLayout(buttons)
+        for widget in (self.message, self.progress, self._answer):
+            layout.addWidget(widget)
+        layout.addStretch()
+
+    def _connect(self) -> None:
+        self.predict_button.clicked.connect(self.predict)
+        self.cancel_button.clicked.connect(self.cancel_requested)
+        self.load_button.clicked.connect(self._pick_result)
+        for kind, toggle in self.toggles.items():
+            toggle.toggled.connect(lambda is_on, kind=kind: self._overlay.set_visible(kind, is_on))
+        self.side_by_side.toggled.connect(self._overlay.set_side_by_side)
+        self._overlay.slide_changed.connect(self._show_slide)
+        self._overlay.result_shown.connect(self.show_result)
+        self._overlay.visibility_changed.connect(self._show_visibility)
+        self._overlay.failed.connect(self.message.complain)
+
+    def value(self) -> PredictJob:
+        """Return the job that the fields describe.
+
+        Raises
+        ------
+        JobError
+            If there is no model, no slide, or the slide has no pixel size.
+        """
+        model, slide = self.model_field.value(), self._overlay.slide
+        if model is None:
+            raise JobError("No model is chosen. Pick the folder of a trained model or of its run.")
+        if slide is None:
+            raise JobError("No slide is open. Open one in the Slide tab first.")
+        if slide.mpp is None:
+            raise JobError(
+                f"Slide '{Path(slide.path).name}' has no pixel size. Give it in the Slide tab."
+            )
+        is_from_file = slide.mpp_source not in self._overlay.given_sources
+        return PredictJob(
+            model=model.absolute(),
+            slides=(Path(slide.path),),
+            out=results_dir(model.absolute()),
+            mpp=None if is_from_file else slide.mpp,
+        )
+
+    def predict(self) -> None:
+        """Ask for a prediction of the slide that is meant, or say what is missing."""
+        try:
+            job = self.value()
+        except DreSlclError as error:
+            self.message.complain(str(error))
+            return
+        self.predict_requested.emit(job)
+
+    def set_colors(self, colors: ThemeColors) -> None:
+        """Follow a change of theme."""
+        self.predictions.set_colors(colors)
+        self.legend.set_colors(colors)
+
+    def on_started(self) -> None:
+        """Get ready to show a job's progress."""
+        self.message.tell("Starting the engine…")
+        self.progress.setRange(0, 0)
+        self._set_running(True)
+
+    def on_event(self, event: Any) -> None:
+        """Show a Progress or a Log."""
+        if isinstance(event, Progress):
+            self.progress.setRange(0, max(1, event.total))
+            self.progress.setValue(event.done)
+            self.message.tell(f"{event.stage}: {event.message}" if event.message else event.stage)
+        elif isinstance(event, Log):
+            self.message.tell(event.message)
+
+    def on_ended(self, end: Result | Failed | Cancelled) -> None:
+        """Load the result of a job, or say why there is none."""
+        self._set_running(False)
+        if isinstance(end, Result):
+            self.message.tell("")
+            for path in end.paths.values():
+                self._overlay.load_result(path)
+        elif isinstance(end, Failed):
+            self.message.complain(end.message)
+        else:
+            self.message.tell(end.message)
+
+    def show_result(self, result: SlideResult) -> None:
+        """Show predictions, legend and provenance."""
+        self.message.tell("")
+        self.title.setText(f"Predictions for {result.slide_id}")
+        self.predictions.setValue(_prediction_bars(result))
+        self.legend.setValue(_legend_bars(result))
+        self.provenance.setText(provenance_text(result))
+        self.provenance.setToolTip(
+            "\n".join(f"{name}: {value}" for name, value in result.provenance.items())
+        )
+        self._answer.show()
+        self._show_visibility()
+
+    def _show_slide(self, info: SlideInfo | None) -> None:
+        result = self._overlay.result(None if info is None else info.path)
+        if result is not None:
+            self.show_result(result)
+            return
+        self._answer.hide()
+        if not self.progress.isVisible():
+            self.message.tell("No slide is open." if info is None else _NOTHING)
+
+    def _show_visibility(self) -> None:
+        for kind, toggle in self.toggles.items():
+            layer = self._overlay.layer(kind)
+            toggle.setEnabled(layer is not None)
+            toggle.blockSignals(True)
+            toggle.setChecked(layer is not None and layer.visible)
+            toggle.blockSignals(False)
+
+    def _pick_result(self) -> None:
+        pattern = f"Results (*{RESULT_SUFFIX})"
+        picked, _ = QFileDialog.getOpenFileName(self, "Open result", "", pattern)
+        if picked:
+            self._overlay.load_result(Path(picked))
+
+    def _set_running(self, is_running: bool) -> None:
+        self.predict_button.setEnabled(not is_running)
+        self.cancel_button.setVisible(is_running)
+        self.load_button.setVisible(not is_running)
+        self.progress.setVisible(is_running)
+
+
+def results_dir(model: Path) -> Path:
+    """Return where predictions of a model go: its run's ``results``, or beside the model."""
+    is_run = (model / "model").is_dir()
+    return (model if is_run else model.parent) / "results"
+
+
+def _prediction_bars(result: SlideResult) -> list[Bar]:
+    bars = []
+    for prediction in result.predictions:
+        rows = prediction_rows(prediction)
+        if len(rows) > 1:
+            bars.append(Bar(prediction.task, text=prediction.predicted, is_heading=True))
+        bars += [Bar(name, value, f"{value:.2f}") for name, value in rows]
+    return bars
+
+
+def _legend_bars(result: SlideResult) -> list[Bar]:
+    colors = codeword_colors(result.n_codewords)
+    return [
+        Bar(
+            codeword_name(number),
+            float(share),
+            f"{share:.0%}",
+            QColor.fromRgbF(*(float(part) for part in color)),
+            has_swatch=True,
+        )
+        for number, (share, color) in enumerate(zip(codeword_shares(result), colors, strict=True))
+    ]
+
+
+def _heading(text: str) -> QLabel:
+    label = QLabel(text)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    return label

@@ -1,0 +1,41 @@
+"""Sample data: one generated lung slide, as in the built-in cohort."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from napari_dre_slcl.cohort.synthetic_plan import plan_cohort
+from napari_dre_slcl.cohort.synthetic_slide import paint_slide, write_pyramid
+from napari_dre_slcl.layers import LayerData, slide_layer
+from napari_dre_slcl.slide import open_slide
+
+__all__ = ["generated_slide", "sample_slide_path"]
+
+_N_SLIDES = 24
+_SEED = 0
+_SIDE_PX = 4096
+
+
+def generated_slide() -> list[LayerData]:
+    """Return a generated lung adenocarcinoma slide, 4096x4096 px at 0.5 µm."""
+    return [slide_layer(open_slide(sample_slide_path()))]
+
+
+def sample_slide_path(side_px: int = _SIDE_PX) -> Path:
+    """Generate the sample slide in the temporary folder, unless it is there, and return its path.
+
+    Parameters
+    ----------
+    side_px : int
+        Edge of the slide in level-0 pixels.
+    """
+    folder = Path(tempfile.gettempdir()) / "napari-dre-slcl-sample"
+    path = folder / f"generated-lung-slide-{side_px}.tif"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        plans = plan_cohort(_N_SLIDES, _SEED)
+        index = next(i for i, plan in enumerate(plans) if plan.subtype == "LUAD")
+        picture, _ = paint_slide(plans[index], _SEED, index, side_px)
+        write_pyramid(path, picture)
+    return path

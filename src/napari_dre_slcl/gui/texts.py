@@ -1,0 +1,72 @@
+"""What the panels write: facts of a slide, a grid, a result, in the user's words. No Qt."""
+
+from __future__ import annotations
+
+from napari_dre_slcl.results import SlideResult, TaskPrediction
+from napari_dre_slcl.slide import SlideInfo
+from napari_dre_slcl.tiles import TileGrid
+
+__all__ = ["metric_rows", "prediction_rows", "provenance_text", "slide_rows", "tissue_text"]
+
+_NEGATIVE = frozenset({"0", "no", "false", "normal", "negative", "benign", "wt", "wildtype"})
+
+
+def slide_rows(info: SlideInfo) -> list[tuple[str, str]]:
+    """Return (name, value) lines about a slide."""
+    height, width = info.shape
+    power = "not stated" if info.objective_power is None else f"{info.objective_power:g}x"
+    factors = ", ".join(f"{factor:.4g}" for factor in info.level_downsamples)
+    return [
+        ("File", info.path.replace("\\", "/").rsplit("/", 1)[-1]),
+        ("Size", f"{width:,} x {height:,} px (width x height)"),
+        ("Pixel size", mpp_text(info)),
+        ("Magnification", power),
+        ("Levels", f"{len(info.level_shapes)} (downsampled {factors})"),
+        ("Format", f"{info.vendor}, read by {info.backend}"),
+    ]
+
+
+def mpp_text(info: SlideInfo) -> str:
+    """Return the pixel size of a slide with where it comes from."""
+    if info.mpp is None:
+        return "unknown: layers are in pixels"
+    return f"{info.mpp:.4g} µm ({info.mpp_source})"
+
+
+def tissue_text(grid: TileGrid) -> str:
+    """Return how many tiles of a slide are used, and why the others are not."""
+    left_out = ", ".join(f"{count:,} {reason}" for reason, count in grid.reasons.items() if count)
+    text = f"{len(grid):,} tissue tiles of {grid.tile_px} px at {grid.target_mpp:g} µm/px"
+    return f"{text}; left out: {left_out}." if left_out else f"{text}."
+
+
+def prediction_rows(prediction: TaskPrediction) -> list[tuple[str, float]]:
+    """Return (name, probability) lines of one task.
+
+    A task that asks yes or no (cancer against normal, mutated against wild type) has one line, for
+    yes; every other task has one line per class.
+    """
+    if prediction.positive is not None and len(prediction.classes) == 2:
+        negative = next(name for name in prediction.classes if name != prediction.positive)
+        if negative.lower() in _NEGATIVE:
+            is_plain = prediction.positive.lower() in {"1", "yes", "true", prediction.task.lower()}
+            name = prediction.task if is_plain else f"{prediction.task}: {prediction.positive}"
+            return [(name, prediction.probability(prediction.positive))]
+    return list(zip(prediction.classes, prediction.probabilities, strict=True))
+
+
+def metric_rows(metrics: dict[str, float]) -> list[tuple[str, float]]:
+    """Return (name, value) lines of a run's final metrics, AUC of held-out patients first."""
+    return [
+        (f"{name.rsplit('/', 1)[-1]} AUC" if "/auc/" in name else name, value)
+        for name, value in sorted(metrics.items(), key=lambda item: "/auc/" not in item[0])
+    ]
+
+
+def provenance_text(result: SlideResult) -> str:
+    """Return where a result comes from, in one line."""
+    facts = dict(result.provenance)
+    if "model_sha256" in facts:
+        facts["model"] = facts.pop("model_sha256")[:12]
+    told = ", ".join(f"{name} {value}" for name, value in facts.items())
+    return f"{len(result.rowcol):,} tiles; {told}" if told else f"{len(result.rowcol):,} tiles"
