@@ -118,7 +118,10 @@ def read_cohort(table: Path) -> Cohort:
 
 def _read_frame(table: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        # Without a header pandas leaves repeated column names as they are.
+        frame = pd.read_csv(
+            table, dtype=str, header=None, keep_default_na=False, encoding="utf-8-sig"
+        )
     except OSError as error:
         raise CohortError(
             f"The cohort table '{table}' cannot be read: {error.strerror}."
@@ -127,7 +130,8 @@ def _read_frame(table: Path) -> pd.DataFrame:
         raise CohortError(
             f"The cohort table '{table}' is not a CSV file in UTF-8 with a header line: {error}."
         ) from error
-    frame.columns = [str(column).strip() for column in frame.columns]
+    frame.columns = [str(column).strip() for column in frame.iloc[0]]
+    frame = frame.iloc[1:]
     repeated = sorted({c for c in frame.columns if list(frame.columns).count(c) > 1})
     if repeated:
         raise CohortError(f"The cohort table '{table}' has the column {_quoted(repeated)} twice.")
@@ -143,6 +147,9 @@ def _row(
 ) -> SlideRow:
     given = {str(key): value for key, value in record.items()}
     path = (table.parent / given["slide"]).resolve()
+    slide_id = given.get("slide_id", "") or Path(given["slide"]).stem
+    if "/" in slide_id or "\\" in slide_id:
+        problems.append(f"row {number}: slide_id '{slide_id}' holds a slash")
     if not given["slide"]:
         problems.append(f"row {number} names no slide")
     elif not path.exists():
@@ -153,7 +160,7 @@ def _row(
     if split and split not in SPLITS:
         problems.append(f"row {number}: split '{split}' is none of {', '.join(SPLITS)}")
     return SlideRow(
-        slide_id=given.get("slide_id", "") or Path(given["slide"]).stem,
+        slide_id=slide_id,
         path=path,
         patient_id=given["patient_id"],
         site=given.get("site", ""),

@@ -8,10 +8,10 @@ import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -100,7 +100,7 @@ def _write_files(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> None:
         "versions": {
             "napari-dre-slcl": __version__,
             "torch": torch.__version__,
-            "timm": timm.__version__,
+            "timm": version("timm"),
         },
         "weights_sha256": digest,
         "config": bundle.config.model_dump(mode="json"),

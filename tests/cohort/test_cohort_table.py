@@ -1,0 +1,201 @@
+"""Cohort tables: what is read, what is refused, and with which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_dre_slcl.cohort import read_cohort
+from napari_dre_slcl.cohort.reports import fit_report_encoder
+from napari_dre_slcl.cohort.splits import assign_splits
+from napari_dre_slcl.cohort.tasks import encode_labels, find_tasks, guess_task_columns
+from napari_dre_slcl.errors import CohortError
+
+
+def _table(folder: Path, text: str, slides: int = 40) -> Path:
+    for number in range(slides):
+        (folder / f"s{number}.tif").touch()
+    path = folder / "cohort.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _many(n: int = 24) -> str:
+    lines = ["slide,patient_id,subtype,TP53,age,note"]
+    for i in range(n):
+        subtype = "LUAD" if i % 2 else "LUSC"
+        mutation = "" if i == 5 else str(i // 2 % 2)
+        lines.append(f"s{i}.tif,P{i // 2 if i < 4 else i},{subtype},{mutation},{40 + i},note {i}")
+    return "\n".join(lines) + "\n"
+
+
+def test_columns_find_their_roles(tmp_path: Path) -> None:
+    header = "slide,slide_id,patient_id,site,report,mpp,split,subtype"
+    text = f"{header}\ns0.tif,A, P1 ,X,text,0.5,train,LUAD\n"
+    cohort = read_cohort(_table(tmp_path, text))
+    row = cohort.rows[0]
+    assert (row.slide_id, row.patient_id, row.site, row.report) == ("A", "P1", "X", "text")
+    assert (row.mpp, row.split, row.labels) == (0.5, "train", {"subtype": "LUAD"})
+    assert row.path == (tmp_path / "s0.tif").resolve()
+
+
+def test_slide_id_defaults_to_the_file_name(tmp_path: Path) -> None:
+    cohort = read_cohort(_table(tmp_path, "slide,patient_id\ns3.tif,P\n"))
+    assert cohort.rows[0].slide_id == "s3"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    table = _table(tmp_path, "")
+    table.write_bytes(b"\xef\xbb\xbfslide,patient_id\ns0.tif,P\n")
+    assert len(read_cohort(table)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("slide,subtype\ns0.tif,A\n", r"has no column 'patient_id'"),
+        ("patient_id\nP\n", r"has no column 'slide'"),
+        ("slide,patient_id\n", r"has no rows"),
+        ("", r"not a CSV file"),
+        ("slide,patient_id,patient_id\ns0.tif,P,P\n", r"has the column 'patient_id' twice"),
+        ("slide,patient_id\nnone.tif,P\n", r"row 2: the slide '.*none\.tif' does not exist"),
+        ("slide,patient_id\ns0.tif,\n", r"row 2 has no patient_id"),
+        ("slide,patient_id,mpp\ns0.tif,P,wide\n", r"row 2: mpp 'wide' is no pixel size"),
+        ("slide,patient_id,mpp\ns0.tif,P,0\n", r"row 2: mpp '0' is no pixel size"),
+        ("slide,patient_id,split\ns0.tif,P,tset\n", r"row 2: split 'tset' is none of"),
+        ("slide,patient_id\ns0.tif,P\ns0.tif,Q\n", r"row 3: slide_id 's0' stands in row 2 too"),
+        ("slide,slide_id,patient_id\ns0.tif,../x,P\n", r"row 2: slide_id '\.\./x' holds a slash"),
+        (
+            "slide,patient_id,split\ns0.tif,P,train\ns1.tif,P,test\n",
+            r"patient 'P' is in more than one split \(test, train\)",
+        ),
+    ],
+)
+def test_a_broken_table_is_refused_with_a_sentence(tmp_path, text: str, sentence: str) -> None:
+    with pytest.raises(CohortError, match=sentence):
+        read_cohort(_table(tmp_path, text))
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = "slide,patient_id,mpp\nnone.tif,P,0.5\ns0.tif,,x\n"
+    with pytest.raises(CohortError) as caught:
+        read_cohort(_table(tmp_path, text))
+    for part in ("row 2: the slide", "row 3 has no patient_id", "row 3: mpp 'x'"):
+        assert part in str(caught.value)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CohortError, match=r"nowhere\.csv' cannot be read: No such file"):
+        read_cohort(tmp_path / "nowhere.csv")
+
+
+def test_class_columns_are_guessed_and_numbers_and_notes_are_not(tmp_path: Path) -> None:
+    assert guess_task_columns(read_cohort(_table(tmp_path, _many()))) == ("subtype", "TP53")
+
+
+def test_an_unknown_label_column_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    cohort = read_cohort(_table(tmp_path, _many()))
+    with pytest.raises(CohortError, match=r"no label column 'grade'.*'subtype', 'TP53'"):
+        find_tasks(cohort, ["grade"], np.ones(24, dtype=bool))
+
+
+def test_a_column_of_one_class_cannot_be_learned(tmp_path: Path) -> None:
+    cohort = read_cohort(_table(tmp_path, _many()))
+    luad = cohort.labels("subtype") == "LUAD"
+    with pytest.raises(CohortError, match="show only 'LUAD' in the column 'subtype'"):
+        find_tasks(cohort, ["subtype"], luad)
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "positive"),
+    [
+        (("cancer", "normal"), ("normal", "cancer"), "cancer"),
+        (("1", "0"), ("0", "1"), "1"),
+        (("b", "a", "c"), ("a", "b", "c"), None),
+    ],
+)
+def test_the_negative_class_comes_first(tmp_path, values, classes, positive) -> None:
+    lines = [f"s{i}.tif,P{i},{values[i % len(values)]}" for i in range(9)]
+    cohort = read_cohort(_table(tmp_path, "slide,patient_id,label\n" + "\n".join(lines) + "\n"))
+    (task,) = find_tasks(cohort, [], np.ones(9, dtype=bool))
+    assert (task.classes, task.positive) == (classes, positive)
+
+
+def test_missing_labels_are_minus_one(tmp_path: Path) -> None:
+    cohort = read_cohort(_table(tmp_path, _many()))
+    labels = encode_labels(cohort, find_tasks(cohort, [], np.ones(24, dtype=bool)))
+    assert labels[5, 1] == -1
+    assert set(labels[:, 0]) == {0, 1}
+
+
+@pytest.mark.parametrize("fraction", [0.2, 1 / 3, 0.5])
+def test_the_draw_keeps_patients_whole_and_labels_even(tmp_path, fraction: float) -> None:
+    cohort = read_cohort(_table(tmp_path, _many()))
+    split = assign_splits(cohort, ["subtype", "TP53"], fraction, seed=0)
+    patients = cohort.patients()
+    assert not set(patients[split == "train"]) & set(patients[split == "test"])
+    held_out = len(set(patients[split == "test"])) / len(set(patients))
+    assert held_out == pytest.approx(fraction, abs=0.05)
+    labels = cohort.labels("subtype")[split == "test"]
+    assert abs((labels == "LUAD").sum() - (labels == "LUSC").sum()) <= 2
+
+
+def test_the_same_seed_draws_the_same_split(tmp_path: Path) -> None:
+    cohort = read_cohort(_table(tmp_path, _many()))
+    one, again, other = (assign_splits(cohort, ["subtype"], 0.3, seed) for seed in (1, 1, 2))
+    assert (one == again).all()
+    assert (one != other).any()
+
+
+def test_a_full_split_column_decides(tmp_path: Path) -> None:
+    text = "slide,patient_id,split\ns0.tif,A,train\ns1.tif,B,val\ns2.tif,C,TEST\n"
+    split = assign_splits(read_cohort(_table(tmp_path, text)), [], 0.3, 0)
+    assert split.tolist() == ["train", "val", "test"]
+
+
+@pytest.mark.parametrize(
+    ("splits", "sentence"),
+    [(("train", ""), "is empty in row 3"), (("test", "test"), "has no training slide")],
+)
+def test_a_half_filled_split_column_is_refused(tmp_path, splits, sentence: str) -> None:
+    text = f"slide,patient_id,split\ns0.tif,A,{splits[0]}\ns1.tif,B,{splits[1]}\n"
+    cohort = read_cohort(_table(tmp_path, text))
+    with pytest.raises(CohortError, match=sentence):
+        assign_splits(cohort, [], 0.3, 0)
+
+
+def test_too_few_patients_are_refused(tmp_path: Path) -> None:
+    cohort = read_cohort(_table(tmp_path, "slide,patient_id\ns0.tif,A\n"))
+    with pytest.raises(CohortError, match="has 1 patients, too few to hold some out"):
+        assign_splits(cohort, [], 0.3, 0)
+
+
+REPORTS = [
+    "adenocarcinoma with glands",
+    "squamous carcinoma, keratin",
+    "benign lung tissue",
+    "mucin",
+]
+
+
+def test_report_vectors_are_unit_and_unknown_words_give_zeros() -> None:
+    encoder = fit_report_encoder(REPORTS, dim=256, seed=0)
+    vectors = encoder.transform([*REPORTS, "zzz", ""])
+    assert vectors.shape == (6, encoder.dim)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1, 1, 0, 0], abs=1e-5)
+
+
+def test_similar_reports_lie_close() -> None:
+    encoder = fit_report_encoder(REPORTS, dim=3, seed=0)
+    one, like, other = encoder.transform(
+        ["squamous carcinoma, keratin", "keratin in squamous carcinoma", "benign lung tissue"]
+    )
+    assert one @ like > 0.9 > one @ other
+
+
+@pytest.mark.parametrize("reports", [["same", "same", "same"], ["a", "", " "]])
+def test_too_few_reports_are_refused(reports: list[str]) -> None:
+    with pytest.raises(CohortError, match=r"too few to contrast.*loss\.contrastive_weight=0"):
+        fit_report_encoder(reports, 8, 0)
