@@ -210,8 +210,11 @@ class Overlay(QObject):
             layers.selection.active = slide
         elif copy is not None:
             self._viewer.layers.remove(copy)
+        for layer in filter(None, (clusters, attention)):
+            layer.name_overlay.box = True
+            layer.name_overlay.visible = is_on
         grid = self._viewer.canvas.grid
-        grid.stride = -2 if is_on else 1
+        grid.stride = 2 if is_on else 1
         grid.shape = (1, -1) if is_on else (-1, -1)
         grid.enabled = is_on
         self._viewer.reset_view()
@@ -258,6 +261,9 @@ class Overlay(QObject):
     def _add(self, layer_data: LayerData) -> Layer:
         layer = self._viewer.add_layer(Layer.create(*layer_data))
         layer.events.visible.connect(self._on_visible)
+        if _facts(layer)["kind"] == "attention":
+            layer.colorbar.box = True
+            layer.colorbar.visible = True
         return layer
 
     def _on_visible(self, event: object = None) -> None:

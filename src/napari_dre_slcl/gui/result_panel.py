@@ -245,16 +245,16 @@ def _prediction_bars(result: SlideResult) -> list[Bar]:
 
 
 def _legend_bars(result: SlideResult) -> list[Bar]:
-    colors = codeword_colors(result.n_codewords)
+    colors, shares = codeword_colors(result.n_codewords), codeword_shares(result)
     return [
         Bar(
             codeword_name(number),
-            float(share),
+            float(share / shares.max()),
             f"{share:.0%}",
             QColor.fromRgbF(*(float(part) for part in color)),
             has_swatch=True,
         )
-        for number, (share, color) in enumerate(zip(codeword_shares(result), colors, strict=True))
+        for number, (share, color) in enumerate(zip(shares, colors, strict=True))
     ]
 
 

@@ -28,7 +28,7 @@ def show_slide(
     result: Path | None = None,
     mpp: float | None = None,
     model: Path | None = None,
-    is_side_by_side: bool = False,
+    is_side_by_side: bool = True,
 ) -> tuple[napari.Viewer, DreSlclDock]:
     """Open a viewer with a slide, its result and the dock.
 
@@ -43,7 +43,7 @@ def show_slide(
     model : Path, optional
         Model folder that the Result tab starts with.
     is_side_by_side : bool
-        Clusters and attention beside each other.
+        Clusters and attention beside each other instead of one over the other.
 
     Returns
     -------
@@ -58,7 +58,6 @@ def show_slide(
     viewer = napari.Viewer(title="DRE-SLCL", show=False)
     dock = DreSlclDock(viewer)
     viewer.window.add_dock_widget(dock, name="DRE-SLCL", area="right")
-    viewer.window.resize(*_WINDOW_PX)
     if model is not None:
         dock.result_panel.model_field.setValue(model)
     dock.overlay.open_slide(slide, mpp)
@@ -66,7 +65,9 @@ def show_slide(
         dock.overlay.show_result(shown)
         dock.tabs.setCurrentIndex(2)
         dock.result_panel.side_by_side.setChecked(is_side_by_side)
+    viewer.canvas.overlays.scale_bar.visible = dock.overlay.slide is not None
     viewer.window.show()
+    viewer.window.resize(*_WINDOW_PX)
     viewer.reset_view()
     return viewer, dock
 
@@ -87,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parse(argv)
     try:
         viewer, _dock = show_slide(
-            options.slide, options.result, options.mpp, options.model, options.side_by_side
+            options.slide, options.result, options.mpp, options.model, not options.stacked
         )
         if options.screenshot is None:
             napari.run()
@@ -105,7 +106,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--result", type=Path, help="result file of the slide")
     parser.add_argument("--mpp", type=float, help="µm per level-0 pixel")
     parser.add_argument("--model", type=Path, help="model folder for the Result tab")
-    parser.add_argument("--side-by-side", action="store_true", help="clusters beside attention")
+    parser.add_argument("--stacked", action="store_true", help="attention over the clusters")
     parser.add_argument("--screenshot", type=Path, help="save the window here and end")
     return parser.parse_args(argv)
 
