@@ -164,9 +164,9 @@ def demo(
     ] = False,
 ) -> None:
     """Generate slides, train on them, predict a held-out one and show it in napari."""
-    from napari_dre_slcl.cli.demo import run_demo
+    from napari_dre_slcl.cli.demo import DemoPlan, run_demo
 
-    if not run_demo(out, n_slides=slides, should_open_window=not no_window):
+    if not run_demo(out, DemoPlan(n_slides=slides), should_open_window=not no_window):
         raise typer.Exit(1)
 
 

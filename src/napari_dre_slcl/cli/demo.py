@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -22,13 +22,29 @@ from napari_dre_slcl.errors import CohortError, DreSlclError, JobError
 from napari_dre_slcl.jobs.messages import PredictJob, Result, TrainJob
 from napari_dre_slcl.results import load_result
 
-__all__ = ["GOOD_AUC", "run_demo"]
+__all__ = ["GOOD_AUC", "DemoPlan", "run_demo"]
 
 GOOD_AUC = 0.9
-_PRESET = "cpu-small"
-_SEED = 0
-_SIDE_PX = 4096
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPlan:
+    """How large the demonstration is.
+
+    Parameters
+    ----------
+    n_slides : int
+        Slides to generate.
+    side_px : int
+        Edge of a slide in level-0 pixels.
+    overrides : mapping of str
+        Settings that differ from the preset ``cpu-small``.
+    """
+
+    n_slides: int = 36
+    side_px: int = 4096
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -46,15 +62,15 @@ class _Clock:
         return outcome
 
 
-def run_demo(out: Path, n_slides: int, should_open_window: bool) -> bool:
+def run_demo(out: Path, plan: DemoPlan, should_open_window: bool) -> bool:
     """Generate, train, evaluate, predict and show.
 
     Parameters
     ----------
     out : Path
         Folder for the cohort, the run, the result, the screenshot and the summary.
-    n_slides : int
-        Slides to generate.
+    plan : DemoPlan
+        How large it is.
     should_open_window : bool
         Open napari at the end where there is a display.
 
@@ -69,8 +85,8 @@ def run_demo(out: Path, n_slides: int, should_open_window: bool) -> bool:
         If a part of the path fails.
     """
     clock = _Clock()
-    table = clock.run("Generate slides", lambda: _cohort(out / "cohort", n_slides))
-    trained = clock.run("Train and evaluate", lambda: _train(table, out / "run"))
+    table = clock.run("Generate slides", lambda: _cohort(out / "cohort", plan))
+    trained = clock.run("Train and evaluate", lambda: _train(table, out / "run", plan))
     print_training(trained)
     row = _held_out_cancer_slide(table)
     slide = table.parent / row["slide"]
@@ -92,17 +108,17 @@ def run_demo(out: Path, n_slides: int, should_open_window: bool) -> bool:
     return _report(aucs)
 
 
-def _cohort(folder: Path, n_slides: int) -> Path:
+def _cohort(folder: Path, plan: DemoPlan) -> Path:
     table = folder / "cohort.csv"
-    if _is_whole(table, n_slides):
-        say(f"The {n_slides} slides in {folder} are there already and are used again.")
+    if _is_whole(table, plan.n_slides):
+        say(f"The {plan.n_slides} slides in {folder} are there already and are used again.")
         return table
     if folder.exists():
         raise CohortError(
-            f"The folder '{folder}' exists and is not the built-in cohort of {n_slides} slides. "
-            "Delete it or give another folder with --out."
+            f"The folder '{folder}' exists and is not the built-in cohort of {plan.n_slides} "
+            "slides. Delete it or give another folder with --out."
         )
-    return generate(folder, n_slides=n_slides, seed=_SEED, side_px=_SIDE_PX)
+    return generate(folder, n_slides=plan.n_slides, seed=0, side_px=plan.side_px)
 
 
 def _is_whole(table: Path, n_slides: int) -> bool:
@@ -122,7 +138,7 @@ def _read_rows(table: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _train(table: Path, run_dir: Path) -> Result:
+def _train(table: Path, run_dir: Path, plan: DemoPlan) -> Result:
     """Train into ``run_dir``; the run of an earlier demonstration stays until this one is whole."""
     previous = run_dir.with_name(run_dir.name + ".previous")
     if run_dir.exists():
@@ -133,7 +149,9 @@ def _train(table: Path, run_dir: Path) -> Result:
             )
         shutil.rmtree(previous, ignore_errors=True)
         run_dir.rename(previous)
-    job = TrainJob(cohort=table, run_dir=run_dir, preset=_PRESET)
+    job = TrainJob(
+        cohort=table, run_dir=run_dir, preset="cpu-small", overrides=dict(plan.overrides)
+    )
     try:
         result = run_to_end(job, as_json=False)
     except (DreSlclError, typer.Exit):
