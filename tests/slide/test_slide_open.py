@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import multiprocessing
+import os
 import pickle
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import SlideInfo, open_slide
+from napari_dre_slcl.slide.info import level_downsample
 
 
 def test_info_says_what_the_file_says(slide):
@@ -79,3 +85,101 @@ def test_closed_slide_says_so(slide):
     slide.close()
     with pytest.raises(SlideError, match="closed"):
         slide.read_region(0, 0, 8, 8)
+
+
+def test_close_waits_for_reads_and_may_be_repeated(slide):
+    with ThreadPoolExecutor(4) as pool:
+        reads = [pool.submit(slide.read_region, 0, 0, 1024, 1536) for _ in range(8)]
+        time.sleep(0.01)
+        slide.close()
+        slide.close()
+    errors = [read.exception() for read in reads]
+    assert all(error is None or "closed" in str(error) for error in errors)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_child_reads_what_the_parent_reads(slide):
+    truth = slide.read_tiles([[300, 300], [500, 900]], 64, n_threads=2)
+    child = os.fork()
+    if child == 0:
+        same = np.array_equal(slide.read_tiles([[300, 300], [500, 900]], 64, n_threads=2), truth)
+        os._exit(0 if same else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert np.array_equal(slide.read_tiles([[300, 300], [500, 900]], 64), truth)
+
+
+def test_spawned_process_reads_what_the_parent_reads(slide):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        there = pool.submit(slide.read_region, 300, 300, 40, 50).result()
+    assert np.array_equal(there, slide.read_region(300, 300, 40, 50))
+
+
+def test_damaged_tile_is_named_and_the_rest_stays_readable(slide_file):
+    path = slide_file("cut.tif", levels=1)
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages[0].dataoffsets[9]
+        size = tiff.pages[0].databytecounts[9]
+    content = bytearray(path.read_bytes())
+    content[offset : offset + size] = bytes(size)
+    path.write_bytes(content)
+    with open_slide(path) as slide:
+        good = slide.read_region(0, 0, 200, 200)
+        with pytest.raises(SlideError, match=r"'cut.tif' is damaged near y=300, x=800"):
+            slide.read_region(300, 800, 50, 50)
+        assert np.array_equal(slide.read_region(0, 0, 200, 200), good)
+
+
+@pytest.mark.real_data
+def test_dicom_folder_is_a_slide_and_its_path(real_data):
+    folder = real_data / "slides" / "dicom_cmu-1-small-region"
+    with open_slide(folder) as slide:
+        assert slide.info.path == str(folder)
+        assert slide.info.shape == (2967, 2220)
+    with open_slide(folder / "level-0-frames-0-30.dcm") as same:
+        assert same.info.level_shapes == slide.info.level_shapes
+
+
+def test_axes_that_disagree_give_no_pixel_size(tmp_path):
+    path = tmp_path / "anisotropic.tif"
+    tifffile.imwrite(
+        path,
+        np.full((300, 300, 3), 200, np.uint8),
+        tile=(128, 128),
+        photometric="rgb",
+        resolution=(20_000, 25_000),
+        resolutionunit="CENTIMETER",
+    )
+    with open_slide(path) as slide:
+        assert slide.info.mpp is None
+        assert "differs between axes" in slide.info.mpp_source
+
+
+def test_resolution_in_inches_is_read(tmp_path):
+    path = tmp_path / "inch.tif"
+    tifffile.imwrite(
+        path,
+        np.full((300, 300, 3), 200, np.uint8),
+        tile=(128, 128),
+        photometric="rgb",
+        resolution=(50_800, 50_800),
+        resolutionunit="INCH",
+    )
+    with open_slide(path) as slide:
+        assert slide.info.mpp == pytest.approx(0.5)
+        assert slide.info.mpp_source == "TIFF resolution"
+
+
+@pytest.mark.parametrize(
+    ("shape", "level_shape", "factor"),
+    [
+        ((31017, 29912), (7755, 7478), 4.0),
+        ((2967, 2220), (11, 8), 256.0),
+        ((900, 1200), (300, 400), 3.0),
+        ((1000, 1000), (400, 400), 2.5),
+        ((1000, 1000), (1000, 1000), 1.0),
+    ],
+)
+def test_downsample_is_the_factor_that_made_the_level(shape, level_shape, factor):
+    assert level_downsample(shape, level_shape) == factor

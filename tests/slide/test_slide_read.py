@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import openslide
 import pytest
+from PIL import Image
 
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import open_slide
@@ -84,12 +85,33 @@ def area_means(pixels, size_px, downsample):
     return pixels
 
 
-def test_large_shrinking_reads_equal_small_ones(slide):
-    whole = slide.read_scaled(0, 0, 32, 48, 32.0)
-    parts = [slide.read_scaled(0, x * 32, 32, 16, 32.0) for x in (0, 16, 32)]
-    assert np.array_equal(whole, np.concatenate(parts, axis=1))
+def test_reads_too_large_for_memory_are_joined_without_seams(slide_file, tissue_image):
+    # 4608 px is more than one inner read; the file has no coarser level to take instead.
+    image = tissue_image(4608, 4608, (4000, 4000, 4300, 4300))
+    with open_slide(slide_file(image=image, levels=1)) as slide:
+        whole = slide.read_scaled(0, 0, 576, 576, 8.0)
+        truth = Image.fromarray(slide.read_region(0, 0, 4608, 4608)).reduce(8)
+        assert np.array_equal(whole, np.asarray(truth))
+        odd = slide.read_scaled(0, 0, 600, 600, 7.68)
+        corner = slide.read_scaled(510 * 7.68, 510 * 7.68, 60, 60, 7.68)
+        assert corner.std() > 10
+        difference = np.abs(odd[510:570, 510:570].astype(int) - corner)
+        assert difference.max() <= 2
+        assert difference.mean() < 0.1
 
 
 def test_unknown_level_is_refused(slide):
     with pytest.raises(SlideError, match="no level 7; give one of 0 to 1"):
         slide.read_region(0, 0, 8, 8, level=7)
+
+
+@pytest.mark.parametrize("size", [(0, 8), (8, -1)])
+def test_empty_box_is_refused(slide, size):
+    with pytest.raises(SlideError, match="cannot be read"):
+        slide.read_region(0, 0, *size)
+
+
+@pytest.mark.parametrize("downsample", [0, -2, float("nan")])
+def test_downsample_must_be_positive(slide, downsample):
+    with pytest.raises(SlideError, match="greater than 0"):
+        slide.read_tiles([[0, 0]], 8, downsample)

@@ -16,12 +16,14 @@ from napari_dre_slcl.slide import Slide
 __all__ = ["TissueMask", "find_tissue", "known_mpp"]
 
 MASK_MPP = 8.0
-CHROMA_LIMITS = (8.0, 15.0)
+CHROMA_LIMITS = (8.0, 12.0)
 MAX_HOLE_UM2 = 8_000.0
 MIN_PIECE_UM2 = 10_000.0
 MIN_INK_UM2 = 4_000.0
 PEN_MARGIN_UM = 16.0
 STRIP_ROWS = 512
+# A scanner's padding is black; so is nothing on the glass, ink included.
+MAX_BLACK = 20
 BRIGHT = 100
 MIN_BRIGHT_SHARE = 0.05
 
@@ -97,7 +99,7 @@ def find_tissue(slide: Slide) -> TissueMask:
     downsample = max(1.0, MASK_MPP / mpp)
     pixel_um2 = (downsample * mpp) ** 2
     overview = _overview(slide, downsample)
-    if (overview.mean(axis=2) > BRIGHT).mean() < MIN_BRIGHT_SHARE:
+    if (overview @ np.full(3, 1 / 3, np.float32) > BRIGHT).mean() < MIN_BRIGHT_SHARE:
         raise SlideError(
             f"Slide '{slide.name}' is dark nearly everywhere, so it is no brightfield slide; "
             "give an H&E slide."
@@ -122,19 +124,24 @@ def _overview(slide: Slide, downsample: float) -> NDArray[np.uint8]:
 
 def _coloured(overview: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return the pixels with more chroma than the slide's own glass has."""
-    relative = np.minimum(overview / _glass_colour(overview), 1.0) * 255
-    smooth = ndimage.median_filter(relative, size=(3, 3, 1), mode="nearest")
-    chroma = smooth.max(axis=2) - smooth.min(axis=2)
-    # Black has no colour that could be told: padding of the scanner, or black ink.
-    is_lit = smooth.max(axis=2) > 30
-    threshold = threshold_otsu(chroma) if np.ptp(chroma) > 0 else CHROMA_LIMITS[1]
-    coloured: NDArray[np.bool_] = (chroma >= np.clip(threshold, *CHROMA_LIMITS)) & is_lit
+    channels = [
+        ndimage.median_filter(
+            np.minimum(channel * np.float32(255 / glass), 255).astype(np.uint8), 3, mode="nearest"
+        )
+        for channel, glass in zip(np.moveaxis(overview, 2, 0), _glass_colour(overview), strict=True)
+    ]
+    most = np.maximum.reduce(channels)
+    chroma = most - np.minimum.reduce(channels)
+    threshold = threshold_otsu(chroma) if chroma.min() < chroma.max() else CHROMA_LIMITS[1]
+    coloured: NDArray[np.bool_] = (chroma >= np.clip(threshold, *CHROMA_LIMITS)) & (
+        most > MAX_BLACK
+    )
     return coloured
 
 
 def _glass_colour(overview: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the RGB of empty glass: the median of the brightest pixels."""
-    darkest_channel = overview.min(axis=2)
+    darkest_channel = np.minimum.reduce(np.moveaxis(overview, 2, 0))
     bright = overview[darkest_channel >= max(np.percentile(darkest_channel, 98) - 8, 1)]
     colour = np.median(bright, axis=0).astype(np.float64)
     # A slide that is tissue all over shows no glass: take white then.
@@ -149,23 +156,31 @@ def _pen(overview: NDArray[np.uint8], pixel_um2: float) -> NDArray[np.bool_]:
     neither green nor blue through, which blood of one section's thickness still does. Lumina
     may be bluish too, so a mark must have a strong core, from which it is followed outwards.
     """
-    red, green, blue = np.moveaxis(overview.astype(np.int16), 2, 0)
-    chroma = np.ptp(overview, axis=2)
-    is_lit = overview.max(axis=2) > 30
-    cold = (green - red > 15) & (chroma > 70)
+    red, green, blue = np.moveaxis(overview, 2, 0).astype(np.int16)
+    most = np.maximum.reduce([red, green, blue])
+    chroma = most - np.minimum.reduce([red, green, blue])
+    cold = (green - red > 5) & (chroma > 60) & (red < 110)
     warm = (red > 110) & (green < 50) & (blue < 70)
-    black = (overview.max(axis=2) < 60) & (chroma < 25) & is_lit
+    black = (most < 60) & (chroma < 25) & (most > MAX_BLACK)
     ink = np.zeros(red.shape, bool)
     for core, faint, least_um2 in (
         (cold, (green - red > 0) & (chroma > 40), MIN_INK_UM2),
         (warm, (red > 110) & (green < 70) & (blue < 90), 8 * MIN_INK_UM2),
-        (black, overview.max(axis=2) < 80, 8 * MIN_INK_UM2),
+        (black, (most < 80) & (most > MAX_BLACK), 5 * MIN_INK_UM2),
     ):
-        solid = _without_small(ndimage.binary_opening(core, disk(1)), least_um2 / pixel_um2)
-        if solid.any():
-            ink |= ndimage.binary_propagation(solid, mask=faint | solid)
+        ink |= _with_core(faint, core, least_um2 / pixel_um2)
     reach = max(1, round(PEN_MARGIN_UM / pixel_um2**0.5))
     return ndimage.binary_dilation(ink, disk(reach)) if ink.any() else ink
+
+
+def _with_core(
+    faint: NDArray[np.bool_], core: NDArray[np.bool_], least_px: float
+) -> NDArray[np.bool_]:
+    """Return the connected regions of `faint` that hold enough pixels of `core`."""
+    labels, n_labels = ndimage.label(faint | core, np.ones((3, 3)))
+    is_kept = np.bincount(labels[core], minlength=n_labels + 1) >= least_px
+    kept: NDArray[np.bool_] = is_kept[labels] & (labels > 0)
+    return kept
 
 
 def _without_small(mask: NDArray[np.bool_], least_px: float) -> NDArray[np.bool_]:
