@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import math
+
 import pyqtgraph as pg
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_dre_slcl.gui.theme import ThemeColors
 
 __all__ = ["LossCurve"]
 
 _HEIGHT_PX = 170
+_MOST_TICKS = 6
 
 
 class LossCurve(QWidget):
@@ -24,9 +28,12 @@ class LossCurve(QWidget):
         self._plot.hideButtons()
         self._plot.setMouseEnabled(x=False, y=False)
         self._plot.setFixedHeight(_HEIGHT_PX)
-        self._legend = self._plot.addLegend(offset=(-4, 4), labelTextSize="8pt")
+        self._legend = QLabel()  # above the plot, where no curve runs through it
+        self._legend.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._legend)
         layout.addWidget(self._plot)
         self._draw()
 
@@ -65,8 +72,7 @@ class LossCurve(QWidget):
     def _draw(self) -> None:
         item = self._plot.getPlotItem()
         item.clear()
-        self._legend.clear()
-        self._legend.setLabelTextColor(self._colors.text)
+        names = []
         for axis, label in (("bottom", "Epoch"), ("left", "Loss")):
             item.getAxis(axis).setPen(self._colors.text)
             item.getAxis(axis).setTextPen(self._colors.text)
@@ -76,6 +82,9 @@ class LossCurve(QWidget):
             pen = pg.mkPen(color, width=3 if name == "loss" else 1.5)
             symbol = "o" if len(steps) == 1 else None
             shown = "all" if name == "loss" else name.removeprefix("loss/")
-            item.plot(
-                steps, points, pen=pen, name=shown, symbol=symbol, symbolSize=6, symbolBrush=color
-            )
+            names.append(f'<span style="color:{color.name()}">━</span>&nbsp;{html.escape(shown)}')
+            item.plot(steps, points, pen=pen, symbol=symbol, symbolSize=6, symbolBrush=color)
+        self._legend.setText("&ensp; ".join(names))
+        n_steps = max((max(steps) for steps, _ in self._values.values()), default=1)
+        spacing = max(1, math.ceil(n_steps / _MOST_TICKS))
+        item.getAxis("bottom").setTickSpacing(spacing, spacing)

@@ -95,7 +95,7 @@ class TrainPanel(QWidget):
         form.addRow("Cohort table", self.cohort_field)
         form.addRow("Run folder", self.run_field)
         form.addRow("Preset", self.preset_field)
-        advanced = QCollapsible("Advanced settings")
+        advanced = QCollapsible("Advanced settings", expandedIcon="▼", collapsedIcon="▶")
         advanced.addWidget(self.advanced_form)
         buttons = QHBoxLayout()
         buttons.addWidget(self.start_button)
