@@ -54,10 +54,10 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "LUAD-0": Kind(8.2, 0.08, 1.3, 0.04, 0.66, 0.26, 0.17, 0.34),
-    "LUAD-1": Kind(10.2, 0.17, 1.3, 0.07, 0.80, 0.30, 0.24, 0.34, 2.3),
-    "LUSC-0": Kind(9.0, 0.08, 1.28, 0.04, 0.66, 0.26, 0.17, 0.34),
-    "LUSC-1": Kind(11.2, 0.17, 1.3, 0.07, 0.80, 0.30, 0.24, 0.34, 2.5),
+    "LUAD-0": Kind(7.9, 0.08, 1.3, 0.04, 0.62, 0.26, 0.14, 0.30),
+    "LUAD-1": Kind(11.0, 0.17, 1.3, 0.07, 0.86, 0.27, 0.22, 0.34, 3.0),
+    "LUSC-0": Kind(8.8, 0.08, 1.28, 0.04, 0.62, 0.26, 0.14, 0.30),
+    "LUSC-1": Kind(12.2, 0.17, 1.3, 0.07, 0.86, 0.27, 0.22, 0.34, 3.2),
     "lymphocyte": Kind(5.8, 0.08, 1.05, 0.03, 1.0, 0.2, 0.2, 0.1),
     "spindle": Kind(7.0, 0.15, 3.6, 0.06, 0.72, 0.3, 0.12, 0.12),
     "pneumocyte": Kind(6.2, 0.15, 1.9, 0.05, 0.78, 0.28, 0.15, 0.15),
@@ -147,7 +147,7 @@ def _sprite(
     if spec.nucleolus_px:
         off = rng.uniform(-0.3, 0.3, 2) * radius
         spot = smoothstep(spec.nucleolus_px - np.hypot(y - off[0], x - off[1]), -0.8, 0.8)
-        h, e = h * (1 - 0.72 * spot), e + 0.12 * spot
+        h, e = h * (1 - 0.8 * spot), e + 0.12 * spot
     if spec.haematoxylin < 0.3:
         return alpha * h, alpha * e
     return alpha * h, e + (1 - alpha) * 2.0

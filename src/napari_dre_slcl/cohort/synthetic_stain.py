@@ -39,7 +39,7 @@ def stain(
 ) -> npt.NDArray[np.uint8]:
     """Return the (h, w, 3) uint8 picture of two stain planes as ``site`` would have dyed them."""
     dyes = SITES[site]
-    gain_h, gain_e = rng.uniform(0.9, 1.12, 2)
+    gain_h, gain_e = rng.uniform(0.85, 1.17, 2)  # no two batches of dye are the same
     amount = np.arange(256, dtype=np.float64) / AMOUNT
     density = (
         amount[:, None, None] * gain_h * np.array(dyes.haematoxylin)

@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 
 _LUMEN_PX, _PEARL_PX = 46.0, 62.0
 _STRIP_ROWS = 256
-_SPACING_PX = {"LUAD-0": 15.5, "LUAD-1": 19.0, "LUSC-0": 23.0, "LUSC-1": 27.5}
+_SPACING_PX = {"LUAD-0": 15.0, "LUAD-1": 20.5, "LUSC-0": 23.0, "LUSC-1": 30.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _nests(
 
 
 def _tumour_cells(rng: np.random.Generator, anatomy: Anatomy, subtype: str, kind: str) -> _Cells:
-    spacing = _SPACING_PX[kind]
+    spacing = _SPACING_PX[kind] * rng.uniform(0.95, 1.07)  # some tumours are denser
     side = anatomy.side_px
     if subtype == "LUAD":
         points = jittered_points(rng, side, 8.0, 0.4)
