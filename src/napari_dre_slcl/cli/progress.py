@@ -91,28 +91,34 @@ class _BarView:
 
 
 class _LineView:
-    """A line when a stage starts or ends, and now and then between."""
+    """A line when a stage first starts and first ends, and now and then between."""
 
     def __init__(self) -> None:
-        self._stage = ""
+        self._begun: set[str] = set()
+        self._ended: set[str] = set()
         self._last_s = 0.0
         self._numbers = ""
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
-            self._line(event)
+            if self._should_print(event):
+                self._print(event)
         elif isinstance(event, Metric):
             self._numbers = _numbers(event.values)
         elif isinstance(event, Log):
             status().print(_log_sentence(event), soft_wrap=True)
 
-    def _line(self, event: Progress) -> None:
-        is_new = event.stage != self._stage
-        is_due = time.monotonic() - self._last_s >= _LINE_EVERY_S
-        if not (is_new or is_due or event.done == event.total):
-            return
-        if is_new:
-            self._stage, self._numbers = event.stage, ""
+    def _should_print(self, event: Progress) -> bool:
+        is_first = event.stage not in self._begun
+        is_last = event.done == event.total and event.stage not in self._ended
+        return is_first or is_last or time.monotonic() - self._last_s >= _LINE_EVERY_S
+
+    def _print(self, event: Progress) -> None:
+        if event.stage not in self._begun:
+            self._numbers = ""
+        self._begun.add(event.stage)
+        if event.done == event.total:
+            self._ended.add(event.stage)
         self._last_s = time.monotonic()
         parts = (f"{event.stage}: {event.done}/{event.total}", event.message, self._numbers)
         status().print("  ".join(part for part in parts if part), soft_wrap=True)

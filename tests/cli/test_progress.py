@@ -1,0 +1,50 @@
+"""Events in a log: few lines, each said once."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_dre_slcl.cli.progress import show_events
+from napari_dre_slcl.jobs.messages import Log, Metric, Progress, parse_event
+
+
+def test_log_gets_the_first_and_last_line_of_each_stage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with show_events(as_json=False) as on_event:
+        for epoch in (1, 2, 3):
+            on_event(Progress(stage="Training", done=epoch, total=3))
+            on_event(Progress(stage="Refreshing", done=0, total=9))
+            on_event(Progress(stage="Refreshing", done=9, total=9))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "Training: 1/3",
+        "Refreshing: 0/9",
+        "Refreshing: 9/9",
+        "Training: 3/3",
+    ]
+
+
+def test_newest_numbers_stand_beside_the_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_events(as_json=False) as on_event:
+        on_event(Progress(stage="Training", done=0, total=1))
+        on_event(Metric(step=1, values={"loss": 0.5}))
+        on_event(Progress(stage="Training", done=1, total=1, message="epoch 1/1"))
+    assert capsys.readouterr().err.splitlines()[-1] == "Training: 1/1  epoch 1/1  loss 0.500"
+
+
+def test_square_brackets_in_a_sentence_are_printed_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with show_events(as_json=False) as on_event:
+        on_event(Log(level="warning", message="Slide '[red]a.svs' is [/] odd."))
+    assert capsys.readouterr().err == "Warning: Slide '[red]a.svs' is [/] odd.\n"
+
+
+def test_json_lines_go_to_standard_output_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
+    event = Log(message="x" * 500 + " [bold]")
+    with show_events(as_json=True) as on_event:
+        on_event(event)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert parse_event(line) == event
