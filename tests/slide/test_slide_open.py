@@ -129,6 +129,11 @@ def test_damaged_tile_is_named_and_the_rest_stays_readable(slide_file):
         with pytest.raises(SlideError, match=r"'cut.tif' is damaged near y=300, x=800"):
             slide.read_region(300, 800, 50, 50)
         assert np.array_equal(slide.read_region(0, 0, 200, 200), good)
+        with ThreadPoolExecutor(4) as pool:
+            bad = [pool.submit(slide.read_region, 300, 800, 50, 50) for _ in range(20)]
+            fine = [pool.submit(slide.read_region, 0, 0, 200, 200) for _ in range(20)]
+        assert all("y=300, x=800" in str(read.exception()) for read in bad)
+        assert all(np.array_equal(read.result(), good) for read in fine)
 
 
 @pytest.mark.real_data

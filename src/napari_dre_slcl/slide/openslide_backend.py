@@ -46,7 +46,7 @@ class OpenSlideBackend:
         self._handle: openslide.OpenSlide | None = _open(self._file, path)
         self._readers = 0
         self._is_closed = False
-        self._set_aside: list[openslide.OpenSlide] = []
+        self._inherited: list[openslide.OpenSlide] = []
         _open_backends.add(self)
         handle = self._handle
         self.properties: Mapping[str, str] = MappingProxyType(dict(handle.properties))
@@ -79,12 +79,9 @@ class OpenSlideBackend:
         with self._borrow() as handle:
             try:
                 image = handle.read_region(location, level, (width, height))
-            except openslide.OpenSlideError as error:
+            except openslide.OpenSlideError:
                 self._drop(handle)
-                raise SlideError(
-                    f"Slide '{self._path.name}' is damaged near y={location[1]}, x={location[0]} "
-                    f"({_first_line(error)}); copy the file again from its source."
-                ) from error
+                image = self._read_alone(location, level, (width, height))
         return _over_white(image)
 
     def close(self) -> None:
@@ -116,8 +113,21 @@ class OpenSlideBackend:
         """Forget a handle that failed: OpenSlide refuses every later read of it."""
         with self._lock:
             if self._handle is handle:
-                self._set_aside.append(handle)
                 self._handle = None
+
+    def _read_alone(
+        self, location: tuple[int, int], level: int, size: tuple[int, int]
+    ) -> Image.Image:
+        """Read again through a handle of our own: another thread's read may have failed."""
+        try:
+            with _open(self._file, self._path) as handle:
+                image: Image.Image = handle.read_region(location, level, size)
+        except openslide.OpenSlideError as error:
+            raise SlideError(
+                f"Slide '{self._path.name}' is damaged near y={location[1]}, x={location[0]} "
+                f"({_first_line(error)}); copy the file again from its source."
+            ) from error
+        return image
 
     def restart_in_child(self) -> None:
         """Forget the parent's handle after a fork; the next read opens the file again.
@@ -127,7 +137,7 @@ class OpenSlideBackend:
         self._lock = threading.Lock()
         self._readers = 0
         if self._handle is not None:
-            self._set_aside.append(self._handle)
+            self._inherited.append(self._handle)
         self._handle = None
 
     def _close_if_idle(self) -> None:
@@ -140,11 +150,17 @@ class OpenSlideBackend:
 
 def _file_to_open(path: Path) -> Path:
     """Return the file that OpenSlide should open, after the checks that it words badly."""
-    if path.is_dir():
-        return _dicom_file(path)
-    if not path.exists():
-        raise SlideError(f"Slide '{path}' does not exist; check the path.")
-    if path.stat().st_size == 0:
+    try:
+        if path.is_dir():
+            return _dicom_file(path)
+        is_empty = path.stat().st_size == 0
+    except FileNotFoundError as error:
+        raise SlideError(f"Slide '{path}' does not exist; check the path.") from error
+    except OSError as error:
+        raise SlideError(
+            f"Slide '{path}' cannot be read ({error.strerror}); check its permissions."
+        ) from error
+    if is_empty:
         raise SlideError(f"Slide '{path.name}' is an empty file; copy it again from its source.")
     return path
 
