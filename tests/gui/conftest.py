@@ -1,0 +1,90 @@
+"""A tiny cohort, a model trained on it, and a dock in a real napari window."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Before napari reads them: the user's own settings are no business of tests.
+os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="dre-slcl-test-")) / "settings.yaml")
+
+from napari_dre_slcl.cohort.synthetic import generate_cohort
+from napari_dre_slcl.gui.dock import DreSlclDock
+from napari_dre_slcl.jobs.messages import PredictJob, Result, TrainJob
+from napari_dre_slcl.jobs.worker import run_job
+
+TINY = {
+    "encoder.name": "test_vit",
+    "encoder.input_px": 32,
+    "codebook.codewords": 4,
+    "codebook.refit_after_epoch": 0,
+    "training.epochs": 2,
+    "training.fresh_tiles": 2,
+    "training.slides_per_batch": 4,
+}
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the table of a generated cohort of eight slides of 1024 px."""
+    return generate_cohort(tmp_path_factory.mktemp("cohort") / "c", n_slides=8, side_px=1024)
+
+
+@pytest.fixture(scope="session")
+def slide_path(cohort: Path) -> Path:
+    """Return a slide of the cohort."""
+    return sorted((cohort.parent / "slides").glob("*.tif"))[0]
+
+
+@pytest.fixture
+def train_job(cohort: Path, tmp_path: Path) -> Callable[..., TrainJob]:
+    """Return a function that makes a job of seconds: train_job("run", epochs=3)."""
+
+    def make(run: str = "run", epochs: int = 2) -> TrainJob:
+        settings = TINY | {"training.epochs": epochs}
+        return TrainJob(
+            cohort=cohort, run_dir=tmp_path / run, preset="cpu-small", overrides=settings
+        )
+
+    return make
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run folder with a model, and the result of one slide."""
+
+    run_dir: Path
+    result_path: Path
+
+
+@pytest.fixture(scope="session")
+def trained(cohort: Path, slide_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Train the tiny model once and predict one slide with it."""
+    folder = tmp_path_factory.mktemp("trained")
+    job = TrainJob(cohort=cohort, run_dir=folder / "run", preset="cpu-small", overrides=TINY)
+    predict = PredictJob(model=folder / "run", slides=(slide_path,), out=folder / "results")
+    ends = [run_job(spec, lambda event: None, lambda: False) for spec in (job, predict)]
+    for end in ends:
+        assert isinstance(end, Result), end
+    return Trained(folder / "run", ends[1].paths[slide_path.stem])
+
+
+@pytest.fixture
+def viewer(make_napari_viewer_proxy: Callable[..., Any]) -> Any:
+    """Return a viewer that lets plugins touch its public names only, as napari does."""
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def dock(viewer: Any) -> Iterator[DreSlclDock]:
+    """Return the dock inside the viewer's window; closed down at the end."""
+    opened = DreSlclDock(viewer)
+    viewer.window.add_dock_widget(opened, name="DRE-SLCL")
+    yield opened
+    opened.close_down()
