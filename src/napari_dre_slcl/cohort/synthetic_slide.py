@@ -40,14 +40,15 @@ def paint_slide(
 
     The same plan, seed and index give the same pixels, whatever else is painted.
     """
-    rng = np.random.default_rng([seed, 2, index])
-    anatomy = draw_anatomy(rng, side_px, plan.subtype, plan.tumour_share)
-    haematoxylin, eosin = paint_tissue(rng, anatomy, plan.subtype, plan.is_mutated)
-    picture = stain(rng, haematoxylin, eosin, plan.site)
+    # A stream for each step, so that one label changes only what it should.
+    shape, paint, dye, focus, ink = np.random.default_rng([seed, 2, index]).spawn(5)
+    anatomy = draw_anatomy(shape, side_px, plan.subtype, plan.tumour_share)
+    haematoxylin, eosin = paint_tissue(paint, anatomy, plan.subtype, plan.is_mutated)
+    picture = stain(dye, haematoxylin, eosin, plan.site)
     if plan.has_blur:
-        blur_patch(rng, picture, anatomy)
+        blur_patch(focus, picture, anatomy)
     if plan.has_pen:
-        draw_pen(rng, picture, anatomy)
+        draw_pen(ink, picture, anatomy)
     return picture, tumour_cells(anatomy)
 
 

@@ -48,14 +48,15 @@ def paint_tissue(
     A value of `AMOUNT` is an optical amount of 1. The mutation changes tumour nuclei only.
     """
     kind = tumour_kind(subtype, mutated)
-    cells = _tumour_cells(rng, anatomy, subtype, kind) if subtype else None
+    ground, others, tumour = rng.spawn(3)
+    cells = _tumour_cells(tumour, anatomy, subtype, kind) if subtype else None
     side = anatomy.side_px
-    planes = _paint_ground(rng, anatomy, subtype, cells)
+    planes = _paint_ground(ground, anatomy, subtype, cells)
     haematoxylin, eosin = (resize(plane, (side, side)).copy() for plane in planes)
-    for name, points, turns in _scatter(rng, anatomy, subtype):
-        stamp(haematoxylin, eosin, name, points, turns, int(rng.integers(2**31)))
+    for name, points, turns in _scatter(others, anatomy, subtype):
+        stamp(haematoxylin, eosin, name, points, turns, int(others.integers(2**31)))
     if cells is not None:
-        stamp(haematoxylin, eosin, kind, cells.points, cells.turns, int(rng.integers(2**31)))
+        stamp(haematoxylin, eosin, kind, cells.points, cells.turns, int(tumour.integers(2**31)))
     return haematoxylin, eosin
 
 
