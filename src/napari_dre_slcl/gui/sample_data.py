@@ -19,18 +19,20 @@ _SIDE_PX = 4096
 
 def generated_slide() -> list[LayerData]:
     """Return a generated lung adenocarcinoma slide, 4096x4096 px at 0.5 µm."""
-    return [slide_layer(open_slide(sample_slide_path()))]
+    folder = Path(tempfile.gettempdir()) / "napari-dre-slcl-sample"
+    return [slide_layer(open_slide(sample_slide_path(folder)))]
 
 
-def sample_slide_path(side_px: int = _SIDE_PX) -> Path:
-    """Generate the sample slide in the temporary folder, unless it is there, and return its path.
+def sample_slide_path(folder: Path, side_px: int = _SIDE_PX) -> Path:
+    """Generate the sample slide in a folder, unless it is there, and return its path.
 
     Parameters
     ----------
+    folder : Path
+        Made where it is missing.
     side_px : int
         Edge of the slide in level-0 pixels.
     """
-    folder = Path(tempfile.gettempdir()) / "napari-dre-slcl-sample"
     path = folder / f"generated-lung-slide-{side_px}.tif"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)

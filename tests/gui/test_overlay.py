@@ -1,0 +1,153 @@
+"""The link between viewer and panels: layers in the right place, once, whatever the user does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_dre_slcl.layers import METADATA_KEY
+from napari_dre_slcl.results import load_result
+
+
+def kinds(viewer: Any) -> list[str]:
+    return [layer.metadata[METADATA_KEY]["kind"] for layer in viewer.layers]
+
+
+@pytest.fixture
+def result(trained):
+    return load_result(trained.result_path)
+
+
+def test_result_lies_on_the_tiles_of_the_open_slide(viewer, dock, slide_path, result) -> None:
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(result)
+    assert kinds(viewer) == ["slide", "clusters", "attention"]
+    slide, clusters, attention = viewer.layers
+    pitch = result.tile_size_px * result.mpp
+    for overlay in (clusters, attention):
+        corner = overlay.extent.world[0] - pitch / 2
+        np.testing.assert_allclose(corner, slide.extent.world[0] - result.mpp / 2, atol=1e-6)
+        end = overlay.extent.world[1] + pitch / 2
+        np.testing.assert_allclose(end - corner, np.array(result.grid_shape) * pitch)
+        assert overlay.units == slide.units
+    centres = (result.tile_yx + (result.tile_size_px - 1) / 2) * result.mpp
+    shown = [clusters.get_value(centre, world=True) for centre in centres]
+    np.testing.assert_array_equal(shown, result.codeword + 1)
+    shown = [attention.get_value(centre, world=True) for centre in centres]
+    np.testing.assert_allclose(shown, result.attention * len(result.attention))
+
+
+def test_second_result_updates_the_layers(viewer, dock, slide_path, result) -> None:
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(result)
+    viewer.layers[1].name = "renamed by the user"
+    viewer.layers.move(0, 3)
+    turned = replace(result, codeword=(result.codeword + 1) % result.n_codewords)
+    dock.overlay.show_result(turned)
+    assert sorted(kinds(viewer)) == ["attention", "clusters", "slide"]
+    clusters = dock.overlay.layer("clusters")
+    assert clusters.name == "renamed by the user"
+    np.testing.assert_array_equal(clusters.data, turned.raster(turned.codeword + 1))
+
+
+def test_layers_removed_by_hand_come_back_with_the_next_result(
+    viewer, dock, slide_path, result
+) -> None:
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(result)
+    viewer.layers.remove(dock.overlay.layer("clusters"))
+    dock.overlay.set_visible("clusters", True)
+    dock.overlay.show_result(result)
+    assert sorted(kinds(viewer)) == ["attention", "clusters", "slide"]
+    viewer.layers.clear()
+    assert dock.overlay.slide is None
+    dock.overlay.show_result(result)
+    assert kinds(viewer) == ["clusters", "attention"]
+
+
+def test_slide_that_is_meant_follows_the_active_layer(viewer, dock, cohort, slide_path) -> None:
+    other = sorted((cohort.parent / "slides").glob("*.tif"))[1]
+    for path in (slide_path, other):
+        dock.overlay.open_slide(path)
+    assert dock.overlay.slide.path == str(other)
+    viewer.layers.selection.active = viewer.layers[0]
+    assert dock.overlay.slide.path == str(slide_path)
+    assert dock.slide_panel.facts()["File"] == slide_path.name
+    viewer.add_points(np.zeros((1, 2)))
+    assert dock.overlay.slide.path == str(slide_path)
+    viewer.layers.remove(viewer.layers[0])
+    assert dock.overlay.slide.path == str(other)
+
+
+def test_same_slide_is_opened_once(viewer, dock, slide_path) -> None:
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.open_slide(slide_path)
+    assert len(viewer.layers) == 1
+
+
+def test_slide_without_pixel_size_moves_to_micrometres_with_its_overlays(
+    viewer, dock, slide_file, result
+) -> None:
+    path = slide_file("plain.tif", mpp=None)
+    dock.overlay.open_slide(path)
+    assert "unknown" in dock.slide_panel.facts()["Pixel size"]
+    unknown = replace(result, slide_path=str(path), mpp=None)
+    dock.overlay.show_result(unknown)
+    assert {str(layer.units[0]) for layer in viewer.layers} == {"pixel"}
+    dock.slide_panel.mpp_field.setValue(0.25)
+    dock.slide_panel.mpp_button.click()
+    assert {str(layer.units[0]) for layer in viewer.layers} == {"micrometer"}
+    slide, clusters, _ = viewer.layers
+    np.testing.assert_allclose(slide.scale, 0.25)
+    np.testing.assert_allclose(clusters.scale, 0.25 * result.tile_size_px)
+    np.testing.assert_allclose(clusters.translate, 0.25 * (result.tile_size_px - 1) / 2)
+    assert dock.slide_panel.facts()["Pixel size"] == "0.25 µm (user)"
+
+
+def test_result_with_pixel_size_gives_it_to_a_slide_without(
+    viewer, dock, slide_file, result
+) -> None:
+    path = slide_file("plain.tif", mpp=None)
+    dock.overlay.open_slide(path)
+    dock.overlay.show_result(replace(result, slide_path=str(path), mpp=0.4))
+    np.testing.assert_allclose(
+        [layer.units == viewer.layers[0].units for layer in viewer.layers], 1
+    )
+    np.testing.assert_allclose(viewer.layers[0].scale, 0.4)
+    np.testing.assert_allclose(viewer.layers[1].scale, 0.4 * result.tile_size_px)
+
+
+def test_side_by_side_draws_the_slide_under_both_and_goes_back(
+    viewer, dock, slide_path, result
+) -> None:
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(result)
+    dock.result_panel.side_by_side.setChecked(True)
+    assert kinds(viewer) == ["slide", "clusters", "slide copy", "attention"]
+    assert viewer.canvas.grid.enabled
+    assert viewer.canvas.grid.actual_shape(viewer.layers) == (1, 2)
+    dock.result_panel.side_by_side.setChecked(False)
+    assert kinds(viewer) == ["slide", "clusters", "attention"]
+    assert not viewer.canvas.grid.enabled
+
+
+def test_ticks_and_layer_list_agree(dock, slide_path, result) -> None:
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(result)
+    ticks = dock.result_panel.toggles
+    ticks["clusters"].setChecked(False)
+    assert not dock.overlay.layer("clusters").visible
+    dock.overlay.layer("clusters").visible = True
+    assert ticks["clusters"].isChecked()
+
+
+def test_broken_result_file_is_told(qtbot, dock, tmp_path) -> None:
+    path = tmp_path / "broken.dreslcl.npz"
+    path.write_bytes(b"no result")
+    with qtbot.waitSignal(dock.overlay.failed) as told:
+        dock.overlay.load_result(path)
+    assert "broken.dreslcl.npz" in told.args[0]
+    assert "broken.dreslcl.npz" in dock.result_panel.message.text()
