@@ -70,7 +70,7 @@ def test_slide_tab_shows_facts_and_finds_tissue(qtbot, dock, slide_path) -> None
     panel.open_path(slide_path)
     facts = panel.facts()
     assert facts["File"] == slide_path.name
-    assert facts["Size"].startswith("1,024 x 1,024 px")
+    assert facts["Size"] == "1,024 x 1,024 px, wide x high"
     assert facts["Pixel size"].startswith("0.5 µm")
     panel.tissue_button.click()
     qtbot.waitUntil(lambda: "tissue tiles" in panel.message.text(), timeout=WAIT_MS)

@@ -12,7 +12,7 @@ from napari_dre_slcl.gui.theme import ThemeColors
 
 __all__ = ["LossCurve"]
 
-_HEIGHT_PX = 170
+_HEIGHT_PX = 160
 _MOST_TICKS = 6
 
 
@@ -72,11 +72,10 @@ class LossCurve(QWidget):
     def _draw(self) -> None:
         item = self._plot.getPlotItem()
         item.clear()
-        names = []
-        for axis, label in (("bottom", "Epoch"), ("left", "Loss")):
+        names = ["Loss by epoch:"]
+        for axis in ("bottom", "left"):
             item.getAxis(axis).setPen(self._colors.text)
             item.getAxis(axis).setTextPen(self._colors.text)
-            item.setLabel(axis, label, color=self._colors.text.name())
         for number, (name, (steps, points)) in enumerate(self._values.items()):
             color = self._colors.series[number % len(self._colors.series)]
             pen = pg.mkPen(color, width=3 if name == "loss" else 1.5)

@@ -43,7 +43,7 @@ class SettingsForm(QWidget):
         super().__init__(parent)
         self._base = config
         self._editors: dict[str, _Editor] = {}
-        layout = QFormLayout(self)
+        self._layout = layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
@@ -78,6 +78,10 @@ class SettingsForm(QWidget):
     def editor(self, name: str) -> QWidget:
         """Return the widget of a setting."""
         return self._editors[name].widget
+
+    def insert_row(self, position: int, label: str, widget: QWidget) -> None:
+        """Put a widget that is no setting into the form, so that all labels line up."""
+        self._layout.insertRow(position, label, widget)
 
     def _add_row(self, layout: QFormLayout, name: str) -> None:
         section, key = name.split(".")

@@ -18,7 +18,7 @@ def slide_rows(info: SlideInfo) -> list[tuple[str, str]]:
     factors = ", ".join(f"{factor:.4g}" for factor in info.level_downsamples)
     return [
         ("File", info.path.replace("\\", "/").rsplit("/", 1)[-1]),
-        ("Size", f"{width:,} x {height:,} px (width x height)"),
+        ("Size", f"{width:,} x {height:,} px, wide x high"),
         ("Pixel size", mpp_text(info)),
         ("Magnification", power),
         ("Levels", f"{len(info.level_shapes)} (downsampled {factors})"),

@@ -8,7 +8,6 @@ from typing import Any
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QComboBox,
-    QFormLayout,
     QHBoxLayout,
     QPlainTextEdit,
     QProgressBar,
@@ -89,18 +88,14 @@ class TrainPanel(QWidget):
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Cohort table", self.cohort_field)
-        form.addRow("Run folder", self.run_field)
-        form.addRow("Preset", self.preset_field)
+        self.basic_form.insert_row(0, "Cohort table", self.cohort_field)
+        self.basic_form.insert_row(1, "Run folder", self.run_field)
+        self.basic_form.insert_row(2, "Preset", self.preset_field)
         advanced = QCollapsible("Advanced settings", expandedIcon="▼", collapsedIcon="▶")
         advanced.addWidget(self.advanced_form)
         buttons = QHBoxLayout()
         buttons.addWidget(self.start_button)
         buttons.addWidget(self.cancel_button)
-        layout.addLayout(form)
         layout.addWidget(self.basic_form)
         layout.addWidget(advanced)
         layout.addLayout(buttons)
