@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_dre_slcl.slide import Slide, open_slide
+
+# Tiny networks compute faster in one thread than two can agree, most of all on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 GLASS = (243, 243, 242)
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -21,11 +21,12 @@ from napari_dre_slcl.methods.dre_slcl import (
     class_weights,
     steps_per_epoch,
 )
+from napari_dre_slcl.model.codebook import check_codebook_size
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.tiles import TileLoader
 
-__all__ = ["fill_bank", "fit"]
+__all__ = ["fill_bank", "fit", "make_method"]
 
 _FILL_CHUNK = 256
 Validate = Callable[[DreSlclNet], dict[str, float]]
@@ -41,6 +42,7 @@ class _Draw:
 
 def fit(
     config: DreSlclConfig,
+    method: DreSlcl,
     prepared: PreparedCohort,
     reporter: Reporter,
     validate: Validate | None = None,
@@ -51,6 +53,8 @@ def fit(
     ----------
     config : DreSlclConfig
         Settings; the same seed gives the same network on the CPU, bit for bit.
+    method : DreSlcl
+        As `make_method` makes it.
     prepared : PreparedCohort
         Slides, labels and reports.
     reporter : Reporter
@@ -63,7 +67,6 @@ def fit(
     DreSlclNet
         On its device.
     """
-    method = _make_method(config, prepared)
     rows = prepared.rows("train")
     settings = config.training
     loader = TileLoader(
@@ -102,9 +105,20 @@ def fill_bank(method: DreSlcl, loader: TileLoader, reporter: Reporter, stage: st
     reporter.progress(stage, len(chunks), len(chunks))
 
 
-def _make_method(config: DreSlclConfig, prepared: PreparedCohort) -> DreSlcl:
+def make_method(config: DreSlclConfig, prepared: PreparedCohort) -> DreSlcl:
+    """Build the network, the empty bank and the optimiser for a cohort.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        If the settings do not fit the cohort or this machine.
+    """
     torch.manual_seed(config.training.seed)
     rows = prepared.rows("train")
+    n_drawn = sum(
+        min(len(prepared.sources[row].grid), config.codebook.tiles_per_slide) for row in rows
+    )
+    check_codebook_size(n_drawn, config.codebook.codewords)
     text_dim = prepared.reports.shape[1]
     class_counts = [len(task.classes) for task in prepared.tasks]
     net = DreSlclNet(config, class_counts, text_dim).to(choose_device(config.training.device))

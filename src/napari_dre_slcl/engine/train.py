@@ -9,12 +9,13 @@ from typing import Any
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.evaluate import task_aucs, write_predictions
-from napari_dre_slcl.engine.fit import fit
+from napari_dre_slcl.engine.fit import fit, make_method
 from napari_dre_slcl.engine.predict import predict_source, result_path
 from napari_dre_slcl.engine.prepare import PreparedCohort, prepare_cohort
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
 from napari_dre_slcl.engine.run_folder import check_run_dir, create_run_dir
 from napari_dre_slcl.jobs.messages import Cancelled, Result, TrainJob
+from napari_dre_slcl.methods.dre_slcl import DreSlcl
 from napari_dre_slcl.model.bundle import Bundle, load_bundle, save_bundle
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.results import SlideResult, save_result
@@ -50,21 +51,26 @@ def run_train(job: TrainJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
     check_run_dir(job.run_dir)
     try:
         with closing(prepare_cohort(job.cohort, config, reporter)) as prepared:
+            method = make_method(config, prepared)
             create_run_dir(job, config)
-            return _train_and_test(job, config, prepared, reporter)
+            return _train_and_test(job, config, method, prepared, reporter)
     except Stopped:
         return Cancelled()
 
 
 def _train_and_test(
-    job: TrainJob, config: DreSlclConfig, prepared: PreparedCohort, reporter: Reporter
+    job: TrainJob,
+    config: DreSlclConfig,
+    method: DreSlcl,
+    prepared: PreparedCohort,
+    reporter: Reporter,
 ) -> Result:
     def validate(net: DreSlclNet) -> dict[str, float]:
         bundle = Bundle(net, config, prepared.tasks, prepared.reports.shape[1])
         results = _predict_rows(bundle, prepared, prepared.rows("val"), reporter, "Validating")
         return _named("val", task_aucs(prepared.cohort, results))
 
-    net = fit(config, prepared, reporter, validate if prepared.rows("val") else None)
+    net = fit(config, method, prepared, reporter, validate if prepared.rows("val") else None)
     trained = Bundle(net, config, prepared.tasks, prepared.reports.shape[1])
     save_bundle(trained, job.run_dir / "model", _facts(prepared))
     # Predict with what was written, as everyone else will.

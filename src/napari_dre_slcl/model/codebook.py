@@ -9,7 +9,7 @@ from torch import Tensor
 
 from napari_dre_slcl.errors import ConfigError
 
-__all__ = ["assign_codewords", "fit_codebook"]
+__all__ = ["assign_codewords", "check_codebook_size", "fit_codebook"]
 
 
 def fit_codebook(features: Tensor, codewords: int, seed: int) -> Tensor:
@@ -34,14 +34,19 @@ def fit_codebook(features: Tensor, codewords: int, seed: int) -> Tensor:
     ConfigError
         If there are fewer tiles than codewords.
     """
-    if len(features) < codewords:
-        raise ConfigError(
-            f"{len(features)} training tiles are too few for {codewords} codewords. "
-            "Add slides or lower codebook.codewords."
-        )
+    check_codebook_size(len(features), codewords)
     with threadpool_limits(1):  # several threads add up in no fixed order
         fitted = KMeans(codewords, n_init=4, random_state=seed).fit(features.cpu().numpy())
     return torch.from_numpy(fitted.cluster_centers_).float()
+
+
+def check_codebook_size(n_tiles: int, codewords: int) -> None:
+    """Raise `ConfigError` where there are fewer tiles than codewords."""
+    if n_tiles < codewords:
+        raise ConfigError(
+            f"{n_tiles} training tiles are too few for {codewords} codewords. "
+            "Add slides or lower codebook.codewords."
+        )
 
 
 def assign_codewords(features: Tensor, codewords: Tensor) -> Tensor:

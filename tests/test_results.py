@@ -1,0 +1,102 @@
+"""Result files: equal after a round trip, whole or absent, and refused when they are not ours."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_dre_slcl.errors import ResultError
+from napari_dre_slcl.results import SlideResult, TaskPrediction, load_result, save_result
+
+
+@pytest.fixture
+def result() -> SlideResult:
+    return SlideResult(
+        slide_id="S1",
+        slide_path="slides/S1.tif",
+        slide_shape=(1024, 1536),
+        mpp=0.499,
+        mpp_source="vendor property",
+        tile_size_px=257,
+        grid_shape=(3, 5),
+        rowcol=np.array([[0, 1], [2, 4]]),
+        codeword=np.array([1, 0]),
+        attention=np.array([0.25, 0.75], dtype=np.float32),
+        residual_norm=np.array([1, 2], dtype=np.float32),
+        n_codewords=2,
+        codeword_attention=np.array([0.4, 0.6], dtype=np.float32),
+        slide_vector=np.arange(4, dtype=np.float32),
+        predictions=(TaskPrediction("cancer", ("normal", "cancer"), (0.1, 0.9), "cancer"),),
+        provenance={"method": "dre-slcl"},
+    )
+
+
+def test_a_result_survives_its_file(result: SlideResult, tmp_path: Path) -> None:
+    loaded = load_result(save_result(result, tmp_path / "new" / "S1.dreslcl.npz"))
+    for field in fields(SlideResult):
+        mine, theirs = getattr(result, field.name), getattr(loaded, field.name)
+        if isinstance(mine, np.ndarray):
+            np.testing.assert_array_equal(theirs, mine)
+            assert theirs.dtype == mine.dtype
+        else:
+            assert theirs == mine
+
+
+def test_tiles_know_their_place(result: SlideResult) -> None:
+    assert result.tile_yx.tolist() == [[0, 257], [514, 1028]]
+    raster = result.raster(result.attention, np.nan)
+    assert raster.shape == (3, 5)
+    assert (raster[0, 1], raster[2, 4]) == (0.25, 0.75)
+    assert np.isnan(raster).sum() == 13
+
+
+def test_a_prediction_answers_by_class(result: SlideResult) -> None:
+    (prediction,) = result.predictions
+    assert prediction.predicted == "cancer"
+    assert prediction.probability("normal") == 0.1
+
+
+def test_nothing_is_left_beside_a_written_result(result: SlideResult, tmp_path: Path) -> None:
+    save_result(result, tmp_path / "S1.dreslcl.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["S1.dreslcl.npz"]
+
+
+def test_a_target_that_is_a_folder_is_a_sentence(result: SlideResult, tmp_path: Path) -> None:
+    (tmp_path / "S1.dreslcl.npz").mkdir()
+    with pytest.raises(ResultError, match="cannot be written"):
+        save_result(result, tmp_path / "S1.dreslcl.npz")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 broken"])
+def test_files_of_another_kind_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.dreslcl.npz"
+    path.write_bytes(content)
+    with pytest.raises(ResultError):
+        load_result(path)
+
+
+def test_a_result_with_columns_of_unequal_length_is_refused(result, tmp_path: Path) -> None:
+    path = save_result(result, tmp_path / "x.dreslcl.npz")
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    arrays["codeword"] = arrays["codeword"][:1]
+    np.savez(path, **arrays)
+    with pytest.raises(ResultError, match="not a result of this version, or it is damaged"):
+        load_result(path)
+
+
+def test_pickled_arrays_are_never_loaded(result: SlideResult, tmp_path: Path) -> None:
+    path = save_result(result, tmp_path / "x.dreslcl.npz")
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    arrays["codeword"] = np.array([{"a": 1}, None], dtype=object)
+    np.savez(path, **arrays)
+    with pytest.raises(ResultError):
+        load_result(path)
+
+
+def test_a_missing_result_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match=r"gone\.npz' cannot be read: No such file"):
+        load_result(tmp_path / "gone.npz")
