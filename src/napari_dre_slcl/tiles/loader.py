@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -99,7 +99,9 @@ class TileLoader:
         """
         return self._load(requests, threading.Event())
 
-    def prefetch(self, batches: Iterable[Sequence[TileRequest]]) -> Iterator[NDArray[np.uint8]]:
+    def prefetch(
+        self, batches: Iterable[Sequence[TileRequest]]
+    ) -> Generator[NDArray[np.uint8], None, None]:
         """Yield `load(batch)` for each batch, reading the next while the caller computes.
 
         Closing the iterator stops the reading within a few tiles.
