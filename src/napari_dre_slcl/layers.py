@@ -46,6 +46,7 @@ _PALETTE = (
 # fmt: on
 _GOLDEN_RATIO = 0.618034
 _ATTENTION_PERCENTILE = 99.0
+_LEAST_ATTENTION_TOP = 2.0  # so that even attention, 1 everywhere, does not look like a peak
 # Red, green, blue, alpha from no attention to the most.
 _ATTENTION_STOPS = (
     (0.16, 0.04, 0.36, 0.0),
@@ -222,7 +223,7 @@ def attention_layer(result: SlideResult) -> LayerData:
         {
             "name": f"{result.slide_id} · attention (x average)",
             "colormap": attention_colormap(),
-            "contrast_limits": (0.0, max(top, 1.0)),
+            "contrast_limits": (0.0, max(top, _LEAST_ATTENTION_TOP)),
             "opacity": 0.8,
             "blending": "translucent",
             "interpolation2d": "nearest",

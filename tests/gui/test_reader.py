@@ -49,6 +49,14 @@ def test_text_file_named_svs_is_refused_with_a_sentence_that_names_it(tmp_path) 
         reader(str(path))
 
 
+@pytest.mark.parametrize("name", ["A.SVS", "b.tif", "c.svs"])
+def test_napari_finds_the_reader_by_the_name_alone(viewer, slide_path, tmp_path, name) -> None:
+    path = tmp_path / name
+    path.symlink_to(slide_path)
+    [layer] = viewer.open(str(path), plugin="napari-dre-slcl")
+    assert layer.name == path.stem
+
+
 def test_several_slides_become_one_layer_each(cohort) -> None:
     paths = [str(path) for path in sorted((cohort.parent / "slides").glob("*.tif"))[:2]]
     assert len(get_reader(paths)(paths)) == 2

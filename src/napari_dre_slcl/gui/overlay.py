@@ -263,6 +263,7 @@ class Overlay(QObject):
         layer.events.visible.connect(self._on_visible)
         if _facts(layer)["kind"] == "attention":
             layer.colorbar.box = True
+            layer.colorbar.position = "bottom_left"
             layer.colorbar.visible = True
         return layer
 

@@ -24,7 +24,7 @@ from napari_dre_slcl.gui.bars import Bar, BarList
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.path_field import PathField
-from napari_dre_slcl.gui.texts import prediction_rows, provenance_text
+from napari_dre_slcl.gui.texts import prediction_rows, provenance_text, share_text
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.jobs.messages import Cancelled, Failed, Log, PredictJob, Progress, Result
 from napari_dre_slcl.layers import codeword_colors, codeword_name, codeword_shares
@@ -250,7 +250,7 @@ def _legend_bars(result: SlideResult) -> list[Bar]:
         Bar(
             codeword_name(number),
             float(share / shares.max()),
-            f"{share:.0%}",
+            share_text(share),
             QColor.fromRgbF(*(float(part) for part in color)),
             has_swatch=True,
         )

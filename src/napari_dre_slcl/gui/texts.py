@@ -6,7 +6,14 @@ from napari_dre_slcl.results import SlideResult, TaskPrediction
 from napari_dre_slcl.slide import SlideInfo
 from napari_dre_slcl.tiles import TileGrid
 
-__all__ = ["metric_rows", "prediction_rows", "provenance_text", "slide_rows", "tissue_text"]
+__all__ = [
+    "metric_rows",
+    "prediction_rows",
+    "provenance_text",
+    "share_text",
+    "slide_rows",
+    "tissue_text",
+]
 
 _NEGATIVE = frozenset({"0", "no", "false", "normal", "negative", "benign", "wt", "wildtype"})
 
@@ -61,6 +68,11 @@ def metric_rows(metrics: dict[str, float]) -> list[tuple[str, float]]:
         (f"{name.rsplit('/', 1)[-1]} AUC" if "/auc/" in name else name, value)
         for name, value in sorted(metrics.items(), key=lambda item: "/auc/" not in item[0])
     ]
+
+
+def share_text(share: float) -> str:
+    """Return a share in per cent; a little is not told as nothing."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def provenance_text(result: SlideResult) -> str:
