@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import subprocess
 import sys
 import threading
@@ -13,7 +14,8 @@ import numpy as np
 import psutil
 import pytest
 from npe2 import PluginManager
-from qtpy.QtWidgets import QApplication, QScrollArea
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication, QMessageBox, QScrollArea
 
 from napari_dre_slcl.errors import ConfigError, JobError
 from napari_dre_slcl.gui.dock import DreSlclDock
@@ -203,3 +205,29 @@ def test_closed_viewer_ends_engine_and_threads(qtbot, make_napari_viewer, train_
     qtbot.wait(50)
     assert not process.is_running()
     assert not [t for t in threading.enumerate() if t.name.startswith("dre-slcl")]
+
+
+@pytest.mark.parametrize(("button", "should_keep"), [("Yes", True), ("No", False)])
+def test_closing_during_a_training_asks_what_to_do_with_it(
+    qtbot, viewer, train_job, button: str, should_keep: bool
+) -> None:
+    dock = DreSlclDock(viewer)
+    viewer.window.add_dock_widget(dock, name="DRE-SLCL")
+    job = train_job(epochs=6 if should_keep else 2000)
+    dock.start_job(job)
+    process = psutil.Process(dock.runner.process_id)
+    qtbot.waitUntil((job.run_dir / "events.jsonl").exists, timeout=WAIT_MS)
+    asked = []
+
+    def answer() -> None:
+        box = QApplication.activeModalWidget()
+        asked.append(box.text())
+        box.button(getattr(QMessageBox.StandardButton, button)).click()
+
+    QTimer.singleShot(200, answer)
+    viewer.window.remove_dock_widget(dock)
+    assert str(job.run_dir) in asked[0]
+    assert process.is_running() is should_keep
+    process.wait(60)
+    status = json.loads((job.run_dir / "status.json").read_text())
+    assert status["state"] == ("finished" if should_keep else "cancelled")

@@ -28,7 +28,7 @@ def test_result_file_opens_as_clusters_and_attention(trained) -> None:
 
 def test_ordinary_picture_is_left_to_other_readers(tmp_path) -> None:
     path = tmp_path / "stack.tif"
-    tifffile.imwrite(path, np.zeros((3, 32, 32), np.float32))
+    tifffile.imwrite(path, np.zeros((3, 32, 32), np.float32), photometric="minisblack")
     assert get_reader(str(path)) is None
 
 

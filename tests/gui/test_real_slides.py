@@ -44,3 +44,20 @@ def test_grid_of_a_real_slide_lies_on_its_tiles(
             level_0 = np.asarray(slide.world_to_data(pixel * result.mpp))
             np.testing.assert_allclose(level_0, pixel, atol=1e-6)
             assert clusters.get_value(pixel * result.mpp, world=True) == codeword + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "height_width"),
+    [
+        ("dicom_cmu-1-small-region", (2967, 2220)),
+        ("test3-DAPI-2-387.ndpi", (4864, 3968)),
+        ("lung-scc-HE1.tif", (31017, 29912)),
+    ],
+)
+def test_real_slide_of_another_format_opens_in_the_window(
+    dock, viewer, real_data: Path, name, height_width
+) -> None:
+    [layer] = viewer.open(str(real_data / "slides" / name), plugin="napari-dre-slcl")
+    assert layer.data[0].shape == (*height_width, 3)
+    assert max(layer.data[-1].shape) <= 2048
+    assert dock.slide_panel.facts()["File"] == name

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from napari_dre_slcl.jobs.messages import (
+    Cancelled,
     Command,
     Failed,
     Log,
+    Metric,
     PredictJob,
     Progress,
+    Result,
     TrainJob,
     event_line,
     parse_event,
@@ -118,6 +121,52 @@ def test_job_goes_on_when_nobody_reads_its_events(tmp_path: Path) -> None:
     _, complaint = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "BrokenPipe" not in complaint
+
+
+def test_job_file_runs_to_its_end_and_leaves_a_whole_record(tiny_train: TrainJob) -> None:
+    job = write_job(tiny_train.run_dir.parent, tiny_train)
+    code, events, _ = run_worker(str(job))
+    assert code == 0
+    assert isinstance(events[-1], Result)
+    lines = (tiny_train.run_dir / "events.jsonl").read_text().splitlines()
+    assert [parse_event(line) for line in lines] == events
+    status = json.loads((tiny_train.run_dir / "status.json").read_text())
+    assert status["state"] == "finished"
+    assert status["pid"] > 0
+
+
+def test_termination_cancels_the_job(tiny_train: TrainJob) -> None:
+    overrides = tiny_train.overrides | {"training.epochs": 5000}
+    job = write_job(
+        tiny_train.run_dir.parent, tiny_train.model_copy(update={"overrides": overrides})
+    )
+    process = subprocess.Popen([*WORKER, str(job)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as lines:
+        events = []
+        for line in lines:
+            events.append(parse_event(line))
+            if isinstance(events[-1], Metric):
+                process.terminate()
+    assert process.wait(60) == 130
+    assert isinstance(events[-1], Cancelled)
+    status = json.loads((tiny_train.run_dir / "status.json").read_text())
+    assert status["state"] == "cancelled"
+
+
+def test_unexpected_error_names_the_log_that_holds_the_traceback(tiny_train: TrainJob) -> None:
+    def break_down(event: object) -> None:
+        if isinstance(event, Metric):
+            raise ZeroDivisionError("boom")
+
+    end = run_job(tiny_train, break_down, lambda: False)
+    assert isinstance(end, Failed)
+    log = tiny_train.run_dir / "log.txt"
+    assert "ZeroDivisionError" in end.message
+    assert str(log) in end.message
+    assert "Traceback" in log.read_text()
+    status = json.loads((tiny_train.run_dir / "status.json").read_text())
+    assert (status["state"], status["message"]) == ("failed", end.message)
 
 
 def test_importing_the_worker_does_not_import_torch() -> None:

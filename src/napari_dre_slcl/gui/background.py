@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer
 
 from napari_dre_slcl.errors import DreSlclError
@@ -72,7 +73,8 @@ class Background(QObject):
 
     def close(self) -> None:
         """Drop all answers and wait for the thread."""
-        self._timer.stop()
+        if isalive(self._timer):  # at the end of the interpreter Qt may be gone already
+            self._timer.stop()
         self._calls.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
 

@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.errors import DreSlclError, JobError
@@ -201,7 +202,8 @@ class JobRunner(QObject):
         if self._is_closed:
             return
         self._is_closed = True
-        self._timer.stop()
+        if isalive(self._timer):  # at the end of the interpreter Qt may be gone already
+            self._timer.stop()
         child, self._child = self._child, None
         if child is not None and self._spec is not None and self.should_keep_job:
             child.let_go()

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication
 from napari_dre_slcl.errors import DreSlclError, JobError
 from napari_dre_slcl.gui.dock import DreSlclDock
 from napari_dre_slcl.results import load_result
+from napari_dre_slcl.slide import open_slide
 
 __all__ = ["main", "show_slide"]
 
@@ -55,6 +56,8 @@ def show_slide(
         If a file cannot be opened.
     """
     shown = None if result is None else load_result(result)
+    with open_slide(slide, mpp):
+        pass  # complain before a window appears
     viewer = napari.Viewer(title="DRE-SLCL", show=False)
     dock = DreSlclDock(viewer)
     viewer.window.add_dock_widget(dock, name="DRE-SLCL", area="right")
