@@ -5,22 +5,39 @@ import torch
 from napari_dre_slcl.model.augmentation import augment_tiles
 
 
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def test_white_glass_stays_white() -> None:
     white = torch.ones(6, 3, 8, 8)
-    assert torch.equal(augment_tiles(white, torch.Generator().manual_seed(0)), white)
+    assert torch.equal(augment_tiles(white, [2, 4], _seeded(0)), white)
 
 
 def test_each_view_is_a_flip_or_turn_of_its_own_tile() -> None:
-    tile = torch.zeros(1, 3, 4, 4)
-    tile[:, :, 0, 1] = 1
-    views = augment_tiles(tile.expand(200, -1, -1, -1), torch.Generator().manual_seed(0))
-    places = {tuple((view[0] > 0.5).nonzero()[0].tolist()) for view in views}
+    tile = torch.ones(1, 3, 4, 4)
+    tile[:, :, 0, 1] = 0.2
+    views = augment_tiles(tile.expand(200, -1, -1, -1), [200], _seeded(0))
+    places = {tuple((view[0] < 0.8).nonzero()[0].tolist()) for view in views}
     # The eight symmetries of the square move one corner neighbour to eight places.
     assert places == {(0, 1), (0, 2), (1, 0), (2, 0), (1, 3), (2, 3), (3, 1), (3, 2)}
 
 
+def test_tiles_of_a_slide_share_most_of_their_tint() -> None:
+    grey = torch.full((400, 3, 2, 2), 0.5)
+    density = -augment_tiles(grey, [20] * 20, _seeded(1)).mean((2, 3)).log().view(20, 20, 3)
+    within, between = density.std(1).mean(), density.mean(1).std(0).mean()
+    assert between > 2 * within > 0
+
+
+def test_values_stay_in_range() -> None:
+    views = augment_tiles(torch.rand(60, 3, 8, 8, generator=_seeded(3)), [30, 30], _seeded(2))
+    assert views.min() >= 0
+    assert views.max() <= 1
+
+
 def test_the_same_seed_gives_the_same_view() -> None:
-    tiles = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    one = augment_tiles(tiles, torch.Generator().manual_seed(7))
-    assert torch.equal(one, augment_tiles(tiles, torch.Generator().manual_seed(7)))
-    assert not torch.equal(one, augment_tiles(tiles, torch.Generator().manual_seed(8)))
+    tiles = torch.rand(5, 3, 8, 8, generator=_seeded(1))
+    one = augment_tiles(tiles, [2, 3], _seeded(7))
+    assert torch.equal(one, augment_tiles(tiles, [2, 3], _seeded(7)))
+    assert not torch.equal(one, augment_tiles(tiles, [2, 3], _seeded(8)))

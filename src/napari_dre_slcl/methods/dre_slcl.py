@@ -132,8 +132,9 @@ class DreSlcl:
         for slide in range(len(self.bank)):
             order = torch.randperm(self.bank.tile_count(slide), generator=self._generator)
             drawn.append(self.bank.features(slide, order[: settings.tiles_per_slide]))
-        codewords = fit_codebook(torch.cat(drawn), settings.codewords, self._config.training.seed)
-        self.net.codewords.copy_(codewords)
+        features = torch.cat(drawn)
+        codewords = fit_codebook(features, settings.codewords, self._config.training.seed)
+        self.net.set_codebook(codewords, features)
 
     def draw_fresh(self, slide: int) -> Tensor:
         """Draw the numbers of a slide's fresh tiles, all of them where it has few."""
@@ -162,7 +163,8 @@ class DreSlcl:
         self.net.train()
         pixels = _as_input(batch.tiles, self.device)
         if self._config.training.augment:
-            pixels = augment_tiles(pixels, self._generator)
+            counts = [len(fresh) for fresh in batch.fresh]
+            pixels = augment_tiles(pixels, counts, self._generator)
         features = self._encode_fresh(pixels)
         losses = self.losses(batch, features)
         loss = losses["loss"]

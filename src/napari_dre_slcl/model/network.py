@@ -59,6 +59,8 @@ class DreSlclNet(nn.Module):
     """
 
     codewords: Tensor
+    feature_mean: Tensor
+    feature_std: Tensor
 
     def __init__(self, config: DreSlclConfig, class_counts: Sequence[int], text_dim: int) -> None:
         super().__init__()
@@ -68,10 +70,36 @@ class DreSlclNet(nn.Module):
             GatedAttention(dim) if config.residual.weighting == "attention" else None
         )
         self.register_buffer("codewords", torch.zeros(k, dim))
+        self.register_buffer("feature_mean", torch.zeros(dim))
+        self.register_buffer("feature_std", torch.ones(dim))
         self.residual_encoder = ResidualEncoder(dim, k, config.residual)
         self.heads = nn.ModuleList(nn.Linear(dim, count) for count in class_counts)
         self.projection = nn.Linear(dim, text_dim) if text_dim else None
         self.log_scale = nn.Parameter(torch.tensor(-math.log(config.loss.temperature)))
+
+    @torch.no_grad()
+    def set_codebook(self, codewords: Tensor, features: Tensor) -> None:
+        """Fix the codewords, and the scaling of features, from features of training tiles.
+
+        Features of one encoder lie close together on the sphere. Where they are read directly, by
+        the tile attention and the global token, they are standardised by these fixed figures.
+
+        Parameters
+        ----------
+        codewords : Tensor
+            (K, d).
+        features : Tensor
+            (n, d) that the codewords were fitted on.
+        """
+        self.codewords.copy_(codewords)
+        self.feature_mean.copy_(features.mean(0))
+        std = features.std(0, correction=0)
+        # A dimension that hardly varies would be blown up to noise.
+        self.feature_std.copy_(std.clamp_min(0.1 * float(std.mean()) + 1e-6))
+
+    def standardise(self, features: Tensor) -> Tensor:
+        """Return (..., d) features with the mean and deviation of the training tiles removed."""
+        return (features - self.feature_mean) / self.feature_std
 
     @property
     def scale(self) -> Tensor:
@@ -103,7 +131,11 @@ class DreSlclNet(nn.Module):
 
     def encode_slides(self, sums: Sequence[ResidualSums]) -> SlideEncoding:
         """Encode B slides from their residual sums."""
-        encoding: SlideEncoding = self.residual_encoder(ResidualSums.stack(sums), self.codewords)
+        stacked = ResidualSums.stack(sums)
+        mass = stacked.mass.unsqueeze(-1)
+        total = (stacked.residual + mass * self.codewords).sum(1)
+        mean = self.standardise(total / mass.sum(1))
+        encoding: SlideEncoding = self.residual_encoder(stacked, mean)
         return encoding
 
     def project(self, vectors: Tensor) -> Tensor:
@@ -139,5 +171,5 @@ class DreSlclNet(nn.Module):
     def _weights(self, features: Tensor) -> Tensor:
         if self.tile_attention is None:
             return features.new_ones(len(features))
-        weights: Tensor = self.tile_attention(features)
+        weights: Tensor = self.tile_attention(self.standardise(features))
         return weights

@@ -83,22 +83,20 @@ class ResidualEncoder(nn.Module):
         self.layers = nn.ModuleList(_Layer(dim, config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, sums: ResidualSums, codewords: Tensor) -> SlideEncoding:
+    def forward(self, sums: ResidualSums, mean: Tensor) -> SlideEncoding:
         """Encode slides.
 
         Parameters
         ----------
         sums : ResidualSums
             Stacked over slides: residual (B, K, d), mass and count (B, K).
-        codewords : Tensor
-            (K, d).
+        mean : Tensor
+            (B, d) weighted mean feature of each slide, standardised; for the global token.
         """
         tokens = vlad(sums.residual, self._normalisation) + self.identity
         start = self.cls.expand(len(tokens), 1, -1)
         if self.from_mean is not None and self.from_occupancy is not None:
             share = sums.mass / sums.mass.sum(1, keepdim=True)
-            mean = (sums.residual + sums.mass.unsqueeze(-1) * codewords).sum(1)
-            mean = mean / sums.mass.sum(1, keepdim=True)
             start = start + self.from_mean(mean).unsqueeze(1)
             tokens = tokens + self.from_occupancy((share + 1e-6).log().unsqueeze(-1))
         sequence = torch.cat([start, tokens], dim=1)
