@@ -129,6 +129,10 @@ def test_side_by_side_draws_the_slide_under_both_and_goes_back(
     assert kinds(viewer) == ["slide", "clusters", "slide copy", "attention"]
     assert viewer.canvas.grid.enabled
     assert viewer.canvas.grid.actual_shape(viewer.layers) == (1, 2)
+    dock.overlay.set_mpp(0.3)
+    scales = [layer.scale[0] for layer in viewer.layers]
+    pitch = 0.3 * result.tile_size_px
+    np.testing.assert_allclose(scales, [0.3, pitch, 0.3, pitch])
     dock.result_panel.side_by_side.setChecked(False)
     assert kinds(viewer) == ["slide", "clusters", "attention"]
     assert not viewer.canvas.grid.enabled

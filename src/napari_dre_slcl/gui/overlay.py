@@ -14,6 +14,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.background import Background
+from napari_dre_slcl.gui.side_by_side import COPY_KIND, set_grid, slide_copy, stack_in_pairs
 from napari_dre_slcl.layers import (
     METADATA_KEY,
     LayerData,
@@ -136,11 +137,14 @@ class Overlay(QObject):
         if layer is None:
             return
         self._set_layer_mpp(layer, mpp, "user")
-        for kind in ("clusters", "attention", "tissue"):
-            overlay = self.layer(kind)
-            if overlay is not None:
-                size_px = _facts(overlay)["tile_size_px"]
-                _set_attributes(overlay, grid_transform(size_px, mpp))
+        for other in self._layers():
+            facts = _facts(other)
+            if facts.get("path") != self._last_path:
+                continue
+            if facts["kind"] == COPY_KIND:
+                self._set_layer_mpp(other, mpp, "user")
+            elif facts["kind"] != "slide":
+                _set_attributes(other, grid_transform(facts["tile_size_px"], mpp))
         self._viewer.reset_view()
         self.slide_changed.emit(self.slide)
 
@@ -198,26 +202,19 @@ class Overlay(QObject):
         is_on : bool
             The slide is drawn a second time, under the attention; False removes that layer.
         """
-        slide, copy = self.layer("slide"), self.layer("slide copy")
+        slide, copy = self.layer("slide"), self.layer(COPY_KIND)
         clusters, attention = self.layer("clusters"), self.layer("attention")
-        if is_on and slide is not None and clusters is not None and attention is not None:
-            if copy is None:
-                copy = self._add(_copy_of(slide))
-            layers = self._viewer.layers
-            for layer in (slide, clusters, copy, attention):
-                layers.move(layers.index(layer), len(layers))
-                layer.visible = True
-            layers.selection.active = slide
+        is_on = is_on and None not in (slide, clusters, attention)
+        if is_on:
+            copy = copy or self._add(slide_copy(slide))
+            stack_in_pairs(self._viewer, slide, clusters, copy, attention)
+            self._viewer.layers.selection.active = slide
         elif copy is not None:
             self._viewer.layers.remove(copy)
         for layer in filter(None, (clusters, attention)):
             layer.name_overlay.box = True
             layer.name_overlay.visible = is_on
-        grid = self._viewer.canvas.grid
-        grid.stride = 2 if is_on else 1
-        grid.shape = (1, -1) if is_on else (-1, -1)
-        grid.enabled = is_on
-        self._viewer.reset_view()
+        set_grid(self._viewer, is_on)
 
     def close(self) -> None:
         """Let go of the viewer; the layers stay."""
@@ -241,7 +238,9 @@ class Overlay(QObject):
         path = _facts(active).get("path") if active is not None else None
         layer = self._slide_layer(path or before) or self._slide_layer(before)
         if layer is None:
-            layer = next((one for one in self._layers() if _facts(one)["kind"] == "slide"), None)
+            layer = next(
+                (one for one in self._layers() if _facts(one).get("kind") == "slide"), None
+            )
         self._last_path = path if layer is None else _facts(layer)["path"]
         if self._last_path != before:
             self.slide_changed.emit(self.slide)
@@ -294,19 +293,6 @@ class Overlay(QObject):
 def _facts(layer: Layer) -> dict[str, Any]:
     found = layer.metadata.get(METADATA_KEY, {})
     return found if isinstance(found, dict) else {}
-
-
-def _copy_of(slide: Layer) -> LayerData:
-    facts = _facts(slide) | {"kind": "slide copy"}
-    options = {
-        "name": f"{slide.name} (beside)",
-        "rgb": True,
-        "multiscale": True,
-        "contrast_limits": (0, 255),
-        "metadata": {METADATA_KEY: facts},
-        **world_transform(facts["mpp"]),
-    }
-    return list(slide.data), options, "image"
 
 
 def _set_attributes(layer: Layer, values: dict[str, Any]) -> None:

@@ -1,0 +1,46 @@
+"""Two views of one slide beside each other in napari's grid: clusters left, attention right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.layers import Layer
+
+from napari_dre_slcl.layers import METADATA_KEY, LayerData, world_transform
+
+__all__ = ["COPY_KIND", "set_grid", "slide_copy", "stack_in_pairs"]
+
+COPY_KIND = "slide copy"
+"""Kind of the layer that draws the slide a second time, under the attention."""
+
+_LAYERS_PER_VIEW = 2
+
+
+def slide_copy(slide: Layer) -> LayerData:
+    """Return a second layer of the same slide; it shares the pixels and their cache."""
+    facts = slide.metadata[METADATA_KEY] | {"kind": COPY_KIND}
+    options = {
+        "name": f"{slide.name} (beside)",
+        "rgb": True,
+        "multiscale": True,
+        "contrast_limits": (0, 255),
+        "metadata": {METADATA_KEY: facts},
+        **world_transform(facts["mpp"]),
+    }
+    return list(slide.data), options, "image"
+
+
+def stack_in_pairs(viewer: Any, *layers: Layer) -> None:
+    """Put layers on top of the layer list in this order, and show them."""
+    for layer in layers:
+        viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
+        layer.visible = True
+
+
+def set_grid(viewer: Any, is_on: bool) -> None:
+    """Switch the grid of pairs on, or go back to one view."""
+    grid = viewer.canvas.grid
+    grid.stride = _LAYERS_PER_VIEW if is_on else 1
+    grid.shape = (1, -1) if is_on else (-1, -1)
+    grid.enabled = is_on
+    viewer.reset_view()
