@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ from typing import Any
 import pytest
 
 # Before napari reads them: the user's own settings are no business of tests.
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="dre-slcl-test-")) / "settings.yaml")
+_SETTINGS = tempfile.mkdtemp(prefix="dre-slcl-test-")
+atexit.register(shutil.rmtree, _SETTINGS, ignore_errors=True)
+os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS) / "settings.yaml")
 
 from napari_dre_slcl.cohort.synthetic import generate_cohort
 from napari_dre_slcl.gui.dock import DreSlclDock

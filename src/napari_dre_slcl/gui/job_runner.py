@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -134,7 +133,10 @@ class JobRunner(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._folder = Path(tempfile.mkdtemp(prefix="dre-slcl-"))
+        self._temporary = tempfile.TemporaryDirectory(
+            prefix="dre-slcl-", ignore_cleanup_errors=True
+        )
+        self._folder = Path(self._temporary.name)
         self._child: _Child | None = None
         self._spec: TrainJob | PredictJob | None = None
         self._n_jobs = 0
@@ -210,7 +212,7 @@ class JobRunner(QObject):
         elif child is not None:
             child.stop()
         self._spec = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._temporary.cleanup()
 
     def _drain(self) -> None:
         """Hand over what has come; of the progress of one stage only the latest."""
