@@ -18,10 +18,10 @@ _SETTINGS = tempfile.mkdtemp(prefix="dre-slcl-test-")
 atexit.register(shutil.rmtree, _SETTINGS, ignore_errors=True)
 os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS) / "settings.yaml")
 
-from napari_dre_slcl.cohort.synthetic import generate_cohort
-from napari_dre_slcl.gui.dock import DreSlclDock
-from napari_dre_slcl.jobs.messages import PredictJob, Result, TrainJob
-from napari_dre_slcl.jobs.worker import run_job
+from napari_dre_slcl.cohort.synthetic import generate_cohort  # noqa: E402
+from napari_dre_slcl.gui.dock import DreSlclDock  # noqa: E402
+from napari_dre_slcl.jobs.messages import PredictJob, Result, TrainJob  # noqa: E402
+from napari_dre_slcl.jobs.worker import run_job  # noqa: E402
 
 TINY = {
     "encoder.name": "test_vit",
