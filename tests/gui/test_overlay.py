@@ -82,6 +82,18 @@ def test_slide_that_is_meant_follows_the_active_layer(viewer, dock, cohort, slid
     assert dock.overlay.slide.path == str(other)
 
 
+def test_result_finds_a_slide_that_was_moved_but_no_other(viewer, dock, slide_path, result) -> None:
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(replace(result, slide_path=f"/elsewhere/{slide_path.name}"))
+    assert dock.overlay.result(str(slide_path)) is not None
+    assert dock.overlay.layer("clusters", str(slide_path)) is not None
+    height, width = result.slide_shape
+    other = replace(result, slide_path=f"/there/{slide_path.name}", slide_shape=(height, width + 1))
+    dock.overlay.show_result(other)
+    assert dock.overlay.layer("clusters", other.slide_path) is not None
+    assert dock.overlay.result(str(slide_path)).slide_shape == (height, width)
+
+
 def test_same_slide_is_opened_once(viewer, dock, slide_path) -> None:
     dock.overlay.open_slide(slide_path)
     dock.overlay.open_slide(slide_path)

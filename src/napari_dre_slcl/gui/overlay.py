@@ -164,13 +164,13 @@ class Overlay(QObject):
         """
         if self._viewer is None:
             return
-        slide = self.layer("slide", result.slide_path)
-        if slide is not None and _facts(slide)["mpp"] is None and result.mpp is not None:
-            self._set_layer_mpp(slide, result.mpp, _FROM_RESULT)
-        if (
-            slide is not None
-        ):  # the grid is in level-0 pixels, so the slide's own size of them rules
-            result = replace(result, mpp=_facts(slide)["mpp"])
+        slide = self._slide_of(result)
+        if slide is not None:
+            if _facts(slide)["mpp"] is None and result.mpp is not None:
+                self._set_layer_mpp(slide, result.mpp, _FROM_RESULT)
+            # The grid is in level-0 pixels, so the open slide's own size of them rules.
+            facts = _facts(slide)
+            result = replace(result, slide_path=facts["path"], mpp=facts["mpp"])
         self._results[result.slide_path] = result
         self._add_or_update(cluster_layer(result))
         self._add_or_update(attention_layer(result))
@@ -253,6 +253,19 @@ class Overlay(QObject):
         if self._viewer is None:
             return []
         return [layer for layer in self._viewer.layers if _facts(layer)]
+
+    def _slide_of(self, result: SlideResult) -> Layer | None:
+        """Return the layer of a result's slide, which may lie in another folder by now."""
+        layer = self.layer("slide", result.slide_path)
+        name, shape = Path(result.slide_path).name, result.slide_shape
+        moved = (
+            one
+            for one in self._layers()
+            if _facts(one).get("kind") == "slide"
+            and Path(_facts(one)["path"]).name == name
+            and _facts(one)["info"].shape == shape
+        )
+        return next(moved, None) if layer is None else layer
 
     def _slide_layer(self, path: str | None) -> Layer | None:
         return None if path is None else self.layer("slide", path)

@@ -249,7 +249,7 @@ def _legend_bars(result: SlideResult) -> list[Bar]:
     return [
         Bar(
             codeword_name(number),
-            float(share / shares.max()),
+            float(share),
             share_text(share),
             QColor.fromRgbF(*(float(part) for part in color)),
             has_swatch=True,

@@ -93,6 +93,7 @@ def _write_files(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> None:
         name: tensor.detach().cpu().contiguous() for name, tensor in bundle.net.state_dict().items()
     }
     save_file(weights, folder / "model.safetensors")
+    (folder / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     header = {
         "format": _FORMAT,
