@@ -223,21 +223,21 @@ class DreSlclConfig(_Section):
 _PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "cpu-small": {
-        "encoder.name": "test_convnext",
+        "encoder.name": "test_efficientnet_gn",
         "encoder.input_px": 128,
         "codebook.codewords": 8,
-        "codebook.refit_after_epoch": 4,
+        "codebook.refit_after_epoch": 6,
         "residual.weighting": "attention",
         "residual.global_token": True,
         "residual.layers": 1,
         "residual.heads": 4,
         "loss.contrastive_weight": 0.2,
-        "training.epochs": 60,
+        "training.epochs": 36,
         "training.slides_per_batch": 5,
-        "training.fresh_tiles": 24,
         "training.bank_tiles": 16,
-        "training.lr_encoder": 1e-3,
-        "training.lr_rest": 1e-3,
+        "training.refill_every_epochs": 3,
+        "training.lr_encoder": 6e-4,
+        "training.lr_rest": 3e-4,
     },
 }
 

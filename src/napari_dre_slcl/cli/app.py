@@ -158,7 +158,7 @@ def presets(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything.")] = Path("demo_out"),
-    slides: Annotated[int, typer.Option(min=12, help="Slides to generate.")] = 36,
+    slides: Annotated[int, typer.Option(min=12, help="Slides to generate.")] = 48,
     no_window: Annotated[
         bool, typer.Option("--no-window", help="Only take the screenshot.")
     ] = False,

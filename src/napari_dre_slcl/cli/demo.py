@@ -42,7 +42,7 @@ class DemoPlan:
         Settings that differ from the preset ``cpu-small``.
     """
 
-    n_slides: int = 36
+    n_slides: int = 48
     side_px: int = 4096
     overrides: Mapping[str, str] = field(default_factory=dict)
 

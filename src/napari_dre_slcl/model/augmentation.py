@@ -9,8 +9,8 @@ from torch import Tensor
 
 __all__ = ["augment_tiles"]
 
-_SLIDE_GAIN = 0.35
-_SLIDE_MIX = 0.1
+_SLIDE_GAIN = 0.2
+_SLIDE_MIX = 0.05
 _TILE_GAIN = 0.1
 
 
