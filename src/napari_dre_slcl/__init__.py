@@ -9,6 +9,7 @@ from napari_dre_slcl._version import __version__
 
 if TYPE_CHECKING:
     from napari_dre_slcl.config import load_preset
+    from napari_dre_slcl.engine.predict import predict
     from napari_dre_slcl.results import load_result
     from napari_dre_slcl.slide import open_slide
     from napari_dre_slcl.tiles import tile_slide
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 _HOME = {
     "load_preset": "napari_dre_slcl.config",
     "load_result": "napari_dre_slcl.results",
+    "predict": "napari_dre_slcl.engine.predict",
     "open_slide": "napari_dre_slcl.slide",
     "tile_slide": "napari_dre_slcl.tiles",
 }
 
-__all__ = ["__version__", "load_preset", "load_result", "open_slide", "tile_slide"]
+__all__ = ["__version__", "load_preset", "load_result", "open_slide", "predict", "tile_slide"]
 
 
 def __getattr__(name: str) -> Any:

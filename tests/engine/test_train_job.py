@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_dre_slcl import open_slide, predict
 from napari_dre_slcl.engine.predict import run_predict
 from napari_dre_slcl.engine.train import run_train
 from napari_dre_slcl.errors import DreSlclError
@@ -189,11 +190,11 @@ def test_predict_gives_the_same_answer_as_training_did(train_job: MakeJob, tmp_p
     stored = sorted((job.run_dir / "results").iterdir())
     assert len(stored) == 4
     before = load_result(stored[0])
-    predict = PredictJob(
+    job_spec = PredictJob(
         model=job.run_dir, slides=(Path(before.slide_path),), out=tmp_path / "out", device="cpu"
     )
     events: list = []
-    end = run_predict(predict, events.append, _never)
+    end = run_predict(job_spec, events.append, _never)
     assert isinstance(end, Result)
     after = load_result(end.paths[before.slide_id])
     np.testing.assert_allclose(after.slide_vector, before.slide_vector, atol=1e-5)
@@ -201,6 +202,9 @@ def test_predict_gives_the_same_answer_as_training_did(train_job: MakeJob, tmp_p
     assert (after.codeword == before.codeword).all()
     for one, other in zip(after.predictions, before.predictions, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+    with open_slide(before.slide_path) as slide:
+        in_python = predict(job.run_dir / "model", slide, device="cpu")
+    np.testing.assert_array_equal(in_python.slide_vector, after.slide_vector)
     assert after.tile_size_px == 256
     assert after.attention.sum() == pytest.approx(1, abs=1e-5)
     assert sorted(map(tuple, after.rowcol)) == [(r, c) for r in range(2) for c in range(3)]
@@ -213,8 +217,8 @@ def test_a_broken_slide_is_named_and_the_others_are_predicted(
     _run(job)
     good, broken = make_slide(tmp_path / "good.tif"), tmp_path / "broken.svs"
     broken.write_text("no slide")
-    predict = PredictJob(model=job.run_dir, slides=(broken, good), out=tmp_path / "out")
-    end = run_predict(predict, lambda event: None, _never)
+    both = PredictJob(model=job.run_dir, slides=(broken, good), out=tmp_path / "out")
+    end = run_predict(both, lambda event: None, _never)
     assert isinstance(end, Result)
     assert list(end.paths) == ["good"]
     assert "broken.svs" in end.skipped[str(broken)]

@@ -19,12 +19,35 @@ from napari_dre_slcl.jobs.messages import Cancelled, PredictJob, Result
 from napari_dre_slcl.model.bundle import Bundle, load_bundle
 from napari_dre_slcl.model.network import SlideOutput
 from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult, TaskPrediction, save_result
-from napari_dre_slcl.slide import open_slide
+from napari_dre_slcl.slide import Slide, open_slide
 from napari_dre_slcl.tiles import TileLoader, TileSource, tile_slide
 
-__all__ = ["predict_source", "result_path", "run_predict"]
+__all__ = ["predict", "predict_source", "result_path", "run_predict"]
 
 _CHUNK = 256
+
+
+def predict(model: str | Path, slide: Slide, device: str = "auto") -> SlideResult:
+    """Predict one open slide with a trained model.
+
+    Parameters
+    ----------
+    model : str or Path
+        Model folder, or a run folder that holds one.
+    slide : Slide
+        As `open_slide` opens it; stays open.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises
+    ------
+    DreSlclError
+        If the model or the slide cannot be used.
+    """
+    bundle = load_bundle(Path(model))
+    bundle.net.to(choose_device(device))
+    source = TileSource(slide, tile_slide(slide, bundle.config.tiling))
+    return predict_source(bundle, source, Path(slide.info.path).stem)
 
 
 def predict_source(
