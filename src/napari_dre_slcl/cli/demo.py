@@ -128,7 +128,7 @@ def _is_whole(table: Path, n_slides: int) -> bool:
     return (
         len(rows) == n_slides
         and table.with_name("tumour_tiles.csv").is_file()
-        and {"slide", "split", "subtype", "cancer"} <= set(rows[0])
+        and {"slide", "split", "subtype", "cancer", "TP53"} <= set(rows[0])
         and all((table.parent / row["slide"]).is_file() for row in rows)
     )
 
@@ -163,10 +163,13 @@ def _train(table: Path, run_dir: Path, plan: DemoPlan) -> Result:
 
 
 def _held_out_cancer_slide(table: Path) -> dict[str, str]:
+    """Return the first held-out cancer slide with a mutation, so that every answer has a cue."""
     for row in _read_rows(table):
-        if row["split"] == "test" and row["subtype"]:
+        if row["split"] == "test" and row["TP53"] == "1":
             return row
-    raise CohortError(f"The cohort table '{table}' holds out no cancer slide. Delete its folder.")
+    raise CohortError(
+        f"The cohort table '{table}' holds out no mutated cancer slide. Delete its folder."
+    )
 
 
 def _predict(trained: Result, slide: Path, out: Path) -> Result:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from napari_dre_slcl._version import __version__
+from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
 from napari_dre_slcl.errors import JobError, SlideError
@@ -147,7 +148,10 @@ def run_predict(job: PredictJob, on_event: OnEvent, should_stop: ShouldStop) -> 
     if not job.slides:
         raise JobError("No slide was given to predict. Name at least one slide file.")
     loaded = load_bundle(job.model)
-    loaded.net.to(choose_device(job.device))
+    device = choose_device(job.device)
+    loaded.net.to(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     paths: dict[str, Path] = {}
     skipped: dict[str, str] = {}
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
+from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.evaluate import task_aucs, write_predictions
 from napari_dre_slcl.engine.fit import fit, make_method
 from napari_dre_slcl.engine.predict import predict_source, result_path
@@ -52,6 +53,8 @@ def run_train(job: TrainJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
     try:
         with closing(prepare_cohort(job.cohort, config, reporter)) as prepared:
             method = make_method(config, prepared)
+            if method.device.type == "cpu":
+                keep_freed_memory()
             create_run_dir(job, config)
             return _train_and_test(job, config, method, prepared, reporter)
     except Stopped:
