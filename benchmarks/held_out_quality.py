@@ -1,11 +1,12 @@
-"""What training reaches on patients it never saw, end to end against a frozen random encoder.
+r"""What training reaches on patients it never saw, end to end against a frozen random encoder.
 
-    python benchmarks/held_out_quality.py --cohort TABLE.csv --truth tumour_tiles.csv --out DIR
+    python benchmarks/held_out_quality.py --cohort TABLE.csv --truth tumour_tiles.csv --out DIR \
+        --splits 3
 
-Trains the preset twice with the same split, seed and settings, once as it is and once with the
-tile encoder frozen at its random start. Prints the held-out area under the ROC curve of each task
-and the area of the attention for the known tumour tiles of the held-out cancer slides.
-``--run DIR`` uses a finished end-to-end run instead of training it anew.
+Trains the preset twice for each split, with the same seed and settings, once as it is and once with
+the tile encoder frozen at its random start. Prints, as mean ± spread over the splits, the held-out
+area under the ROC curve of each task and the area of the attention for the known tumour tiles of
+the held-out cancer slides. Runs that DIR holds already are not trained again.
 """
 
 from __future__ import annotations
@@ -61,18 +62,20 @@ def train(cohort: Path, run: Path, preset: str, overrides: dict[str, str]) -> No
     sys.stdout.write(f"{run.name}: {time.perf_counter() - started:.0f} s\n")
 
 
-def figures(run: Path, truth: Truth) -> dict[str, str]:
+def figures(run: Path, truth: Truth) -> dict[str, float]:
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     row = {
-        name.removeprefix("test/auc/"): f"{value:.3f}"
+        name.removeprefix("test/auc/"): value
         for name, value in metrics.items()
         if name.startswith("test/auc/")
     }
     areas = attention_areas(run, truth)
-    row["attention on tumour tiles"] = (
-        f"{np.mean(areas):.3f} (least {min(areas):.3f}, {len(areas)} slides)" if areas else "none"
-    )
-    return row
+    return row | ({"attention on tumour tiles": float(np.mean(areas))} if areas else {})
+
+
+def spread(values: list[float]) -> str:
+    each = ", ".join(f"{value:.3f}" for value in values)
+    return f"{np.mean(values):.3f} ± {np.std(values):.3f} ({each})"
 
 
 def main() -> int:
@@ -81,20 +84,25 @@ def main() -> int:
     parser.add_argument("--truth", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--preset", default="cpu-small")
-    parser.add_argument("--run", type=Path, help="a finished end-to-end run")
+    parser.add_argument("--splits", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
-    overrides = dict(pair.split("=", 1) for pair in options.set)
     truth = read_truth(options.truth)
-    trained = options.run or options.out / "end-to-end"
-    frozen = options.out / "frozen"
-    if not options.run:
-        train(options.cohort, trained, options.preset, overrides)
-    train(options.cohort, frozen, options.preset, overrides | {"encoder.trainable_blocks": "0"})
-    ours, theirs = figures(trained, truth), figures(frozen, truth)
+    rows: dict[str, list[dict[str, float]]] = {"end-to-end": [], "frozen": []}
+    for seed in range(options.splits):
+        for kind, found in rows.items():
+            overrides = dict(pair.split("=", 1) for pair in options.set)
+            overrides["cohort.split_seed"] = str(seed)
+            if kind == "frozen":
+                overrides["encoder.trainable_blocks"] = "0"
+            run = options.out / f"{kind}-{seed}"
+            if not (run / "metrics.json").is_file():
+                train(options.cohort, run, options.preset, overrides)
+            found.append(figures(run, truth))
     sys.stdout.write("| held out | end to end | frozen random encoder |\n|---|---|---|\n")
-    for name, value in ours.items():
-        sys.stdout.write(f"| {name} | {value} | {theirs.get(name, 'none')} |\n")
+    for name in rows["end-to-end"][0]:
+        ours, theirs = ([row[name] for row in found] for found in rows.values())
+        sys.stdout.write(f"| {name} | {spread(ours)} | {spread(theirs)} |\n")
     return 0
 
 

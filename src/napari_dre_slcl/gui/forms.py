@@ -11,6 +11,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QSpinBox, QWidget
 
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.gui.heading import heading
 
 __all__ = ["SettingsForm", "setting_value"]
 
@@ -52,7 +53,7 @@ class SettingsForm(QWidget):
         for name in names:
             if has_headings and name.split(".")[0] != section:
                 section = name.split(".")[0]
-                layout.addRow(_heading(section.capitalize()))
+                layout.addRow(heading(section.capitalize()))
             self._add_row(layout, name)
         self.setValue(config)
 
@@ -152,14 +153,6 @@ def _as_text(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(_as_text(part) for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _heading(text: str) -> QLabel:
-    label = QLabel(text)
-    font = label.font()
-    font.setBold(True)
-    label.setFont(font)
-    return label
 
 
 class _Spin(QSpinBox):

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -21,6 +20,8 @@ from qtpy.QtWidgets import (
 
 from napari_dre_slcl.errors import DreSlclError, JobError
 from napari_dre_slcl.gui.bars import Bar, BarList
+from napari_dre_slcl.gui.heading import heading
+from napari_dre_slcl.gui.job_progress import JobProgress
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.path_field import PathField
@@ -69,8 +70,8 @@ class ResultPanel(QWidget):
         self.cancel_button = QPushButton("Cancel")
         self.load_button = QPushButton("Open result…")
         self.message = MessageLine()
-        self.progress = QProgressBar()
-        self.title = _heading("")
+        self.progress = JobProgress(self.message)
+        self.title = heading("")
         self.predictions = BarList(colors)
         self.toggles = {kind: QCheckBox(name) for kind, name in _KINDS.items()}
         self.side_by_side = QCheckBox("Side by side")
@@ -95,9 +96,9 @@ class ResultPanel(QWidget):
         answer.setContentsMargins(0, 0, 0, 0)
         answer.addWidget(self.title)
         answer.addWidget(self.predictions)
-        answer.addWidget(_heading("Layers"))
+        answer.addWidget(heading("Layers"))
         answer.addLayout(toggles)
-        answer.addWidget(_heading("Tile clusters, share of the slide"))
+        answer.addWidget(heading("Tile clusters, share of the slide"))
         answer.addWidget(self.legend)
         answer.addWidget(self.provenance)
         layout = QVBoxLayout(self)
@@ -160,16 +161,13 @@ class ResultPanel(QWidget):
 
     def on_started(self) -> None:
         """Get ready to show a job's progress."""
-        self.message.tell("Starting the engine…")
-        self.progress.setRange(0, 0)
+        self.progress.wait()
         self._set_running(True)
 
     def on_event(self, event: Any) -> None:
         """Show a Progress or a Log."""
         if isinstance(event, Progress):
-            self.progress.setRange(0, max(1, event.total))
-            self.progress.setValue(event.done)
-            self.message.tell(f"{event.stage}: {event.message}" if event.message else event.stage)
+            self.progress.follow(event)
         elif isinstance(event, Log):
             self.message.tell(event.message)
 
@@ -256,11 +254,3 @@ def _legend_bars(result: SlideResult) -> list[Bar]:
         )
         for number, (share, color) in enumerate(zip(shares, colors, strict=True))
     ]
-
-
-def _heading(text: str) -> QLabel:
-    label = QLabel(text)
-    font = label.font()
-    font.setBold(True)
-    label.setFont(font)
-    return label

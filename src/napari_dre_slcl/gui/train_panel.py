@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QPlainTextEdit,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -22,6 +21,7 @@ from napari_dre_slcl.errors import DreSlclError, JobError
 from napari_dre_slcl.gui.bars import Bar, BarList
 from napari_dre_slcl.gui.curves import LossCurve
 from napari_dre_slcl.gui.forms import SettingsForm
+from napari_dre_slcl.gui.job_progress import JobProgress
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.path_field import PathField
 from napari_dre_slcl.gui.texts import metric_rows
@@ -75,7 +75,7 @@ class TrainPanel(QWidget):
 
     def _build_outputs(self, colors: ThemeColors) -> None:
         self.message = MessageLine()
-        self.progress = QProgressBar()
+        self.progress = JobProgress(self.message)
         self.progress.setRange(0, 1)
         self.progress.setValue(0)
         self.curve = LossCurve(colors)
@@ -162,16 +162,13 @@ class TrainPanel(QWidget):
         self.curve.clear()
         self.log.clear()
         self.metrics.setValue(())
-        self.message.tell("Starting the engine…")
-        self.progress.setRange(0, 0)
+        self.progress.wait()
         self._set_running(True)
 
     def on_event(self, event: Any) -> None:
         """Show a Progress, Metric or Log."""
         if isinstance(event, Progress):
-            self.progress.setRange(0, max(1, event.total))
-            self.progress.setValue(event.done)
-            self.message.tell(f"{event.stage}: {event.message}" if event.message else event.stage)
+            self.progress.follow(event)
         elif isinstance(event, Metric):
             self.curve.add(event.step, event.values)
             told = ", ".join(f"{name} {value:.3f}" for name, value in event.values.items())
