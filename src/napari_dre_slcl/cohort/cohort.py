@@ -128,7 +128,8 @@ def _read_frame(table: Path) -> pd.DataFrame:
         ) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise CohortError(
-            f"The cohort table '{table}' is not a CSV file in UTF-8 with a header line: {error}."
+            f"The cohort table '{table}' is not a CSV file in UTF-8 with a header line: "
+            f"{str(error).strip()}."
         ) from error
     frame.columns = [str(column).strip() for column in frame.iloc[0]]
     frame = frame.iloc[1:]
