@@ -43,6 +43,8 @@ def test_momentum_keeps_a_share_of_the_old_feature() -> None:
     bank.write(0, torch.tensor([0]), torch.tensor([[0.0, 1.0]]))
     expected = torch.nn.functional.normalize(torch.tensor([[0.75, 0.25]]))
     torch.testing.assert_close(bank.features(0), expected)
+    bank.write(0, torch.tensor([0]), torch.tensor([[0.0, 1.0]]), has_momentum=False)
+    assert bank.features(0).tolist() == [[0.0, 1.0]]
 
 
 def test_stored_features_carry_no_gradient() -> None:

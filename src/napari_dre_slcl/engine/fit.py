@@ -101,7 +101,8 @@ def fill_bank(method: DreSlcl, loader: TileLoader, reporter: Reporter, stage: st
     with closing(loader.prefetch(requests)) as batches:
         for number, ((slide, tiles), pixels) in enumerate(zip(chunks, batches, strict=True)):
             reporter.progress(stage, number, len(chunks))
-            method.bank.write(slide, tiles, method.encode_tiles(torch.from_numpy(pixels)))
+            features = method.encode_tiles(torch.from_numpy(pixels))
+            method.bank.write(slide, tiles, features, has_momentum=False)
     reporter.progress(stage, len(chunks), len(chunks))
 
 

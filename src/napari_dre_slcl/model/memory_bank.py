@@ -68,7 +68,9 @@ class MemoryBank:
         return stored if tiles is None else stored[tiles]
 
     @torch.no_grad()
-    def write(self, slide: int, tiles: Tensor, features: Tensor) -> None:
+    def write(
+        self, slide: int, tiles: Tensor, features: Tensor, *, has_momentum: bool = True
+    ) -> None:
         """Store fresh features of some tiles of a slide.
 
         Parameters
@@ -79,10 +81,12 @@ class MemoryBank:
             (n,) distinct tile numbers.
         features : Tensor
             (n, dim); detached and normalised here.
+        has_momentum : bool
+            False overwrites whatever the bank's momentum is, as a refill does.
         """
         rows = tiles + self._starts[slide]
         fresh = features.detach().to(self._features)
-        if self._momentum:
+        if self._momentum and has_momentum:
             keep = self._momentum * self._is_filled[rows].unsqueeze(1)
             fresh = keep * self._features[rows] + (1 - keep) * fresh
         self._features[rows] = torch.nn.functional.normalize(fresh, dim=1)
