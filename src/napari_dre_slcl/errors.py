@@ -3,6 +3,7 @@
 __all__ = [
     "CohortError",
     "ConfigError",
+    "DamagedSlideError",
     "DreSlclError",
     "JobError",
     "ModelError",
@@ -21,6 +22,10 @@ class DreSlclError(Exception):
 
 class SlideError(DreSlclError):
     """A slide cannot be opened, read or tiled."""
+
+
+class DamagedSlideError(SlideError):
+    """Pixels of a slide that is open cannot be decoded; its other parts may still be read."""
 
 
 class CohortError(DreSlclError):
