@@ -1,6 +1,7 @@
 """Result files: equal after a round trip, whole or absent, and refused when they are not ours."""
 
-from dataclasses import fields
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ def result() -> SlideResult:
         slide_vector=np.arange(4, dtype=np.float32),
         predictions=(TaskPrediction("cancer", ("normal", "cancer"), (0.1, 0.9), "cancer"),),
         provenance={"method": "dre-slcl"},
+        features=np.array([[0.6, 0.8], [1, 0]], dtype=np.float32),
+        features_key="abc",
     )
 
 
@@ -84,6 +87,33 @@ def test_a_result_with_columns_of_unequal_length_is_refused(result, tmp_path: Pa
     arrays["codeword"] = arrays["codeword"][:1]
     np.savez(path, **arrays)
     with pytest.raises(ResultError, match="not a result of this version, or it is damaged"):
+        load_result(path)
+
+
+def test_a_result_of_a_version_that_kept_no_features_is_read(result, tmp_path: Path) -> None:
+    path = save_result(replace(result, features=None), tmp_path / "x.dreslcl.npz")
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    header = json.loads(str(arrays["header"]))
+    del header["features_key"]
+    np.savez(path, **(arrays | {"header": np.array(json.dumps(header))}))
+    loaded = load_result(path)
+    assert loaded.features is None
+    assert loaded.features_key == ""
+    assert loaded.predictions == result.predictions
+
+
+def test_features_are_read_only_where_they_are_wanted(result, tmp_path: Path) -> None:
+    path = save_result(result, tmp_path / "x.dreslcl.npz")
+    light = load_result(path, with_features=False)
+    assert light.features is None
+    assert light.features_key == "abc"
+
+
+@pytest.mark.parametrize("features", [np.ones((3, 2), np.float32), np.ones((2, 2))])
+def test_features_that_do_not_fit_the_tiles_are_refused(result, tmp_path, features) -> None:
+    path = save_result(replace(result, features=features), tmp_path / "x.dreslcl.npz")
+    with pytest.raises(ResultError, match="Predict the slide again"):
         load_result(path)
 
 

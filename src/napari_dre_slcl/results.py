@@ -92,6 +92,11 @@ class SlideResult:
         One per task.
     provenance : dict of str
         Model folder, hashes, versions, time.
+    features : ndarray or None
+        (n, d) float32, what the tile encoder made of each tile; None where they were not kept.
+    features_key : str
+        What the features were made from (slide file, pixel size, reader, encoder); where two keys
+        are equal, the same tile has the same feature. Empty without features.
     """
 
     slide_id: str
@@ -110,6 +115,8 @@ class SlideResult:
     slide_vector: NDArray[np.float32]
     predictions: tuple[TaskPrediction, ...]
     provenance: dict[str, str] = field(default_factory=dict)
+    features: NDArray[np.float32] | None = None
+    features_key: str = ""
 
     @property
     def tile_yx(self) -> NDArray[np.int64]:
@@ -144,6 +151,7 @@ _ARRAYS = (
     "codeword_attention",
     "slide_vector",
 )
+_FEATURES = "features"
 
 
 def save_result(result: SlideResult, path: Path) -> Path:
@@ -186,8 +194,11 @@ def save_result(result: SlideResult, path: Path) -> Path:
             for p in result.predictions
         ],
         "provenance": result.provenance,
+        "features_key": result.features_key,
     }
     arrays = {name: getattr(result, name) for name in _ARRAYS}
+    if result.features is not None:
+        arrays[_FEATURES] = result.features
     try:
         with atomic_writer(path) as stream:
             np.savez_compressed(stream, header=np.array(json.dumps(header)), **arrays)
@@ -196,8 +207,15 @@ def save_result(result: SlideResult, path: Path) -> Path:
     return path
 
 
-def load_result(path: Path) -> SlideResult:
+def load_result(path: Path, with_features: bool = True) -> SlideResult:
     """Read a result file.
+
+    Parameters
+    ----------
+    path : Path
+        As `save_result` wrote it.
+    with_features : bool
+        False leaves the tile features out, most of the file by far.
 
     Raises
     ------
@@ -205,9 +223,12 @@ def load_result(path: Path) -> SlideResult:
         If the file is missing, broken or not of this format.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # np.load would leave a file of its own open where the content is no archive.
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             header = json.loads(str(stored["header"]))
             arrays = {name: stored[name] for name in _ARRAYS}
+            if with_features and _FEATURES in stored:  # not kept by training and older versions
+                arrays[_FEATURES] = stored[_FEATURES]
         return _from_header(header, arrays)
     except OSError as error:
         raise ResultError(
@@ -240,4 +261,10 @@ def _from_header(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Sli
         for name in ("codeword", "attention", "residual_norm")
     ):
         raise ValueError("the tile columns differ in length")
+    if result.features is not None and (
+        result.features.ndim != 2
+        or len(result.features) != n_tiles
+        or result.features.dtype != np.float32
+    ):
+        raise ValueError("there is not one feature per tile")
     return result

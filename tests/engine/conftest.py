@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_dre_slcl.jobs.messages import TrainJob
+from napari_dre_slcl.engine.train import run_train
+from napari_dre_slcl.jobs.messages import Result, TrainJob
 
 FAST = {
     "encoder.name": "test_vit",
@@ -57,3 +58,17 @@ def train_job(colour_cohort: Path, tmp_path: Path) -> Callable[..., TrainJob]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def model_dir(colour_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the run folder of a model trained for one epoch."""
+    run_dir = tmp_path_factory.mktemp("model") / "run"
+    job = TrainJob(
+        cohort=colour_cohort,
+        run_dir=run_dir,
+        preset="cpu-small",
+        overrides=FAST | {"training.epochs": 1, "codebook.refit_after_epoch": 0},
+    )
+    assert isinstance(run_train(job, lambda event: None, lambda: False), Result)
+    return run_dir

@@ -5,21 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.device import choose_device
+from napari_dre_slcl.engine.known_features import features_key, take_over
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
-from napari_dre_slcl.errors import JobError, SlideError
+from napari_dre_slcl.errors import JobError, ResultError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, PredictJob, Result
 from napari_dre_slcl.model.bundle import Bundle, load_bundle
 from napari_dre_slcl.model.network import SlideOutput
-from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult, TaskPrediction, save_result
+from napari_dre_slcl.results import (
+    RESULT_SUFFIX,
+    SlideResult,
+    TaskPrediction,
+    load_result,
+    save_result,
+)
 from napari_dre_slcl.slide import Slide, open_slide
 from napari_dre_slcl.tiles import TileLoader, TileSource, tile_slide
 
@@ -56,6 +65,8 @@ def predict_source(
     source: TileSource,
     slide_id: str,
     on_progress: Callable[[int, int], None] | None = None,
+    earlier: SlideResult | None = None,
+    keep_features: bool = True,
 ) -> SlideResult:
     """Predict one open slide.
 
@@ -68,20 +79,39 @@ def predict_source(
     slide_id : str
         Its name in the result.
     on_progress : callable, optional
-        Called with the number of tiles done and of all tiles.
+        Called with the number of tiles encoded and of tiles to encode.
+    earlier : SlideResult, optional
+        Where it is of this file and model, its tile features are taken over and only tiles that it
+        lacks are encoded; else it is not used. The answer may differ from that of a full
+        prediction in its last digits, as it does with the size of the batches.
+    keep_features : bool
+        Put the tile features into the result, for another prediction of the slide.
     """
-    features = _encode(bundle, source, on_progress)
+    key = features_key(bundle, source) if keep_features else ""
+    known, stored = take_over(earlier, key, source.grid)
+    is_new = np.ones(len(source.grid), bool)
+    is_new[known] = False
+    features = torch.empty(len(source.grid), bundle.net.encoder.dim)
+    if earlier is not None and earlier.features is not None and len(known):
+        features[~is_new] = torch.from_numpy(earlier.features[stored])
+    if is_new.any():
+        features[is_new] = _encode(bundle, source, np.flatnonzero(is_new), on_progress)
     with torch.no_grad():
-        output = bundle.net.describe(features)
-    return _as_result(bundle, source, slide_id, output)
+        output = bundle.net.describe(features.to(bundle.net.codewords.device))
+    result = _as_result(bundle, source, slide_id, output)
+    result.provenance["encoded"] = f"{is_new.sum():,} of {len(is_new):,} tiles"
+    return replace(result, features=features.numpy(), features_key=key) if keep_features else result
 
 
 def _encode(
-    bundle: Bundle, source: TileSource, on_progress: Callable[[int, int], None] | None
+    bundle: Bundle,
+    source: TileSource,
+    tiles: NDArray[np.int64],
+    on_progress: Callable[[int, int], None] | None,
 ) -> torch.Tensor:
+    """Return the features of some tiles of a grid, on the CPU."""
     device = bundle.net.codewords.device
-    n_tiles = len(source.grid)
-    chunks = np.array_split(np.arange(n_tiles), range(_CHUNK, n_tiles, _CHUNK))
+    chunks = np.array_split(tiles, range(_CHUNK, len(tiles), _CHUNK))
     loader = TileLoader([source], bundle.config.encoder.input_px, cache_mib=0)
     features: list[torch.Tensor] = []
     bundle.net.eval()
@@ -92,9 +122,9 @@ def _encode(
     ):
         for pixels in batches:
             if on_progress is not None:
-                on_progress(sum(map(len, features)), n_tiles)
-            tiles = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
-            features.append(bundle.net.encoder(tiles))
+                on_progress(sum(map(len, features)), len(tiles))
+            scaled = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
+            features.append(bundle.net.encoder(scaled).float().cpu())
     return torch.cat(features)
 
 
@@ -139,6 +169,9 @@ def result_path(folder: Path, slide_id: str) -> Path:
 def run_predict(job: PredictJob, on_event: OnEvent, should_stop: ShouldStop) -> Result | Cancelled:
     """Predict slides with a trained model; a broken slide is named at the end, the rest is done.
 
+    A result of the same slide and model that lies in the job's folder already is brought up to
+    date: only tiles that it lacks are encoded.
+
     Raises
     ------
     DreSlclError
@@ -156,16 +189,14 @@ def run_predict(job: PredictJob, on_event: OnEvent, should_stop: ShouldStop) -> 
     skipped: dict[str, str] = {}
     try:
         for path in job.slides:
+            name = _free_name(path.stem, paths)
             try:
-                result = _predict_file(loaded, path, job.mpp, reporter)
+                paths[name] = _predict_file(loaded, job, path, name, reporter)
             except SlideError as error:
                 if len(job.slides) == 1:
                     raise
                 skipped[str(path)] = str(error)
                 reporter.log(str(error), "warning")
-                continue
-            name = _free_name(result.slide_id, paths)
-            paths[name] = save_result(result, result_path(job.out, name))
     except Stopped:
         return Cancelled(message=f"Cancelled after {len(paths)} of {len(job.slides)} slides.")
     if not paths:
@@ -182,13 +213,27 @@ def _free_name(slide_id: str, taken: dict[str, Path]) -> str:
     return name
 
 
-def _predict_file(bundle: Bundle, path: Path, mpp: float | None, reporter: Reporter) -> SlideResult:
+def _predict_file(
+    bundle: Bundle, job: PredictJob, path: Path, name: str, reporter: Reporter
+) -> Path:
+    """Predict one slide and write its result."""
+    target = result_path(job.out, name)
     reporter.progress("Finding tissue", 0, 1, path.name)
-    with open_slide(path, mpp=mpp) as slide:
+    with open_slide(path, mpp=job.mpp) as slide:
         source = TileSource(slide, tile_slide(slide, bundle.config.tiling))
-        return predict_source(
+        result = predict_source(
             bundle,
             source,
             path.stem,
             lambda done, total: reporter.progress("Encoding tiles", done, total, path.name),
+            _earlier(target),
         )
+    return save_result(result, target)
+
+
+def _earlier(path: Path) -> SlideResult | None:
+    """Return the result that lies there; a damaged one is as good as none, it is written anew."""
+    try:
+        return load_result(path)
+    except ResultError:
+        return None

@@ -108,7 +108,7 @@ def _predict_rows(
     for number, row in enumerate(rows):
         slide_id = prepared.cohort.rows[row].slide_id
         reporter.progress(stage, number, len(rows), slide_id)
-        results[row] = predict_source(bundle, prepared.sources[row], slide_id)
+        results[row] = predict_source(bundle, prepared.sources[row], slide_id, keep_features=False)
     reporter.progress(stage, len(rows), len(rows))
     return results
 

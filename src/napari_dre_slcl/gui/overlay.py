@@ -151,7 +151,12 @@ class Overlay(QObject):
     def load_result(self, path: Path) -> None:
         """Load a result file in the background, then show it."""
         self._background.run(
-            "result", load_result, path, on_done=self.show_result, on_error=self.failed.emit
+            "result",
+            load_result,
+            path,
+            False,  # the layers need no tile features
+            on_done=self.show_result,
+            on_error=self.failed.emit,
         )
 
     def show_result(self, result: SlideResult) -> None:

@@ -62,7 +62,7 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
 
 def _layers_of(path: str) -> list[LayerData]:
     if path.endswith(RESULT_SUFFIX):
-        result = load_result(Path(path))
+        result = load_result(Path(path), with_features=False)
         return [cluster_layer(result), attention_layer(result)]
     return [slide_layer(open_slide(path))]
 

@@ -1,0 +1,206 @@
+"""Predicting a slide again: which tiles are encoded, and that the answer is that of a full run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_dre_slcl.config import TilingConfig
+from napari_dre_slcl.engine.predict import predict_source, run_predict
+from napari_dre_slcl.jobs.messages import PredictJob, Progress, Result
+from napari_dre_slcl.model.bundle import Bundle, load_bundle
+from napari_dre_slcl.results import SlideResult, load_result, save_result
+from napari_dre_slcl.slide import Slide, open_slide
+from napari_dre_slcl.tiles import TileSource, tile_slide
+
+# The same tiles in batches of another size differ in their last digits.
+CLOSE = {"rtol": 1e-4, "atol": 1e-6}
+
+
+@pytest.fixture(scope="session")
+def bundle(model_dir: Path) -> Bundle:
+    return load_bundle(model_dir)
+
+
+@pytest.fixture
+def slide_path(slide_file: Callable[..., Path], tissue_image: Callable[..., np.ndarray]) -> Path:
+    # The margin of the tissue cuts tiles, so that the least share of tissue decides over them.
+    return slide_file("S.tif", image=tissue_image(1536, 1792, (160, 160, 1400, 1640)))
+
+
+@pytest.fixture
+def slide(slide_path: Path) -> Iterator[Slide]:
+    with open_slide(slide_path) as opened:
+        yield opened
+
+
+def _source(slide: Slide, min_tissue: float) -> TileSource:
+    return TileSource(slide, tile_slide(slide, TilingConfig(min_tissue=min_tissue)))
+
+
+def _predict(
+    bundle: Bundle, source: TileSource, earlier: SlideResult | None = None
+) -> tuple[SlideResult, int]:
+    """Return the result and how many tiles were announced to be encoded."""
+    announced = [0]
+    result = predict_source(
+        bundle, source, "S", lambda done, total: announced.append(total), earlier
+    )
+    return result, announced[-1]
+
+
+def _assert_same_answer(one: SlideResult, other: SlideResult) -> None:
+    np.testing.assert_array_equal(one.rowcol, other.rowcol)
+    np.testing.assert_array_equal(one.codeword, other.codeword)
+    np.testing.assert_allclose(one.features, other.features, **CLOSE)
+    np.testing.assert_allclose(one.slide_vector, other.slide_vector, **CLOSE)
+    np.testing.assert_allclose(one.attention, other.attention, **CLOSE)
+    np.testing.assert_allclose(one.residual_norm, other.residual_norm, **CLOSE)
+    for a, b in zip(one.predictions, other.predictions, strict=True):
+        np.testing.assert_allclose(a.probabilities, b.probabilities, **CLOSE)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.9, 0.2), (0.2, 0.9)], ids=["more", "fewer"])
+def test_only_new_tiles_are_encoded_and_the_answer_is_that_of_a_full_prediction(
+    bundle: Bundle, slide: Slide, tmp_path: Path, before: float, after: float
+) -> None:
+    first, n_encoded = _predict(bundle, _source(slide, before))
+    assert n_encoded == len(first.rowcol)
+    stored = load_result(save_result(first, tmp_path / "S.dreslcl.npz"))
+    source = _source(slide, after)
+    full, _ = _predict(bundle, source)
+    again, n_encoded = _predict(bundle, source, stored)
+    known = {tuple(cell) for cell in first.rowcol.tolist()}
+    new = [tuple(cell) not in known for cell in again.rowcol.tolist()]
+    assert n_encoded == sum(new) < len(again.rowcol)
+    assert again.provenance["encoded"] == f"{sum(new)} of {len(new)} tiles"
+    _assert_same_answer(again, full)
+    taken = ~np.array(new)
+    place = {tuple(cell): row for row, cell in enumerate(first.rowcol.tolist())}
+    rows = [place[tuple(cell)] for cell in again.rowcol[taken].tolist()]
+    np.testing.assert_array_equal(again.features[taken], first.features[rows])
+
+
+def test_the_same_tiles_again_encode_nothing_and_give_the_same_to_the_last_bit(
+    bundle: Bundle, slide: Slide
+) -> None:
+    source = _source(slide, 0.5)
+    first, _ = _predict(bundle, source)
+    again, n_encoded = _predict(bundle, source, first)
+    assert n_encoded == 0
+    for name in ("features", "slide_vector", "attention", "codeword", "residual_norm"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
+    assert again.predictions == first.predictions
+    assert again.features_key == first.features_key
+
+
+def test_a_result_without_features_is_no_help_but_no_harm(bundle: Bundle, slide: Slide) -> None:
+    source = _source(slide, 0.5)
+    full, n_tiles = _predict(bundle, source)
+    for old in (replace(full, features=None), replace(full, features_key="")):
+        again, n_encoded = _predict(bundle, source, old)
+        assert n_encoded == n_tiles
+        _assert_same_answer(again, full)
+
+
+def test_another_encoder_or_its_settings_take_nothing_over(bundle: Bundle, slide: Slide) -> None:
+    source = _source(slide, 0.5)
+    first, n_tiles = _predict(bundle, source)
+    encoder = bundle.config.encoder.model_copy(update={"mean": (0.4, 0.5, 0.5)})
+    others = (
+        replace(bundle, weights_sha256="another"),
+        replace(bundle, config=bundle.config.model_copy(update={"encoder": encoder})),
+    )
+    for other in others:
+        assert _predict(other, source, first)[1] == n_tiles
+
+
+def test_a_model_without_a_hash_takes_nothing_over(bundle: Bundle, slide: Slide) -> None:
+    source = _source(slide, 0.5)
+    unsaved = replace(bundle, weights_sha256="")
+    first, n_tiles = _predict(unsaved, source)
+    assert _predict(unsaved, source, first)[1] == n_tiles
+
+
+def _job(model_dir: Path, slide_path: Path, **options: object) -> PredictJob:
+    return PredictJob(
+        model=model_dir, slides=(slide_path,), out=slide_path.parent / "out", device="cpu"
+    ).model_copy(update=options)
+
+
+def _run(job: PredictJob) -> tuple[SlideResult, int]:
+    """Return the result that a job wrote and how many tiles it encoded."""
+    events: list = []
+    end = run_predict(job, events.append, lambda: False)
+    assert isinstance(end, Result)
+    (path,) = end.paths.values()
+    totals = [
+        event.total
+        for event in events
+        if isinstance(event, Progress) and event.stage == "Encoding tiles"
+    ]
+    return load_result(path), totals[-1] if totals else 0
+
+
+def test_a_job_takes_over_what_lies_in_its_folder(model_dir: Path, slide_path: Path) -> None:
+    job = _job(model_dir, slide_path)
+    first, n_tiles = _run(job)
+    assert n_tiles == len(first.rowcol) > 0
+    again, n_encoded = _run(job)
+    assert n_encoded == 0
+    assert again.predictions == first.predictions
+
+
+def test_a_changed_slide_or_pixel_size_is_encoded_anew(model_dir: Path, slide_path: Path) -> None:
+    job = _job(model_dir, slide_path)
+    _, n_tiles = _run(job)
+    os.utime(slide_path, ns=(0, 1))
+    assert _run(job)[1] == n_tiles
+    assert _run(job)[1] == 0
+    smaller, n_encoded = _run(job.model_copy(update={"mpp": 0.45}))
+    assert n_encoded == len(smaller.rowcol)
+    assert smaller.tile_size_px != 256
+
+
+def test_another_slide_of_the_same_name_is_encoded_in_full(
+    model_dir: Path, slide_path: Path, make_slide: Callable[..., Path]
+) -> None:
+    job = _job(model_dir, slide_path)
+    _run(job)
+    (slide_path.parent / "other").mkdir()
+    other = make_slide(slide_path.parent / "other" / slide_path.name)
+    result, n_encoded = _run(job.model_copy(update={"slides": (other,)}))
+    assert n_encoded == len(result.rowcol)
+
+
+def test_a_damaged_earlier_result_is_written_anew(model_dir: Path, slide_path: Path) -> None:
+    job = _job(model_dir, slide_path)
+    _, n_tiles = _run(job)
+    (path,) = job.out.iterdir()
+    path.write_bytes(path.read_bytes()[:2000])
+    assert _run(job)[1] == n_tiles
+    assert _run(job)[1] == 0
+
+
+def test_training_leaves_the_features_of_its_tiles_out(model_dir: Path) -> None:
+    stored = sorted((model_dir / "results").iterdir())
+    assert stored
+    assert all(load_result(path).features is None for path in stored)
+
+
+def test_a_slide_that_was_moved_with_its_times_is_still_known(
+    model_dir: Path, slide_path: Path
+) -> None:
+    job = _job(model_dir, slide_path)
+    _run(job)
+    (slide_path.parent / "new").mkdir()
+    moved = shutil.move(slide_path, slide_path.parent / "new" / slide_path.name)
+    result, n_encoded = _run(job.model_copy(update={"slides": (Path(moved),)}))
+    assert n_encoded == 0
+    assert result.slide_path == str(moved)
