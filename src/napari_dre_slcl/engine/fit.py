@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.damage import damage_warning
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.reporter import Reporter
@@ -91,7 +92,7 @@ def fit(
 
 
 def fill_bank(method: DreSlcl, loader: TileLoader, reporter: Reporter, stage: str) -> None:
-    """Encode every tile once, without gradient, and store its feature."""
+    """Encode every tile once, without gradient, store its feature, and tell of damaged tiles."""
     chunks = [
         (slide, tiles)
         for slide in range(len(method.bank))
@@ -104,6 +105,9 @@ def fill_bank(method: DreSlcl, loader: TileLoader, reporter: Reporter, stage: st
             features = method.encode_tiles(torch.from_numpy(pixels))
             method.bank.write(slide, tiles, features, has_momentum=False)
     reporter.progress(stage, len(chunks), len(chunks))
+    for slide, damaged in loader.damaged.items():
+        source = loader.sources[slide]
+        reporter.warn_once(damage_warning(source.slide.name, len(damaged), len(source.grid)))
 
 
 def make_method(config: DreSlclConfig, prepared: PreparedCohort) -> DreSlcl:

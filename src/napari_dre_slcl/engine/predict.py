@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.engine.allocator import keep_freed_memory
+from napari_dre_slcl.engine.damage import damage_warning
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.known_features import features_key, take_over
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
@@ -57,7 +59,10 @@ def predict(model: str | Path, slide: Slide, device: str = "auto") -> SlideResul
     bundle = load_bundle(Path(model))
     bundle.net.to(choose_device(device))
     source = TileSource(slide, tile_slide(slide, bundle.config.tiling))
-    return predict_source(bundle, source, Path(slide.info.path).stem)
+    result = predict_source(bundle, source, Path(slide.info.path).stem)
+    if "damaged" in result.provenance:
+        warnings.warn(result.provenance["damaged"], stacklevel=2)
+    return result
 
 
 def predict_source(
@@ -86,6 +91,12 @@ def predict_source(
         prediction in its last digits, as it does with the size of the batches.
     keep_features : bool
         Put the tile features into the result, for another prediction of the slide.
+
+    Returns
+    -------
+    SlideResult
+        Where tiles could not be decoded they count as white, and ``provenance["damaged"]`` says
+        how many; more than half of them raise `DamagedSlideError`.
     """
     key = features_key(bundle, source) if keep_features else ""
     known, stored = take_over(earlier, key, source.grid)
@@ -94,12 +105,17 @@ def predict_source(
     features = torch.empty(len(source.grid), bundle.net.encoder.dim)
     if earlier is not None and earlier.features is not None and len(known):
         features[~is_new] = torch.from_numpy(earlier.features[stored])
+    damaged = ""
     if is_new.any():
-        features[is_new] = _encode(bundle, source, np.flatnonzero(is_new), on_progress)
+        features[is_new], damaged = _encode(bundle, source, np.flatnonzero(is_new), on_progress)
     with torch.no_grad():
         output = bundle.net.describe(features.to(bundle.net.codewords.device))
     result = _as_result(bundle, source, slide_id, output)
     result.provenance["encoded"] = f"{is_new.sum():,} of {len(is_new):,} tiles"
+    if damaged:
+        # No features are kept then: predicting again should look at the file, and tell, again.
+        result.provenance["damaged"] = damaged
+        return result
     return replace(result, features=features.numpy(), features_key=key) if keep_features else result
 
 
@@ -108,8 +124,8 @@ def _encode(
     source: TileSource,
     tiles: NDArray[np.int64],
     on_progress: Callable[[int, int], None] | None,
-) -> torch.Tensor:
-    """Return the features of some tiles of a grid, on the CPU."""
+) -> tuple[torch.Tensor, str]:
+    """Return the features of some tiles of a grid, on the CPU, and what is to tell of damage."""
     device = bundle.net.codewords.device
     chunks = np.array_split(tiles, range(_CHUNK, len(tiles), _CHUNK))
     loader = TileLoader([source], bundle.config.encoder.input_px, cache_mib=0)
@@ -125,7 +141,9 @@ def _encode(
                 on_progress(sum(map(len, features)), len(tiles))
             scaled = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
             features.append(bundle.net.encoder(scaled).float().cpu())
-    return torch.cat(features)
+        n_damaged = sum(map(len, loader.damaged.values()))
+    damaged = damage_warning(source.slide.name, n_damaged, len(source.grid)) if n_damaged else ""
+    return torch.cat(features), damaged
 
 
 def _as_result(
@@ -228,6 +246,7 @@ def _predict_file(
             lambda done, total: reporter.progress("Encoding tiles", done, total, path.name),
             _earlier(target),
         )
+    reporter.warn_once(result.provenance.get("damaged", ""))
     return save_result(result, target)
 
 

@@ -31,6 +31,7 @@ class Reporter:
     def __init__(self, on_event: OnEvent, should_stop: ShouldStop) -> None:
         self._on_event = on_event
         self._should_stop = should_stop
+        self._warned: set[str] = {""}
 
     def progress(self, stage: str, done: int, total: int, message: str = "") -> None:
         """Say how far a stage has come; raises `Stopped` where the user wants to stop."""
@@ -41,6 +42,12 @@ class Reporter:
     def log(self, message: str, level: Literal["info", "warning"] = "info") -> None:
         """Send a sentence."""
         self._on_event(Log(level=level, message=message))
+
+    def warn_once(self, message: str) -> None:
+        """Send a warning, unless it is empty or was sent before."""
+        if message not in self._warned:
+            self._warned.add(message)
+            self.log(message, "warning")
 
     def metric(self, step: int, values: dict[str, float]) -> None:
         """Send numbers measured at a step."""

@@ -109,6 +109,7 @@ def _predict_rows(
         slide_id = prepared.cohort.rows[row].slide_id
         reporter.progress(stage, number, len(rows), slide_id)
         results[row] = predict_source(bundle, prepared.sources[row], slide_id, keep_features=False)
+        reporter.warn_once(results[row].provenance.get("damaged", ""))
     reporter.progress(stage, len(rows), len(rows))
     return results
 

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide import Slide
 from napari_dre_slcl.tiles.grid import TileGrid
 
@@ -19,6 +21,7 @@ __all__ = ["TileLoader", "TileRequest", "TileSource"]
 TileRequest = tuple[int, NDArray[np.int64]]
 
 TILES_PER_READ = 16
+WHITE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class TileSource:
 class TileLoader:
     """Reads tiles of many slides at the encoder's input size.
 
-    The same request always gives the same pixels, from the file or from memory.
+    The same request always gives the same pixels, from the file or from memory. A tile that
+    cannot be decoded is white and is counted in `damaged`.
 
     Parameters
     ----------
@@ -57,6 +61,7 @@ class TileLoader:
         self._input_px = input_px
         self._room = cache_mib * 2**20 // (input_px * input_px * 3)
         self._kept: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        self._damaged: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="tile-loader")
         self._is_closed = False
@@ -71,6 +76,21 @@ class TileLoader:
     def cached_tiles(self) -> int:
         """How many decoded tiles are kept."""
         return len(self._kept)
+
+    @property
+    def sources(self) -> tuple[TileSource, ...]:
+        """The slides and grids, in the order that requests number them."""
+        return self._readers
+
+    @property
+    def damaged(self) -> dict[int, tuple[int, ...]]:
+        """Tiles read so far that cannot be decoded: slide's position -> indices into its grid."""
+        with self._lock:
+            keys = sorted(self._damaged)
+        return {
+            index: tuple(tile for _, tile in of_slide)
+            for index, of_slide in groupby(keys, key=itemgetter(0))
+        }
 
     def close(self) -> None:
         """Stop the threads and forget the tiles."""
@@ -95,7 +115,7 @@ class TileLoader:
         Raises
         ------
         SlideError
-            If a slide is damaged or closed, has no such tile, or the loader is closed.
+            If a slide is closed or cannot be read, has no such tile, or the loader is closed.
         """
         return self._load(requests, threading.Event())
 
@@ -118,7 +138,7 @@ class TileLoader:
         Raises
         ------
         SlideError
-            As `load`, when the damaged batch is due.
+            As `load`, when the batch is due.
         """
         is_stopped = threading.Event()
         with ThreadPoolExecutor(1, thread_name_prefix="tile-prefetch") as ahead:
@@ -180,19 +200,30 @@ class TileLoader:
         """Read tiles of one slide, put each where it was asked for, and keep what fits."""
         if is_stopped.is_set():
             return
-        source = self._readers[chunk[0][0]]
-        pixels = source.slide.read_tiles(
-            source.grid.yx[[tile for _, tile in chunk]],
-            self._input_px,
-            source.grid.size_px / self._input_px,
-            n_threads=1,
-        )
+        pixels = self._read_what_can_be(chunk)
         for key, tile in zip(chunk, pixels, strict=True):
             tiles[missing[key]] = tile
         with self._lock:
             for key, tile in zip(chunk, pixels, strict=True):
                 if len(self._kept) < self._room:
                     self._kept.setdefault(key, tile.copy())
+
+    def _read_what_can_be(self, chunk: list[tuple[int, int]]) -> NDArray[np.uint8]:
+        """Read tiles of one slide; where that fails, each alone, so that the sound ones stay."""
+        source = self._readers[chunk[0][0]]
+        try:
+            return source.slide.read_tiles(
+                source.grid.yx[[tile for _, tile in chunk]],
+                self._input_px,
+                source.grid.size_px / self._input_px,
+                n_threads=1,
+            )
+        except DamagedSlideError:
+            if len(chunk) > 1:
+                return np.concatenate([self._read_what_can_be([key]) for key in chunk])
+        with self._lock:
+            self._damaged.update(chunk)
+        return np.full((1, self._input_px, self._input_px, 3), WHITE, np.uint8)
 
 
 def _chunks(keys: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
