@@ -24,8 +24,10 @@ class SlideInfo(BaseModel):
     ----------
     path : str
         The file (of a DICOM folder: the folder).
-    vendor, backend : str
-        Scanner family and the library that reads the pixels.
+    vendor : str
+        Scanner family.
+    backend, backend_reason : str
+        What reads the pixels, `tiff-jpeg`, `tifffile` or `openslide`, and why that.
     level_shapes : tuple of (int, int)
         (height, width) of each level, level 0 first.
     level_downsamples : tuple of float
@@ -47,6 +49,7 @@ class SlideInfo(BaseModel):
     path: str
     vendor: str
     backend: str
+    backend_reason: str = ""
     level_shapes: tuple[tuple[int, int], ...]
     level_downsamples: tuple[float, ...]
     mpp: float | None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +13,17 @@ import openslide
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.errors import DamagedSlideError, SlideError
+from napari_dre_slcl.slide.forked import restart_after_fork
 
-__all__ = ["OpenSlideBackend"]
+__all__ = ["OpenSlideBackend", "UnknownFormatError"]
 
 DICOM_MAGIC = (128, b"DICM")
 CACHE_BYTES = 64 * 2**20
+
+
+class UnknownFormatError(SlideError):
+    """OpenSlide does not know what the file is."""
 
 
 class OpenSlideBackend:
@@ -34,10 +37,12 @@ class OpenSlideBackend:
     Raises
     ------
     SlideError
-        If there is no such file or it is no slide.
+        If there is no such file or it is no slide; `UnknownFormatError` where another reader may
+        know it.
     """
 
     name = "openslide"
+    reason = ""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -47,14 +52,28 @@ class OpenSlideBackend:
         self._readers = 0
         self._is_closed = False
         self._inherited: list[openslide.OpenSlide] = []
-        _open_backends.add(self)
+        restart_after_fork(self)
         handle = self._handle
         self.properties: Mapping[str, str] = MappingProxyType(dict(handle.properties))
         self.level_shapes = tuple((int(h), int(w)) for w, h in handle.level_dimensions)
         self.associated_images = tuple(sorted(handle.associated_images))
         self._downsamples = tuple(float(value) for value in handle.level_downsamples)
+        self.tile_shape = _tile_shape(self.properties, self.level_shapes[0])
 
-    def read(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+    def reductions(self, level: int) -> tuple[int, ...]:
+        """Return the factors at which a level can be read: only as it is."""
+        return (1,)
+
+    def read(
+        self,
+        level: int,
+        y: int,
+        x: int,
+        height: int,
+        width: int,
+        reduction: int = 1,
+        out: NDArray[np.uint8] | None = None,
+    ) -> NDArray[np.uint8]:
         """Read a box of one level.
 
         Parameters
@@ -62,6 +81,10 @@ class OpenSlideBackend:
         level : int
         y, x, height, width : int
             In pixels of the level; the box may reach outside the slide.
+        reduction : int, default 1
+            Nothing else.
+        out : ndarray of uint8, shape (height, width, 3), optional
+            Filled and returned when given.
 
         Returns
         -------
@@ -70,8 +93,10 @@ class OpenSlideBackend:
 
         Raises
         ------
+        DamagedSlideError
+            If the file is damaged there.
         SlideError
-            If the file is damaged there, or the slide is closed.
+            If the slide is closed.
         """
         factor = self._downsamples[level]
         # OpenSlide takes level-0 positions; the rounded one is within half a level-0 pixel.
@@ -82,7 +107,11 @@ class OpenSlideBackend:
             except openslide.OpenSlideError:
                 self._drop(handle)
                 image = self._read_alone(location, level, (width, height))
-        return _over_white(image)
+        pixels = _over_white(image)
+        if out is None:
+            return pixels
+        out[:] = pixels
+        return out
 
     def close(self) -> None:
         """Close the file, after the reads that are under way."""
@@ -123,7 +152,7 @@ class OpenSlideBackend:
             with _open(self._file, self._path) as handle:
                 image: Image.Image = handle.read_region(location, level, size)
         except openslide.OpenSlideError as error:
-            raise SlideError(
+            raise DamagedSlideError(
                 f"Slide '{self._path.name}' is damaged near y={location[1]}, x={location[0]} "
                 f"({_first_line(error)}); copy the file again from its source."
             ) from error
@@ -182,9 +211,9 @@ def _dicom_file(folder: Path) -> Path:
 def _open(file: Path, path: Path) -> openslide.OpenSlide:
     try:
         handle = openslide.OpenSlide(str(file))
-        handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
+        handle.set_cache(_cache.shared)
     except openslide.OpenSlideUnsupportedFormatError as error:
-        raise SlideError(
+        raise UnknownFormatError(
             f"Slide '{path.name}' is not a whole-slide image that OpenSlide reads; "
             "give a pyramidal SVS, TIFF, NDPI, MRXS, SCN or DICOM slide."
         ) from error
@@ -203,14 +232,26 @@ def _over_white(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(Image.alpha_composite(white, image).convert("RGB"))
 
 
-def _restart_all_in_child() -> None:
-    for backend in list(_open_backends):
-        backend.restart_in_child()
+def _tile_shape(properties: Mapping[str, str], shape: tuple[int, int]) -> tuple[int, int]:
+    height, width = (
+        int(properties.get(f"openslide.level[0].tile-{axis}", size))
+        for axis, size in zip(("height", "width"), shape, strict=True)
+    )
+    return height, width
 
 
-_open_backends: weakref.WeakSet[OpenSlideBackend] = weakref.WeakSet()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_restart_all_in_child)
+class _SharedCache:
+    """OpenSlide's decoded tiles, of all slides together."""
+
+    def __init__(self) -> None:
+        self.restart_in_child()
+        restart_after_fork(self)
+
+    def restart_in_child(self) -> None:
+        self.shared = openslide.OpenSlideCache(CACHE_BYTES)
+
+
+_cache = _SharedCache()
 
 
 def _first_line(error: Exception) -> str:

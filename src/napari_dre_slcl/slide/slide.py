@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.slide.backend import SlideBackend, open_backend
 from napari_dre_slcl.slide.info import SlideInfo, level_downsample, pixel_size
-from napari_dre_slcl.slide.openslide_backend import OpenSlideBackend
+from napari_dre_slcl.slide.scaled_read import read_scaled
 
 __all__ = ["Slide", "open_slide"]
 
-MAX_READ_PX = 4096 * 4096
-LANCZOS_SUPPORT_PX = 3
 MAX_THREADS = 8
-
-
-class SlideBackend(Protocol):
-    """What reads the pixels of one file; level coordinates in, white-backed RGB out."""
-
-    name: str
-    properties: Mapping[str, str]
-    level_shapes: tuple[tuple[int, int], ...]
-    associated_images: tuple[str, ...]
-
-    def read(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-        """Read a box of a level, in level pixels."""
-
-    def close(self) -> None:
-        """Close the file."""
 
 
 def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
@@ -80,7 +62,7 @@ class Slide:
         self._path = path
         self._user_mpp = mpp
         pixel_size(path.name, {}, mpp)
-        self._backend: SlideBackend = OpenSlideBackend(path)
+        self._backend = open_backend(path)
         self.info = _describe(path, self._backend, mpp)
 
     def __enter__(self) -> Slide:
@@ -163,19 +145,9 @@ class Slide:
             If a size is not positive, the file is damaged, or the slide is closed.
         """
         _check_size(self.name, height, width)
-        if not (math.isfinite(downsample) and downsample > 0):
-            raise SlideError(
-                f"Slide '{self.name}': downsample {downsample} must be greater than 0."
-            )
-        level = self._level_for(downsample)
-        shrink = downsample / self.info.level_downsamples[level]
-        longest_px = max(1, int(math.sqrt(MAX_READ_PX) / shrink))
+        self._check_downsample(downsample)
         out = np.empty((height, width, 3), np.uint8)
-        for top in range(0, height, longest_px):
-            for left in range(0, width, longest_px):
-                block = out[top : top + longest_px, left : left + longest_px]
-                corner = (y + top * downsample, x + left * downsample)
-                block[:] = self._read_box(level, corner, block.shape[:2], shrink)
+        read_scaled(self._backend, self.info.level_downsamples, (y, x), downsample, out)
         return out
 
     def read_tiles(
@@ -218,13 +190,15 @@ class Slide:
                 f"Slide '{self.name}': out has shape {tiles.shape} and type {tiles.dtype}; "
                 f"give uint8 of shape {shape}."
             )
-        order = np.lexsort((corners[:, 1], corners[:, 0]))
+        self._check_downsample(downsample)
+        order = self._disk_order(corners)
         n_threads = min(n_threads or _n_processors(), max(1, len(order)))
+        backend, level_downsamples = self._backend, self.info.level_downsamples
 
         def read(rows: NDArray[np.intp]) -> None:
             for row in rows:
-                y, x = corners[row]
-                tiles[row] = self.read_scaled(y, x, size_px, size_px, downsample)
+                y, x = corners[row].tolist()
+                read_scaled(backend, level_downsamples, (y, x), downsample, tiles[row])
 
         if n_threads == 1:
             read(order)
@@ -244,31 +218,15 @@ class Slide:
             )
         return corners.astype(np.int64)
 
-    def _level_for(self, downsample: float) -> int:
-        fine = [
-            level
-            for level, factor in enumerate(self.info.level_downsamples)
-            if factor <= downsample * 1.001
-        ]
-        return fine[-1] if fine else 0
+    def _disk_order(self, corners: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return the order in which tiles share most of what was decoded: along the file's rows."""
+        return np.lexsort((corners[:, 1], corners[:, 0] // self.info.tile_shape[0]))
 
-    def _read_box(
-        self, level: int, corner: tuple[float, float], shape: tuple[int, ...], shrink: float
-    ) -> NDArray[np.uint8]:
-        """Read `shape` output pixels from a level, each `shrink` level pixels wide."""
-        factor = self.info.level_downsamples[level]
-        y, x = (_near_whole(value / factor) for value in corner)
-        height, width = (_near_whole(size * shrink) for size in shape)
-        if y == int(y) and x == int(x) and shrink == round(shrink):
-            pixels = self._backend.read(level, int(y), int(x), int(height), int(width))
-            return pixels if shrink == 1 else _reduced(pixels, round(shrink))
-        margin = math.ceil(LANCZOS_SUPPORT_PX * max(shrink, 1)) + 1
-        top, left = math.floor(y) - margin, math.floor(x) - margin
-        bottom, right = math.ceil(y + height) + margin, math.ceil(x + width) + margin
-        pixels = self._backend.read(level, top, left, bottom - top, right - left)
-        box = (x - left, y - top, x - left + width, y - top + height)
-        image = Image.fromarray(pixels)
-        return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.LANCZOS, box=box))
+    def _check_downsample(self, downsample: float) -> None:
+        if not (math.isfinite(downsample) and downsample > 0):
+            raise SlideError(
+                f"Slide '{self.name}': downsample {downsample} must be greater than 0."
+            )
 
 
 def _describe(path: Path, backend: SlideBackend, user_mpp: float | None) -> SlideInfo:
@@ -279,15 +237,13 @@ def _describe(path: Path, backend: SlideBackend, user_mpp: float | None) -> Slid
         path=str(path),
         vendor=properties.get("openslide.vendor", "unknown"),
         backend=backend.name,
+        backend_reason=backend.reason,
         level_shapes=shapes,
         level_downsamples=tuple(level_downsample(shapes[0], shape) for shape in shapes),
         mpp=mpp,
         mpp_source=mpp_source,
         objective_power=_positive(properties.get("openslide.objective-power")),
-        tile_shape=(
-            int(properties.get("openslide.level[0].tile-height", shapes[0][0])),
-            int(properties.get("openslide.level[0].tile-width", shapes[0][1])),
-        ),
+        tile_shape=backend.tile_shape,
         associated_images=backend.associated_images,
     )
 
@@ -298,15 +254,6 @@ def _positive(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and value > 0 else None
-
-
-def _near_whole(value: float) -> float:
-    """Return the whole number that a value is meant to be, despite floating point."""
-    return float(round(value)) if abs(value - round(value)) < 1e-6 else value
-
-
-def _reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(pixels).reduce(factor))
 
 
 def _check_size(name: str, height: int, width: int) -> None:

@@ -1,0 +1,153 @@
+"""Which reader serves a slide: the file's own JPEG tiles where they are plain, else OpenSlide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dre_slcl.errors import DamagedSlideError, SlideError
+from napari_dre_slcl.slide.openslide_backend import OpenSlideBackend, UnknownFormatError
+from napari_dre_slcl.slide.tiff_backend import TiffBackend
+from napari_dre_slcl.slide.tiff_layout import (
+    TiffLevel,
+    UnsuitableTiffError,
+    is_tiff,
+    matching_levels,
+    series_levels,
+)
+
+__all__ = ["SlideBackend", "open_backend"]
+
+# Formats in which a level is one TIFF page and nothing else; others shift or leave out tiles.
+_PLAIN_VENDORS = ("aperio", "generic-tiff")
+
+
+class SlideBackend(Protocol):
+    """What reads the pixels of one file; level coordinates in, white-backed RGB out."""
+
+    name: str
+    reason: str
+    properties: Mapping[str, str]
+    level_shapes: tuple[tuple[int, int], ...]
+    tile_shape: tuple[int, int]
+    associated_images: tuple[str, ...]
+
+    def reductions(self, level: int) -> tuple[int, ...]:
+        """Return the factors at which a level can be read, 1 first."""
+
+    def read(
+        self,
+        level: int,
+        y: int,
+        x: int,
+        height: int,
+        width: int,
+        reduction: int = 1,
+        out: NDArray[np.uint8] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Read a box of a level, all in pixels of the level divided by `reduction`."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+def open_backend(path: Path) -> SlideBackend:
+    """Open a slide with the fastest reader that gives its pixels exactly.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or the folder of a DICOM slide.
+
+    Raises
+    ------
+    SlideError
+        If there is no such file or it is no slide.
+    """
+    try:
+        openslide = OpenSlideBackend(path)
+    except UnknownFormatError as refusal:
+        if not is_tiff(path):
+            raise
+        return _open_with_tifffile(path, refusal)
+    if path.is_dir() or not is_tiff(path):
+        openslide.reason = "the file is no TIFF"
+        return openslide
+    try:
+        direct = _open_directly(path, openslide)
+    except UnsuitableTiffError as reason:
+        openslide.reason = str(reason)
+        return openslide
+    openslide.close()
+    return direct
+
+
+def _open_with_tifffile(path: Path, refusal: SlideError) -> TiffBackend:
+    try:
+        levels, properties = series_levels(path)
+    except UnsuitableTiffError as reason:
+        raise SlideError(
+            f"Slide '{path.name}' is not a whole-slide image that can be read: {reason}; "
+            "give a tiled 8-bit RGB slide."
+        ) from refusal
+    return TiffBackend(path, levels, properties, reason="OpenSlide does not know the format")
+
+
+def _open_directly(path: Path, openslide: OpenSlideBackend) -> TiffBackend:
+    vendor = openslide.properties.get("openslide.vendor", "unknown")
+    if vendor not in _PLAIN_VENDORS:
+        raise UnsuitableTiffError(f"{vendor} files arrange tiles in a way of their own")
+    if vendor == "generic-tiff":
+        more = _levels_that_openslide_misses(path, openslide)
+        if more is not None:
+            return more
+    levels = matching_levels(path, openslide.level_shapes)
+    reason = "its tiles are plain JPEG"
+    direct = TiffBackend(path, levels, openslide.properties, openslide.associated_images, reason)
+    try:
+        for number, level in enumerate(levels):
+            _compare(direct, openslide, number, level)
+    except UnsuitableTiffError:
+        direct.close()
+        raise
+    return direct
+
+
+def _levels_that_openslide_misses(path: Path, openslide: OpenSlideBackend) -> TiffBackend | None:
+    """Return a backend with the whole pyramid where levels lie in SubIFDs, as OME-TIFF has them."""
+    try:
+        levels, properties = series_levels(path)
+    except UnsuitableTiffError:
+        return None
+    is_same_image = levels[0].shape == openslide.level_shapes[0]
+    if not is_same_image or len(levels) <= len(openslide.level_shapes):
+        return None
+    reason = "OpenSlide does not see its coarser levels"
+    return TiffBackend(path, levels, {**openslide.properties, **properties}, (), reason)
+
+
+def _compare(
+    direct: TiffBackend, openslide: OpenSlideBackend, number: int, level: TiffLevel
+) -> None:
+    """Decode a tile both ways; refuse unless they agree bit for bit.
+
+    Of level 0 the fullest tile that decodes; of the others the first, whose place is the same
+    whatever the downsample is.
+    """
+    order = np.argsort(level.counts, kind="stable")
+    for index in (order[-1], order[len(order) // 2]) if number == 0 else (0,):
+        row, col = divmod(int(index), level.grid_shape[1])
+        height, width = level.tile_shape
+        box = (number, row * height, col * width, height, width)
+        try:
+            is_equal = np.array_equal(direct.read(*box), openslide.read(*box))
+        except DamagedSlideError:
+            continue
+        if not is_equal:
+            raise UnsuitableTiffError("its tiles decode to other pixels than OpenSlide's")
+        return
+    raise UnsuitableTiffError(f"tiles of level {number} do not decode alone")

@@ -1,0 +1,202 @@
+"""Where the tiles of a TIFF lie in its file, level by level; reads headers only."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_dre_slcl.slide.tile_decoders import JpegDecoder, PageDecoder, TileDecoder
+
+__all__ = ["TiffLevel", "UnsuitableTiffError", "is_tiff", "matching_levels", "series_levels"]
+
+# Its warnings about odd headers are for programmers; users get our findings.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MAX_PAGES = 256
+_MAX_TILE_EDGE_PX = 8192
+_JPEG, _RGB, _YCBCR = 7, 2, 6
+# What tifffile raises on headers that make no sense.
+_BROKEN = (
+    ValueError, struct.error, LookupError, TypeError, ArithmeticError, AttributeError,
+    RuntimeError, OSError, MemoryError,
+)  # fmt: skip
+
+
+class UnsuitableTiffError(ValueError):
+    """The tiles cannot be read directly; the text says why, as the end of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class TiffLevel:
+    """One level of a tiled TIFF.
+
+    Parameters
+    ----------
+    shape, tile_shape : (int, int)
+        (height, width) in pixels of the level.
+    offsets, counts : ndarray of int64, shape (n_tiles,)
+        Where the data of each tile lies in the file, row by row.
+    decoder : TileDecoder
+    """
+
+    shape: tuple[int, int]
+    tile_shape: tuple[int, int]
+    offsets: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    decoder: TileDecoder
+
+    @property
+    def grid_shape(self) -> tuple[int, int]:
+        """(rows, columns) of tiles."""
+        rows, cols = (
+            -(-size // edge) for size, edge in zip(self.shape, self.tile_shape, strict=True)
+        )
+        return rows, cols
+
+    @property
+    def is_jpeg(self) -> bool:
+        """Whether tiles are plain JPEG."""
+        return isinstance(self.decoder, JpegDecoder)
+
+
+def is_tiff(path: Path) -> bool:
+    """Say whether a file starts as TIFF files do."""
+    with path.open("rb") as file:
+        return file.read(4) in _MAGIC
+
+
+def matching_levels(path: Path, shapes: Sequence[tuple[int, int]]) -> tuple[TiffLevel, ...]:
+    """Return the JPEG levels of the given shapes.
+
+    Parameters
+    ----------
+    path : Path
+    shapes : sequence of (int, int)
+        (height, width) of the levels to find, among the pages of the file and their SubIFDs.
+
+    Raises
+    ------
+    UnsuitableTiffError
+        If one is missing, or its tiles are not plain JPEG.
+    """
+    with _opened(path) as tiff:
+        pages: dict[tuple[int, int], Any] = {}
+        for page in _tiled_pages(tiff):
+            pages.setdefault((int(page.imagelength), int(page.imagewidth)), page)
+        levels = []
+        for number, shape in enumerate(shapes):
+            if shape not in pages:
+                raise UnsuitableTiffError(f"level {number} is not stored in tiles")
+            page = pages[shape]
+            if page.compression != _JPEG:
+                raise UnsuitableTiffError(f"level {number} is compressed as {_compression(page)}")
+            levels.append(_level(page, number))
+        return tuple(levels)
+
+
+def series_levels(path: Path) -> tuple[tuple[TiffLevel, ...], dict[str, str]]:
+    """Return the pyramid of the first image that tifffile finds, and its properties.
+
+    Returns
+    -------
+    levels : tuple of TiffLevel
+    properties : dict of str to str
+        Under OpenSlide's names.
+
+    Raises
+    ------
+    UnsuitableTiffError
+        If there is no tiled 8-bit RGB image.
+    """
+    with _opened(path) as tiff:
+        if not tiff.series:
+            raise UnsuitableTiffError("there is no image in it")
+        pages = [level.keyframe for level in tiff.series[0].levels]
+        base = (pages[0].imagelength, pages[0].imagewidth)
+        kept = [page for page in pages if page.imagelength <= base[0]]
+        levels = tuple(_level(page, number) for number, page in enumerate(kept))
+        return levels, _properties(tiff, pages[0])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            yield tiff
+    except UnsuitableTiffError:
+        raise
+    except _BROKEN as error:
+        text = str(error).strip() or type(error).__name__
+        raise UnsuitableTiffError(f"its TIFF header is broken ({text})") from error
+
+
+def _tiled_pages(tiff: Any) -> Iterator[Any]:
+    for number, page in enumerate(tiff.pages):
+        if number >= _MAX_PAGES:
+            raise UnsuitableTiffError(f"it has more than {_MAX_PAGES} pages")
+        for one in (page, *(page.pages or ())):
+            if one.is_tiled:
+                yield one
+
+
+def _level(page: Any, number: int) -> TiffLevel:
+    shape = (int(page.imagelength), int(page.imagewidth))
+    if not page.is_tiled:
+        raise UnsuitableTiffError(f"level {number} is stored in strips")
+    tile_shape = (int(page.tilelength), int(page.tilewidth))
+    if min(*shape, *tile_shape) < 1 or max(tile_shape) > _MAX_TILE_EDGE_PX:
+        raise UnsuitableTiffError(f"level {number} claims tiles of {tile_shape[0]}x{tile_shape[1]}")
+    if page.samplesperpixel != 3 or page.bitspersample != 8 or page.planarconfig != 1:
+        raise UnsuitableTiffError(f"level {number} is not 8-bit RGB")
+    level = TiffLevel(
+        shape,
+        tile_shape,
+        np.asarray(page.dataoffsets, np.int64),
+        np.asarray(page.databytecounts, np.int64),
+        _decoder(page, tile_shape, number),
+    )
+    rows, cols = level.grid_shape
+    if not len(level.offsets) == len(level.counts) == rows * cols:
+        raise UnsuitableTiffError(f"level {number} lists {len(level.offsets)} of its tiles")
+    if level.counts.min() <= 0 or level.offsets.min() <= 0:
+        raise UnsuitableTiffError(f"level {number} leaves tiles out")
+    return level
+
+
+def _decoder(page: Any, tile_shape: tuple[int, int], number: int) -> TileDecoder:
+    if page.compression != _JPEG:
+        return PageDecoder(page)
+    if page.photometric not in (_RGB, _YCBCR):
+        raise UnsuitableTiffError(f"level {number} has an unusual colour space")
+    return JpegDecoder(tile_shape, bytes(page.jpegtables or b""), page.photometric == _RGB)
+
+
+def _compression(page: Any) -> str:
+    return str(getattr(page.compression, "name", page.compression))
+
+
+def _properties(tiff: Any, page: Any) -> dict[str, str]:
+    vendor = "ome-tiff" if tiff.is_ome else "perkinelmer-qpi" if tiff.is_qpi else "tiff"
+    properties = {"openslide.vendor": vendor}
+    for tag, name in (("XResolution", "tiff.XResolution"), ("YResolution", "tiff.YResolution")):
+        value = page.tags.get(tag)
+        if value is not None and value.value[1]:
+            properties[name] = f"{value.value[0] / value.value[1]:.10g}"
+    unit = page.tags.get("ResolutionUnit")
+    if unit is not None:
+        properties["tiff.ResolutionUnit"] = {2: "inch", 3: "centimeter"}.get(
+            int(unit.value), "none"
+        )
+    if page.description:
+        properties["tiff.ImageDescription"] = page.description
+    return properties
