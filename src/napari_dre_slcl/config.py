@@ -45,6 +45,29 @@ class TilingConfig(_Section):
     min_tissue: float = Field(
         0.5, gt=0, le=1, title="Least tissue", description="Share of a tile that must be tissue."
     )
+    tissue_threshold: float | None = Field(
+        None,
+        ge=1,
+        le=255,
+        title="Tissue threshold",
+        description="Least colour of tissue against the glass, in grey levels; empty finds it.",
+    )
+    leave_out_pen: bool = Field(
+        True, title="Leave out pen", description="Leave out tiles with pen marks."
+    )
+    leave_out_folds: bool = Field(
+        True, title="Leave out folds", description="Leave out tiles where tissue lies double."
+    )
+    leave_out_blur: bool = Field(
+        True, title="Leave out blur", description="Leave out tiles that are out of focus."
+    )
+    max_upsampling: float = Field(
+        1.05,
+        ge=1,
+        le=4,
+        title="Most enlargement",
+        description="How much finer tiles may be than the slide; coarser slides are refused.",
+    )
 
 
 class EncoderConfig(_Section):

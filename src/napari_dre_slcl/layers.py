@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_dre_slcl.results import SlideResult
 from napari_dre_slcl.slide import Slide
 from napari_dre_slcl.slide.pyramid import slide_pyramid
-from napari_dre_slcl.tiles import TileGrid
+from napari_dre_slcl.tiles import TileGrid, TileStatus
 
 __all__ = [
     "METADATA_KEY",
@@ -45,6 +45,14 @@ _PALETTE = (
 )
 # fmt: on
 _GOLDEN_RATIO = 0.618034
+# 1 is a tile that is used.
+_TISSUE_COLORS = {
+    1: "#009e60",
+    TileStatus.PEN.value: "#0072b2",
+    TileStatus.BLUR.value: "#6a6a6a",
+    TileStatus.FOLD.value: "#e67800",
+    TileStatus.DAMAGED.value: "#000000",
+}
 _ATTENTION_PERCENTILE = 99.0
 _LEAST_ATTENTION_TOP = 2.0  # so that even attention, 1 everywhere, does not look like a peak
 # Red, green, blue, alpha from no attention to the most.
@@ -70,7 +78,7 @@ def codeword_colors(n_codewords: int) -> NDArray[np.float32]:
     ndarray
         (K, 4) float32 RGBA in 0-1, opaque.
     """
-    fixed = [[int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)] for color in _PALETTE]
+    fixed = [_rgb(color) for color in _PALETTE]
     rest = [
         list(
             colorsys.hsv_to_rgb((i * _GOLDEN_RATIO) % 1, 0.55 + 0.4 * (i % 2), 0.6 + 0.13 * (i % 4))
@@ -79,6 +87,11 @@ def codeword_colors(n_codewords: int) -> NDArray[np.float32]:
     ]
     rgb = np.array((fixed + rest)[:n_codewords], dtype=np.float32)
     return np.concatenate([rgb, np.ones((n_codewords, 1), dtype=np.float32)], axis=1)
+
+
+def _rgb(color: str) -> list[float]:
+    """Return a colour such as #0072b2 as numbers of 0-1."""
+    return [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
 
 
 def codeword_name(codeword: int) -> str:
@@ -241,7 +254,7 @@ def attention_colormap() -> dict[str, Any]:
 
 
 def tissue_layer(name: str, grid: TileGrid) -> LayerData:
-    """Return the tiles of a slide that hold tissue as labels on the tile grid, value 1.
+    """Return the tiles of a slide as labels on the tile grid, coloured by why they are left out.
 
     Parameters
     ----------
@@ -253,16 +266,21 @@ def tissue_layer(name: str, grid: TileGrid) -> LayerData:
     Returns
     -------
     tuple
-        ((rows, columns) uint8 raster, keyword arguments, "labels").
+        ((rows, columns) uint8 raster, keyword arguments, "labels"). 1 is a tile that is used, 0 is
+        background and what lies outside the slide, others are their `TileStatus`.
     """
-    raster = np.zeros(grid.shape, dtype=np.uint8)
-    raster[grid.rowcol[:, 0], grid.rowcol[:, 1]] = 1
-    clear, green = np.zeros(4, np.float32), np.array((0, 0.62, 0.38, 1), np.float32)
+    raster = grid.status.copy()
+    raster[np.isin(grid.status, (TileStatus.BACKGROUND, TileStatus.OUTSIDE))] = 0
+    raster[grid.status == TileStatus.KEPT] = 1
+    colors = {
+        label: np.array([*_rgb(color), 1], np.float32) for label, color in _TISSUE_COLORS.items()
+    }
+    clear = np.zeros(4, np.float32)
     return (
         raster,
         {
             "name": f"{name} · tissue tiles",
-            "colormap": {None: clear, 0: clear, 1: green},
+            "colormap": {None: clear, 0: clear} | colors,
             "opacity": 0.35,
             "metadata": {METADATA_KEY: {"kind": "tissue", "tile_size_px": grid.size_px}},
             **grid_transform(grid.size_px, grid.mpp),

@@ -1,27 +1,38 @@
-"""TileGrid: which squares of a slide hold tissue, at one resolution for every slide."""
+"""TileGrid: the squares of a slide at one resolution for every slide, each used or left out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.config import TilingConfig
-from napari_dre_slcl.errors import SlideError
-from napari_dre_slcl.slide import Slide
-from napari_dre_slcl.tiles.blur import find_blurred
-from napari_dre_slcl.tiles.tissue import find_tissue, known_mpp
+from napari_dre_slcl.tiles.geojson import tile_features
 
-__all__ = ["TileGrid", "tile_slide"]
-
-MAX_UPSAMPLING = 1.05
-MAX_PEN_SHARE = 0.1
+__all__ = ["TileGrid", "TileStatus", "spread"]
 
 
-@dataclass(frozen=True, slots=True)
+class TileStatus(IntEnum):
+    """Whether a tile is used, or why it is left out."""
+
+    KEPT = 0
+    BACKGROUND = 1
+    PEN = 2
+    BLUR = 3
+    FOLD = 4
+    OUTSIDE = 5
+    DAMAGED = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TileGrid:
-    """The tissue tiles of one slide, on a grid without overlap that starts at (0, 0).
+    """The tiles of one slide, on a grid without gap or overlap that starts at (0, 0).
+
+    Cell (r, c) covers the level-0 pixels [r * size_px, (r + 1) * size_px) by
+    [c * size_px, (c + 1) * size_px). The cells cover the whole slide; those of the last row and
+    column that reach beyond it are left out as `OUTSIDE`.
 
     Parameters
     ----------
@@ -29,30 +40,40 @@ class TileGrid:
         Edge of a tile at the target resolution.
     size_px : int
         Edge of a tile, and distance of neighbours, in level-0 pixels.
-    shape : (int, int)
-        (rows, cols) of whole tiles inside the slide.
-    rowcol : ndarray of int64, shape (n, 2)
-        Kept tiles, row by row.
+    status : ndarray of uint8, shape (rows, cols)
+        A `TileStatus` for each cell.
     mpp, target_mpp : float
         µm per pixel of level 0, and asked for.
-    reasons : dict of str to int
-        How many tiles were left out as `background`, `pen` and `blur`.
+
+    Attributes
+    ----------
+    rowcol : ndarray of int64, shape (n, 2)
+        Kept tiles, row by row.
     """
 
     tile_px: int
     size_px: int
-    shape: tuple[int, int]
-    rowcol: NDArray[np.int64]
+    status: NDArray[np.uint8]
     mpp: float
     target_mpp: float
-    reasons: dict[str, int]
+    rowcol: NDArray[np.int64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rowcol = np.argwhere(self.status == TileStatus.KEPT).astype(np.int64)
+        object.__setattr__(self, "rowcol", rowcol)
 
     def __len__(self) -> int:
         return len(self.rowcol)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols) of the grid, cells outside the slide included."""
+        rows, cols = self.status.shape
+        return rows, cols
+
+    @property
     def yx(self) -> NDArray[np.int64]:
-        """Top-left corners in level-0 pixels, shape (n, 2)."""
+        """Top-left corners of the kept tiles in level-0 pixels, shape (n, 2)."""
         return self.rowcol * self.size_px
 
     @property
@@ -60,61 +81,72 @@ class TileGrid:
         """Level-0 pixels per tile pixel."""
         return self.size_px / self.tile_px
 
+    @property
+    def tile_mpp(self) -> float:
+        """µm per tile pixel: `target_mpp`, but for the rounding of `size_px` to whole pixels."""
+        return self.mpp * self.downsample
 
-def tile_slide(slide: Slide, config: TilingConfig = TilingConfig()) -> TileGrid:  # noqa: B008
-    """Lay a grid over a slide and keep the tiles that hold sharp, unmarked tissue.
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many tiles were left out, by reason."""
+        counts = np.bincount(self.status.ravel(), minlength=len(TileStatus))
+        return {
+            status.name.lower(): int(counts[status])
+            for status in TileStatus
+            if status != TileStatus.KEPT
+        }
+
+    def to_raster(self, values: NDArray[Any], fill: float = 0) -> NDArray[Any]:
+        """Spread one value per kept tile over the grid.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, ...)
+            In the order of `rowcol`.
+        fill : float, default 0
+            Value of the other cells.
+
+        Returns
+        -------
+        ndarray, shape (rows, cols, ...)
+            Of the values' type.
+        """
+        return spread(values, self.rowcol, self.shape, fill)
+
+    def to_geojson(self) -> dict[str, Any]:
+        """Return the kept tiles as GeoJSON that QuPath imports as tile objects.
+
+        Returns
+        -------
+        dict
+            A FeatureCollection with one square per tile, in level-0 pixels as (x, y).
+        """
+        return {
+            "type": "FeatureCollection",
+            "features": tile_features(self.rowcol, self.size_px, TileStatus.KEPT.name.lower()),
+        }
+
+
+def spread(
+    values: NDArray[Any], rowcol: NDArray[np.int64], shape: tuple[int, int], fill: float = 0
+) -> NDArray[Any]:
+    """Spread one value per tile over a grid.
 
     Parameters
     ----------
-    slide : Slide
-    config : TilingConfig, optional
-        Tile edge, resolution and least share of tissue.
+    values : ndarray, shape (n, ...)
+    rowcol : ndarray of int64, shape (n, 2)
+        Row and column of each tile.
+    shape : (int, int)
+        (rows, cols) of the grid.
+    fill : float, default 0
+        Value of cells without a tile.
 
     Returns
     -------
-    TileGrid
-
-    Raises
-    ------
-    SlideError
-        If the pixel size is unknown or too coarse, the slide is no brightfield slide, or no tile
-        holds tissue.
+    ndarray, shape (rows, cols, ...)
+        Of the values' type.
     """
-    mpp = known_mpp(slide)
-    size_px, shape = _layout(slide, mpp, config)
-    mask = find_tissue(slide)
-    tissue_share, pen_share = mask.shares(size_px, shape)
-    is_pen = pen_share >= MAX_PEN_SHARE
-    is_tissue = (tissue_share >= config.min_tissue) & ~is_pen
-    rowcol = np.argwhere(is_tissue).astype(np.int64)
-    is_blurred = find_blurred(slide, rowcol * size_px, size_px, mpp)
-    reasons = {
-        "background": int((~is_tissue & ~is_pen).sum()),
-        "pen": int(is_pen.sum()),
-        "blur": int(is_blurred.sum()),
-    }
-    if is_blurred.all():
-        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-        raise SlideError(
-            f"Slide '{slide.name}' has no tissue tile: of {is_tissue.size} tiles {counts}; "
-            "check the slide and its pixel size, or lower min_tissue."
-        )
-    return TileGrid(config.tile_px, size_px, shape, rowcol[~is_blurred], mpp, config.mpp, reasons)
-
-
-def _layout(slide: Slide, mpp: float, config: TilingConfig) -> tuple[int, tuple[int, int]]:
-    """Return a tile's level-0 edge and the (rows, cols) of whole tiles."""
-    if mpp > config.mpp * MAX_UPSAMPLING:
-        raise SlideError(
-            f"Slide '{slide.name}' has {mpp:g} µm per pixel, coarser than the {config.mpp:g} asked "
-            f"for; set the tiles' mpp to {mpp:.2g} or more, or correct the slide's pixel size."
-        )
-    size_px = max(1, round(config.tile_px * config.mpp / mpp))
-    height, width = slide.info.shape
-    shape = (height // size_px, width // size_px)
-    if 0 in shape:
-        raise SlideError(
-            f"Slide '{slide.name}' is {height}x{width} px, smaller than one tile of {size_px} px; "
-            "give a larger slide or smaller tiles."
-        )
-    return size_px, shape
+    raster = np.full((*shape, *values.shape[1:]), fill, dtype=values.dtype)
+    raster[rowcol[:, 0], rowcol[:, 1]] = values
+    return raster

@@ -1,0 +1,202 @@
+"""Overview: a whole slide at 8 µm per pixel, and a tissue mask of it at any threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from napari_dre_slcl.errors import DamagedSlideError, SlideError
+from napari_dre_slcl.slide import Slide
+from napari_dre_slcl.tiles.known_mpp import known_mpp
+from napari_dre_slcl.tiles.mask import MaskClass, TissueMask, mask_shape
+from napari_dre_slcl.tiles.pen import find_pen
+from napari_dre_slcl.tiles.regions import closed, without_small
+
+__all__ = ["MASK_MPP", "Overview", "read_overview"]
+
+MASK_MPP = 8.0
+CHROMA_LIMITS = (8.0, 12.0)
+MAX_HOLE_UM2 = 8_000.0
+MIN_PIECE_UM2 = 10_000.0
+STRIP_ROWS = 512
+LEAST_BLOCK_PX = 16
+# A scanner's padding is black; so is nothing on the glass, ink included.
+MAX_BLACK = 20
+BRIGHT = 100
+MIN_BRIGHT_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overview:
+    """A slide's pixels at the mask's resolution, and what the mask needs of them at any threshold.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (height, width, 3)
+        White where the file is damaged.
+    chroma : ndarray of uint8, shape (height, width)
+        Largest less smallest colour channel, after the glass was made white.
+    pen : ndarray of bool, shape (height, width)
+        Pen marks.
+    fold : ndarray of bool, shape (height, width)
+        Doubled tissue.
+    damaged : ndarray of bool, shape (height, width)
+        Pixels that could not be decoded.
+    downsample : float
+        Level-0 pixels per overview pixel.
+    pixel_um2 : float
+        Area of an overview pixel in µm².
+    slide_shape : (int, int)
+        (height, width) of the slide's level 0.
+    auto_threshold : float
+        Chroma from which on a pixel is tissue, if nobody says otherwise.
+    """
+
+    pixels: NDArray[np.uint8]
+    chroma: NDArray[np.uint8]
+    pen: NDArray[np.bool_]
+    fold: NDArray[np.bool_]
+    damaged: NDArray[np.bool_]
+    downsample: float
+    pixel_um2: float
+    slide_shape: tuple[int, int]
+    auto_threshold: float
+
+    def mask(self, threshold: float | None = None) -> TissueMask:
+        """Return the tissue mask at a threshold; fast enough to follow a slider.
+
+        Parameters
+        ----------
+        threshold : float, optional
+            Chroma (0 to 255) from which on a pixel is tissue; `auto_threshold` by default.
+
+        Returns
+        -------
+        TissueMask
+        """
+        limit = self.auto_threshold if threshold is None else threshold
+        tissue = closed((self.chroma >= limit) & ~self.pen)
+        tissue = without_small(tissue, MIN_PIECE_UM2 / self.pixel_um2)
+        tissue = ~without_small(~tissue, MAX_HOLE_UM2 / self.pixel_um2)
+        labels = tissue.astype(np.uint8) * np.uint8(MaskClass.TISSUE)
+        labels[tissue & self.fold] = MaskClass.FOLD
+        labels[self.pen] = MaskClass.PEN
+        return TissueMask(labels, self.downsample, self.slide_shape)
+
+
+def read_overview(slide: Slide) -> Overview:
+    """Read a brightfield slide at 8 µm per pixel, from the coarsest level that is fine enough.
+
+    The result depends on nothing but the file: not on free memory, nor on threads.
+
+    Parameters
+    ----------
+    slide : Slide
+        With a known `info.mpp`.
+
+    Returns
+    -------
+    Overview
+
+    Raises
+    ------
+    SlideError
+        If the pixel size is unknown or the slide is not brightfield.
+    """
+    mpp = known_mpp(slide)
+    downsample = max(1.0, MASK_MPP / mpp)
+    pixel_um2 = (downsample * mpp) ** 2
+    pixels, damaged = _read(slide, downsample)
+    if (pixels @ np.full(3, 1 / 3, np.float32) > BRIGHT).mean() < MIN_BRIGHT_SHARE:
+        raise SlideError(
+            f"Slide '{slide.name}' is dark nearly everywhere, so it is no brightfield slide; "
+            "give an H&E slide."
+        )
+    pen = find_pen(pixels, pixel_um2)
+    chroma = _chroma(pixels)
+    return Overview(
+        pixels=pixels,
+        chroma=chroma,
+        pen=pen,
+        fold=np.zeros_like(pen),
+        damaged=damaged,
+        downsample=downsample,
+        pixel_um2=pixel_um2,
+        slide_shape=slide.info.shape,
+        auto_threshold=_auto_threshold(chroma),
+    )
+
+
+def _read(slide: Slide, downsample: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Read the whole slide strip by strip; what is damaged is left white and marked."""
+    height, width = mask_shape(slide.info.shape, downsample)
+    pixels = np.full((height, width, 3), 255, np.uint8)
+    damaged = np.zeros((height, width), bool)
+
+    def read(top: int, left: int, rows: int, cols: int) -> None:
+        box = slice(top, top + rows), slice(left, left + cols)
+        try:
+            pixels[box] = slide.read_scaled(
+                top * downsample, left * downsample, rows, cols, downsample
+            )
+        except DamagedSlideError:
+            if max(rows, cols) <= LEAST_BLOCK_PX:
+                damaged[box] = True
+                return
+            for first, n_rows in _halves(top, rows):
+                for start, n_cols in _halves(left, cols):
+                    read(first, start, n_rows, n_cols)
+
+    for top in range(0, height, STRIP_ROWS):
+        read(top, 0, min(STRIP_ROWS, height - top), width)
+    if damaged.all():
+        raise DamagedSlideError(
+            f"Slide '{slide.name}' is damaged: none of its pixels can be read; "
+            "copy the file anew from where it came from."
+        )
+    return pixels, damaged
+
+
+def _halves(start: int, length: int) -> list[tuple[int, int]]:
+    """Cut a range in two, or leave it where it is short."""
+    if length <= LEAST_BLOCK_PX:
+        return [(start, length)]
+    half = length // 2
+    return [(start, half), (start + half, length - half)]
+
+
+def _chroma(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return how coloured each pixel is against the slide's own glass; black padding is not."""
+    channels = [
+        ndimage.median_filter(
+            np.minimum(channel * np.float32(255 / glass), 255).astype(np.uint8), 3, mode="nearest"
+        )
+        for channel, glass in zip(np.moveaxis(pixels, 2, 0), _glass_colour(pixels), strict=True)
+    ]
+    most = np.maximum.reduce(channels)
+    chroma: NDArray[np.uint8] = most - np.minimum.reduce(channels)
+    chroma[most <= MAX_BLACK] = 0
+    return chroma
+
+
+def _auto_threshold(chroma: NDArray[np.uint8]) -> float:
+    """Return Otsu's threshold within narrow bounds, so that pale stains count and glass does not.
+
+    Source: N. Otsu, IEEE Trans. SMC 9 (1979) 62.
+    """
+    threshold = threshold_otsu(chroma) if chroma.min() < chroma.max() else CHROMA_LIMITS[1]
+    return float(np.clip(threshold, *CHROMA_LIMITS))
+
+
+def _glass_colour(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the RGB of empty glass: the median of the brightest pixels."""
+    darkest_channel = np.minimum.reduce(np.moveaxis(pixels, 2, 0))
+    bright = pixels[darkest_channel >= max(np.percentile(darkest_channel, 98) - 8, 1)]
+    colour = np.median(bright, axis=0).astype(np.float64)
+    # A slide that is tissue all over shows no glass: take white then.
+    is_glass = colour.min() > 170 and colour.max() - colour.min() < 30
+    return colour if is_glass else np.full(3, 245.0)

@@ -1,0 +1,53 @@
+"""Where pen marks are: ink has hues that haematoxylin and eosin do not reach."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.morphology import disk
+
+from napari_dre_slcl.tiles.regions import with_core
+
+__all__ = ["find_pen"]
+
+MIN_INK_UM2 = 4_000.0
+PEN_MARGIN_UM = 16.0
+# A scanner's padding is black; so is nothing on the glass, ink included.
+MAX_PADDING = 20
+
+
+def find_pen(pixels: NDArray[np.uint8], pixel_um2: float) -> NDArray[np.bool_]:
+    """Find pen marks.
+
+    Both stains let more red than green through; blue and green ink do not. Red ink lets
+    neither green nor blue through, which blood of one section's thickness still does. Lumina
+    may be bluish too, so a mark must have a strong core, from which it is followed outwards.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (height, width, 3)
+        At about 8 µm per pixel.
+    pixel_um2 : float
+        Area of a pixel in µm².
+
+    Returns
+    -------
+    ndarray of bool, shape (height, width)
+        Marks with a margin of 16 µm.
+    """
+    red, green, blue = np.moveaxis(pixels, 2, 0).astype(np.int16)
+    most = np.maximum.reduce([red, green, blue])
+    chroma = most - np.minimum.reduce([red, green, blue])
+    cold = (green - red > 5) & (chroma > 60) & (red < 110)
+    warm = (red > 110) & (green < 50) & (blue < 70)
+    black = (most < 60) & (chroma < 25) & (most > MAX_PADDING)
+    ink = np.zeros(red.shape, bool)
+    for core, faint, least_um2 in (
+        (cold, (green - red > 0) & (chroma > 40), MIN_INK_UM2),
+        (warm, (red > 110) & (green < 70) & (blue < 90), 8 * MIN_INK_UM2),
+        (black, (most < 80) & (most > MAX_PADDING), 5 * MIN_INK_UM2),
+    ):
+        ink |= with_core(faint, core, least_um2 / pixel_um2)
+    reach = max(1, round(PEN_MARGIN_UM / pixel_um2**0.5))
+    return ndimage.binary_dilation(ink, disk(reach)) if ink.any() else ink
