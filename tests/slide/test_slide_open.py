@@ -41,11 +41,11 @@ def test_users_pixel_size_wins(slide_file):
 
 def test_screen_resolution_is_no_pixel_size(slide_file):
     with open_slide(slide_file(mpp=25_400 / 72)) as slide:
-        assert slide.info.mpp is None
-        assert "not plausible" in slide.info.mpp_source
+        assert (slide.info.mpp, slide.info.mpp_source) == (None, "unknown")
+        assert "outside the plausible 0.1 to 10 µm" in slide.info.findings[0].sentence
 
 
-@pytest.mark.parametrize("mpp", [0, -1, 0.01, 25, float("nan")])
+@pytest.mark.parametrize("mpp", [0, -1, 0.09, 10.1, float("nan"), float("inf")])
 def test_implausible_pixel_size_is_refused(slide_file, mpp):
     with pytest.raises(SlideError, match="not plausible"):
         open_slide(slide_file(), mpp=mpp)
@@ -157,8 +157,8 @@ def test_axes_that_disagree_give_no_pixel_size(tmp_path):
         resolutionunit="CENTIMETER",
     )
     with open_slide(path) as slide:
-        assert slide.info.mpp is None
-        assert "differs between axes" in slide.info.mpp_source
+        assert (slide.info.mpp, slide.info.mpp_source) == (None, "unknown")
+        assert "differ: x is 0.5 and y is 0.4 µm" in slide.info.findings[0].sentence
 
 
 def test_resolution_in_inches_is_read(tmp_path):

@@ -1,6 +1,6 @@
 """One slide file on disk becomes pixels; knows nothing of tissue, cohorts or screens."""
 
-from napari_dre_slcl.slide.info import SlideInfo
+from napari_dre_slcl.slide.info import Finding, SlideInfo
 from napari_dre_slcl.slide.slide import Slide, open_slide
 
-__all__ = ["Slide", "SlideInfo", "open_slide"]
+__all__ = ["Finding", "Slide", "SlideInfo", "open_slide"]

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from napari_dre_slcl.errors import SlideError
+__all__ = ["Finding", "Severity", "SlideInfo", "level_downsample"]
 
-__all__ = ["SlideInfo", "level_downsample", "pixel_size"]
+Severity = Literal["note", "warning", "error"]
+"""note: nothing needs doing; warning: a doubtful value is used; error: there is no value."""
 
-USER_MPP = (0.05, 20.0)
-TIFF_MPP = (0.05, 10.0)
-AXIS_TOLERANCE = 0.02
-UM_PER_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
+
+class Finding(BaseModel):
+    """Something about a slide that its user should know.
+
+    Parameters
+    ----------
+    code : str
+        Short and fixed, such as "mpp-zero"; docs/how-to/pixel-size.md lists them.
+    severity : {"note", "warning", "error"}
+    sentence : str
+        What is wrong, where, and what to do.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    severity: Severity
+    sentence: str
 
 
 class SlideInfo(BaseModel):
@@ -35,13 +50,16 @@ class SlideInfo(BaseModel):
     mpp : float or None
         µm per level-0 pixel; None when the file does not say and nobody else did.
     mpp_source : str
-        Where `mpp` came from, or why it is unknown.
+        "user", "cohort table", "stored answer", "vendor property", "TIFF resolution",
+        "objective power" (an estimate) or "unknown".
     objective_power : float or None
-        As written in the file; reported, never used.
+        As written in the file; the pixel size is estimated from it where there is no other.
     tile_shape : (int, int)
         (height, width) in pixels of the tiles in which the file stores level 0.
     associated_images : tuple of str
         Names only. Label and macro images may show patient names and are never read.
+    findings : tuple of Finding
+        What is wrong with the pixel size, the gravest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +75,7 @@ class SlideInfo(BaseModel):
     objective_power: float | None
     tile_shape: tuple[int, int]
     associated_images: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -88,81 +107,3 @@ def level_downsample(shape: tuple[int, int], level_shape: tuple[int, int]) -> fl
         ):
             return float(factor)
     return ratio
-
-
-def pixel_size(
-    name: str, properties: Mapping[str, str], user_mpp: float | None
-) -> tuple[float | None, str]:
-    """Decide on µm per level-0 pixel: the user's value, then the vendor's, then TIFF resolution.
-
-    Parameters
-    ----------
-    name : str
-        Of the slide, for the message.
-    properties : mapping
-        OpenSlide's names (`openslide.mpp-x`, `tiff.XResolution`, ...).
-    user_mpp : float or None
-        Wins when given; 0.05 to 20.
-
-    Returns
-    -------
-    mpp : float or None
-    source : str
-
-    Raises
-    ------
-    SlideError
-        If `user_mpp` is outside 0.05 to 20.
-    """
-    if user_mpp is not None:
-        if not USER_MPP[0] <= user_mpp <= USER_MPP[1]:
-            raise SlideError(
-                f"Slide '{name}': a pixel size of {user_mpp:g} µm is not plausible; "
-                f"give mpp between {USER_MPP[0]:g} and {USER_MPP[1]:g}."
-            )
-        return float(user_mpp), "user"
-    is_tiff = properties.get("openslide.vendor") == "generic-tiff"
-    vendor_source = "TIFF resolution" if is_tiff else "vendor property"
-    reasons = []
-    for values, limits, source in (
-        (_vendor_mpp(properties), TIFF_MPP if is_tiff else USER_MPP, vendor_source),
-        (_tiff_mpp(properties), TIFF_MPP, "TIFF resolution"),
-    ):
-        mpp, reason = _agree(values, limits, source)
-        if mpp is not None:
-            return mpp, source
-        reasons.append(reason)
-    return None, next((f"unknown, {reason}" for reason in reasons if reason), "unknown")
-
-
-def _agree(
-    values: Sequence[float], limits: tuple[float, float], source: str
-) -> tuple[float | None, str]:
-    """Return the mean of the y and x values if they are plausible and agree, else why not."""
-    if len(values) != 2:
-        return None, ""
-    if not all(limits[0] <= value <= limits[1] for value in values):
-        return None, f"{source} of {values[0]:g} x {values[1]:g} µm is not plausible"
-    if max(values) > min(values) * (1 + AXIS_TOLERANCE):
-        return None, f"{source} differs between axes: y {values[0]:g}, x {values[1]:g} µm"
-    return sum(values) / 2, ""
-
-
-def _vendor_mpp(properties: Mapping[str, str]) -> list[float]:
-    return _numbers(properties, ("openslide.mpp-y", "openslide.mpp-x"))
-
-
-def _tiff_mpp(properties: Mapping[str, str]) -> list[float]:
-    unit_um = UM_PER_UNIT.get(properties.get("tiff.ResolutionUnit", "").lower())
-    per_unit = _numbers(properties, ("tiff.YResolution", "tiff.XResolution"))
-    if unit_um is None or not all(per_unit):
-        return []
-    return [unit_um / value for value in per_unit]
-
-
-def _numbers(properties: Mapping[str, str], keys: tuple[str, str]) -> list[float]:
-    try:
-        values = [float(properties[key]) for key in keys]
-    except (KeyError, ValueError):
-        return []
-    return values if all(math.isfinite(value) for value in values) else []

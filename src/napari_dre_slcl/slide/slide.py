@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.backend import SlideBackend, open_backend
-from napari_dre_slcl.slide.info import SlideInfo, level_downsample, pixel_size
+from napari_dre_slcl.slide.info import Finding, SlideInfo, level_downsample
+from napari_dre_slcl.slide.mpp_table import recall_mpp
+from napari_dre_slcl.slide.pixel_size import GivenMpp, check_mpp, judge_pixel_size
 from napari_dre_slcl.slide.scaled_read import read_scaled
 
 __all__ = ["Slide", "open_slide"]
@@ -21,7 +23,7 @@ __all__ = ["Slide", "open_slide"]
 MAX_THREADS = 8
 
 
-def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
+def open_slide(path: str | Path, mpp: float | None = None, *, mpp_source: str = "user") -> Slide:
     """Open a slide.
 
     Parameters
@@ -29,7 +31,9 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
     path : str or Path
         A slide file, or the folder of a DICOM slide.
     mpp : float, optional
-        µm per level-0 pixel; wins over what the file says. 0.05 to 20.
+        µm per level-0 pixel, 0.1 to 10; wins over a stored answer, which wins over the file.
+    mpp_source : str, default "user"
+        Who gave `mpp`.
 
     Returns
     -------
@@ -41,7 +45,7 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
     SlideError
         If there is no such file, it is no slide, or `mpp` is not plausible.
     """
-    return Slide(Path(os.path.abspath(path)), mpp)
+    return Slide(Path(os.path.abspath(path)), mpp, mpp_source)
 
 
 class Slide:
@@ -51,6 +55,7 @@ class Slide:
     ----------
     path : Path
     mpp : float, optional
+    mpp_source : str
         As in `open_slide`, which is the way to make one.
 
     Attributes
@@ -58,12 +63,15 @@ class Slide:
     info : SlideInfo
     """
 
-    def __init__(self, path: Path, mpp: float | None = None) -> None:
+    def __init__(self, path: Path, mpp: float | None = None, mpp_source: str = "user") -> None:
         self._path = path
-        self._user_mpp = mpp
-        pixel_size(path.name, {}, mpp)
+        table_findings: tuple[Finding, ...] = ()
+        if mpp is None:
+            answer = recall_mpp(path)
+            mpp, mpp_source, table_findings = answer.mpp, "stored answer", answer.findings
+        self._given = None if mpp is None else GivenMpp(check_mpp(path.name, mpp), mpp_source)
         self._backend = open_backend(path)
-        self.info = _describe(path, self._backend, mpp)
+        self.info = _describe(path, self._backend, self._given, table_findings)
 
     def __enter__(self) -> Slide:
         return self
@@ -71,8 +79,9 @@ class Slide:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Callable[..., Slide], tuple[str, float | None]]:
-        return open_slide, (str(self._path), self._user_mpp)
+    def __reduce__(self) -> tuple[Callable[..., Slide], tuple[object, ...]]:
+        given = () if self._given is None else (self._given.mpp, self._given.source)
+        return Slide, (self._path, *given)
 
     def __repr__(self) -> str:
         height, width = self.info.shape
@@ -229,9 +238,14 @@ class Slide:
             )
 
 
-def _describe(path: Path, backend: SlideBackend, user_mpp: float | None) -> SlideInfo:
+def _describe(
+    path: Path,
+    backend: SlideBackend,
+    given: GivenMpp | None,
+    table_findings: tuple[Finding, ...],
+) -> SlideInfo:
     properties = backend.properties
-    mpp, mpp_source = pixel_size(path.name, properties, user_mpp)
+    size = judge_pixel_size(path.name, properties, given)
     shapes = backend.level_shapes
     return SlideInfo(
         path=str(path),
@@ -240,11 +254,12 @@ def _describe(path: Path, backend: SlideBackend, user_mpp: float | None) -> Slid
         backend_reason=backend.reason,
         level_shapes=shapes,
         level_downsamples=tuple(level_downsample(shapes[0], shape) for shape in shapes),
-        mpp=mpp,
-        mpp_source=mpp_source,
+        mpp=size.mpp,
+        mpp_source=size.source,
         objective_power=_positive(properties.get("openslide.objective-power")),
         tile_shape=backend.tile_shape,
         associated_images=backend.associated_images,
+        findings=(*size.findings, *table_findings),
     )
 
 

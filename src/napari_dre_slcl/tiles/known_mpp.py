@@ -9,12 +9,14 @@ __all__ = ["known_mpp"]
 
 
 def known_mpp(slide: Slide) -> float:
-    """Return the slide's µm per level-0 pixel, or raise SlideError that says how to give it."""
-    if slide.info.mpp is None:
-        source = slide.info.mpp_source
-        reason = "" if source == "unknown" else f" ({source})"
-        raise SlideError(
-            f"Slide '{slide.name}' has no known pixel size{reason}. Give mpp= or --mpp, "
-            "fill the cohort table's mpp column, or set it in the window's Slide tab."
-        )
-    return slide.info.mpp
+    """Return a slide's µm per level-0 pixel.
+
+    Raises
+    ------
+    SlideError
+        If it is unknown; says what the file states and the three ways to give it.
+    """
+    info = slide.info
+    if info.mpp is not None:
+        return info.mpp
+    raise SlideError(next(found.sentence for found in info.findings if found.severity == "error"))
