@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +106,23 @@ def slide_file(tmp_path: Path) -> Callable[..., Path]:
         return write_slide(tmp_path / name, **options)  # type: ignore[arg-type]
 
     return write
+
+
+@pytest.fixture(scope="session")
+def damage_tiles() -> Callable[..., Path]:
+    """Return damage(path, tiles, level=0): writes zeros over file tiles, returns the path."""
+
+    def damage(path: Path, tiles: Sequence[int], level: int = 0) -> Path:
+        with tifffile.TiffFile(path) as tiff:
+            page = tiff.pages[level]
+            places = [(page.dataoffsets[tile], page.databytecounts[tile]) for tile in tiles]
+        with path.open("r+b") as stream:
+            for offset, size in places:
+                stream.seek(offset)
+                stream.write(bytes(size))
+        return path
+
+    return damage
 
 
 @pytest.fixture

@@ -104,7 +104,37 @@ def test_closing_a_prefetch_leaves_no_thread(sources):
     assert not [t for t in threading.enumerate() if t.name.startswith(("tile-", "read-tiles"))]
 
 
-def test_damaged_slide_is_named_when_its_batch_is_due(sources):
+@pytest.fixture
+def damaged_source(slide_file, tissue_image, damage_tiles):
+    """Four by four tiles of 2x2 file tiles each; the second and the eighth are damaged."""
+    # Tissue and focus are judged at the coarser level, which is whole.
+    path = slide_file("hurt.tif", image=tissue_image(2048, 2048, (0, 0, 2048, 2048)), mpp=0.25)
+    damage_tiles(path, [3, 8 * 3 + 6, 8 * 3 + 7])
+    with open_slide(path) as slide:
+        yield TileSource(slide, tile_slide(slide))
+
+
+def test_damaged_tiles_are_white_and_counted_and_the_others_are_right(sources, damaged_source):
+    sound = [0, *range(2, 7), *range(8, 16)]
+    with TileLoader([*sources, damaged_source], 256) as loader:
+        assert loader.damaged == {}
+        requests = [(0, np.array([1])), (2, np.arange(16)), (2, np.array([7]))]
+        tiles, again = loader.load(requests), loader.load(requests)
+        assert loader.damaged == {2: (1, 7)}
+    assert (tiles[[2, 8, 17]] == 255).all()
+    assert np.array_equal(tiles, again)
+    assert np.array_equal(tiles[1:17][sound], expected([damaged_source], [(0, sound)], 256))
+    assert tiles[1:17][sound].std(axis=(1, 2, 3)).min() > 5
+
+
+def test_damaged_tiles_are_counted_in_prefetched_batches(damaged_source):
+    with TileLoader([damaged_source], 256, cache_mib=0) as loader:
+        batches = [[(0, np.arange(start, start + 4))] for start in (0, 4, 8, 12)]
+        assert len(list(loader.prefetch(batches * 2))) == 8
+        assert loader.damaged == {0: (1, 7)}
+
+
+def test_closed_slide_is_named_when_its_batch_is_due(sources):
     with TileLoader(sources, 64) as loader:
         batches = loader.prefetch([[(1, np.array([0]))], [(0, np.array([0]))]])
         sources[0].slide.close()
