@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from napari_dre_slcl.config import TilingConfig
-from napari_dre_slcl.engine.predict import predict_source, run_predict
-from napari_dre_slcl.jobs.messages import PredictJob, Progress, Result
+from napari_dre_slcl.engine.predict import predict, run_predict
+from napari_dre_slcl.engine.predict_source import predict_source
+from napari_dre_slcl.errors import JobError, SlideError
+from napari_dre_slcl.jobs.messages import Log, PredictJob, Progress, Result
 from napari_dre_slcl.model.bundle import Bundle, load_bundle
 from napari_dre_slcl.results import SlideResult, load_result, save_result
 from napari_dre_slcl.slide import Slide, open_slide
-from napari_dre_slcl.tiles import TileSource, tile_slide
+from napari_dre_slcl.tiles import MaskClass, TileSource, TissueMask, find_tissue, tile_slide
 
 # The same tiles in batches of another size differ in their last digits.
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}
@@ -204,3 +206,93 @@ def test_a_slide_that_was_moved_with_its_times_is_still_known(
     result, n_encoded = _run(job.model_copy(update={"slides": (Path(moved),)}))
     assert n_encoded == 0
     assert result.slide_path == str(moved)
+
+
+def _mask(slide_path: Path, *changes: tuple[slice, slice, MaskClass]) -> TissueMask:
+    """Return the slide's own mask with boxes of level-0 pixels set to a class."""
+    with open_slide(slide_path) as slide:
+        found = find_tissue(slide)
+    labels = found.labels.copy()
+    for rows, cols, value in changes:
+        box = tuple(
+            slice(round(side.start / found.downsample), round(side.stop / found.downsample))
+            for side in (rows, cols)
+        )
+        labels[box] = value
+    return replace(found, labels=labels)
+
+
+def test_a_changed_mask_encodes_only_the_changed_tiles(model_dir: Path, slide_path: Path) -> None:
+    job = _job(model_dir, slide_path)
+    first, _ = _run(job)
+    # Tissue is added in the grid's first row, one tile in the middle is taken away.
+    mask = _mask(
+        slide_path,
+        (slice(0, 256), slice(256, 768), MaskClass.TISSUE),
+        (slice(512, 768), slice(512, 768), MaskClass.GLASS),
+    ).save(slide_path.parent / "S.tissue.png")
+    events: list = []
+    end = run_predict(job.model_copy(update={"mask": mask}), events.append, lambda: False)
+    assert isinstance(end, Result)
+    again = load_result(end.paths["S"])
+    before, after = ({tuple(cell) for cell in r.rowcol.tolist()} for r in (first, again))
+    assert after - before == {(0, 1), (0, 2)}
+    assert before - after == {(2, 2)}
+    said = [event.message for event in events if isinstance(event, Log)]
+    assert f"S.tif: encoded 2 of {len(after)} tiles." in said
+    assert said[0].startswith(f"S.tif: {len(after)} tiles; left out: ")
+    assert "background" in said[0]
+    assert again.provenance["tissue mask"].startswith("S.tissue.png, sha256 ")
+    assert first.provenance["tissue mask"] == "automatic"
+    elsewhere = job.model_copy(update={"mask": mask, "out": job.out.with_name("elsewhere")})
+    full, n_encoded = _run(elsewhere)
+    assert n_encoded == len(after)
+    _assert_same_answer(again, full)
+
+
+def test_least_tissue_of_a_job_replaces_that_of_the_training(
+    model_dir: Path, slide_path: Path
+) -> None:
+    job = _job(model_dir, slide_path)
+    first, _ = _run(job)
+    more, n_encoded = _run(job.model_copy(update={"min_tissue": 0.05}))
+    assert 0 < n_encoded == len(more.rowcol) - len(first.rowcol)
+    assert more.provenance["least tissue"] == "5%"
+
+
+def test_python_takes_mask_and_earlier_result_too(model_dir: Path, slide_path: Path) -> None:
+    mask = _mask(slide_path, (slice(512, 768), slice(512, 768), MaskClass.GLASS))
+    with open_slide(slide_path) as slide:
+        first = predict(model_dir, slide, device="cpu")
+        again = predict(model_dir, slide, device="cpu", mask=mask, earlier=first)
+    assert again.provenance["encoded"] == f"0 of {len(first.rowcol) - 1} tiles"
+
+
+def test_a_mask_of_another_slide_is_refused_and_the_result_left_alone(
+    model_dir: Path, slide_path: Path, make_slide: Callable[..., Path]
+) -> None:
+    job = _job(model_dir, slide_path)
+    _run(job)
+    (stored,) = job.out.iterdir()
+    content = stored.read_bytes()
+    other = _mask(make_slide(slide_path.parent / "other.tif")).save(job.out / "o.tissue.png")
+    with pytest.raises(SlideError, match=r"mask is of a slide of 1024x1536 px, but 'S\.tif' is"):
+        run_predict(job.model_copy(update={"mask": other}), lambda event: None, lambda: False)
+    assert stored.read_bytes() == content
+
+
+def test_a_mask_without_tissue_says_so(model_dir: Path, slide_path: Path) -> None:
+    everywhere = (slice(0, 1536), slice(0, 1792), MaskClass.GLASS)
+    empty = _mask(slide_path, everywhere).save(slide_path.parent / "empty.tissue.png")
+    job = _job(model_dir, slide_path, mask=empty)
+    with pytest.raises(SlideError, match=r"'S\.tif' has no tissue tile: of 42 tiles .*background"):
+        run_predict(job, lambda event: None, lambda: False)
+    assert not job.out.exists()
+
+
+def test_one_mask_for_two_slides_is_refused(model_dir: Path, slide_path: Path) -> None:
+    job = _job(model_dir, slide_path, slides=(slide_path, slide_path), mask=Path("m.tissue.png"))
+    with pytest.raises(
+        JobError, match=r"'m\.tissue\.png' is of one slide, but 2 slides were given"
+    ):
+        run_predict(job, lambda event: None, lambda: False)

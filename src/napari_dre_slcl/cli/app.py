@@ -100,15 +100,33 @@ def predict(
     slides: Annotated[list[Path], typer.Argument(help="Slide files or DICOM folders.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     mpp: _Mpp = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Tissue mask of the one slide, as saved in the window.")
+    ] = None,
+    min_tissue: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1, help="Share of a tile that must be tissue."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: _Json = False,
 ) -> None:
-    """Predict slides with a trained model; one result file per slide."""
+    """Predict slides with a trained model; one result file per slide.
+
+    Where --out has a result of the slide and model already, only tiles that it lacks are encoded.
+    """
     from napari_dre_slcl.cli.jobs import run_to_end
     from napari_dre_slcl.cli.tables import print_predictions
     from napari_dre_slcl.jobs.messages import PredictJob
 
-    job = PredictJob(model=model, slides=tuple(slides), out=out, mpp=mpp, device=device)
+    job = PredictJob(
+        model=model,
+        slides=tuple(slides),
+        out=out,
+        mpp=mpp,
+        mask=mask,
+        min_tissue=min_tissue,
+        device=device,
+    )
     result = run_to_end(job, as_json=json)
     if not json:
         print_predictions(result)

@@ -11,7 +11,8 @@ from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.evaluate import task_aucs, write_predictions
 from napari_dre_slcl.engine.fit import fit, make_method
-from napari_dre_slcl.engine.predict import predict_source, result_path
+from napari_dre_slcl.engine.predict import result_path
+from napari_dre_slcl.engine.predict_source import predict_source
 from napari_dre_slcl.engine.prepare import PreparedCohort, prepare_cohort
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
 from napari_dre_slcl.engine.run_folder import check_run_dir, create_run_dir

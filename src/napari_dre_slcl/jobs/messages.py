@@ -55,6 +55,15 @@ class PredictJob(_Message):
     slides: tuple[Path, ...] = Field(description="Slide files or DICOM folders.")
     out: Path = Field(description="Folder for the results.")
     mpp: float | None = Field(None, description="Pixel size in µm where a slide states none.")
+    mask: Path | None = Field(
+        None, description="Tissue mask of the one slide; found in its pixels by default."
+    )
+    min_tissue: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Share of a tile that must be tissue; by default that of the training.",
+    )
     device: str = Field("auto", description="auto, cpu, cuda or mps.")
 
 
