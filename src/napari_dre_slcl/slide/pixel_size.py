@@ -87,7 +87,10 @@ def check_mpp(name: str, mpp: float) -> float:
 
 
 def judge_pixel_size(
-    name: str, properties: Mapping[str, str], given: GivenMpp | None = None
+    name: str,
+    properties: Mapping[str, str],
+    given: GivenMpp | None = None,
+    others: Sequence[Finding] = (),
 ) -> PixelSize:
     """Decide on µm per level-0 pixel and say what is wrong with the header.
 
@@ -99,6 +102,8 @@ def judge_pixel_size(
         OpenSlide's names (`openslide.mpp-x`, `aperio.MPP`, `tiff.XResolution`, ...).
     given : GivenMpp, optional
         Wins over the file.
+    others : sequence of Finding
+        About stored answers; told together with ours.
 
     Raises
     ------
@@ -114,6 +119,7 @@ def judge_pixel_size(
         *choice.about_statements(),
         *choice.about_contradictions(),
         *choice.about_objective(odd_power),
+        *others,
     ]
     findings = tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
     return PixelSize(choice.mpp, choice.source, findings)
@@ -178,8 +184,8 @@ class _Choice:
         if len(self._usable) > 1 and _differ(self._usable[0].mpp, self._usable[1].mpp):
             first, second = self._usable[:2]
             what = (
-                f"{first.where} says {first.mpp:.4g} µm per pixel and {second.where} "
-                f"{second.mpp:.4g} µm"
+                f"a pixel has {first.mpp:.4g} µm by {first.where} but {second.mpp:.4g} µm by "
+                f"{second.where}"
             )
             found.append(self._doubt("mpp-against-resolution", what))
         return found
@@ -187,7 +193,9 @@ class _Choice:
     def about_objective(self, odd: Defect | None) -> list[Finding]:
         """Say that the size is an estimate, or that the objective does not fit it."""
         if odd is not None:
-            return [self._finding(odd.code, "note", odd.what, "it is left out of account")]
+            return [
+                self._finding(odd.code, "note", odd.what, "it is left out, so nothing needs doing")
+            ]
         if self._power is None or self.mpp is None:
             return []
         expected = _UM_TIMES_POWER / self._power
@@ -230,8 +238,8 @@ class _Choice:
             not _differ(self._given.mpp, one.mpp) for one in self._usable
         )
         if is_confirmed:
-            return self._finding(code, "note", what, f"{self._used} is used, as given")
-        then = f"{self._used} is used; check it, and if it is wrong give another {_WAYS}"
+            return self._finding(code, "note", what, f"{self.mpp:.4g} µm is used, as given")
+        then = f"{self.mpp:.4g} µm is used; check it, and if it is wrong give another {_WAYS}"
         return self._finding(code, "warning", what, then)
 
     def _finding(self, code: str, severity: Severity, what: str, then: str) -> Finding:

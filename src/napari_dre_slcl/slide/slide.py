@@ -245,7 +245,7 @@ def _describe(
     table_findings: tuple[Finding, ...],
 ) -> SlideInfo:
     properties = backend.properties
-    size = judge_pixel_size(path.name, properties, given)
+    size = judge_pixel_size(path.name, properties, given, table_findings)
     shapes = backend.level_shapes
     return SlideInfo(
         path=str(path),
@@ -259,7 +259,7 @@ def _describe(
         objective_power=_positive(properties.get("openslide.objective-power")),
         tile_shape=backend.tile_shape,
         associated_images=backend.associated_images,
-        findings=(*size.findings, *table_findings),
+        findings=size.findings,
     )
 
 

@@ -36,6 +36,8 @@ _OBJECTIVE_KEYS = (
     "ventana.Magnification",
     "mirax.GENERAL.OBJECTIVE_MAGNIFICATION",
 )
+# Their mpp is the TIFF resolution under another name.
+_MPP_IS_RESOLUTION = frozenset({"hamamatsu", "trestle"})
 # Of these OpenSlide's mpp is the TIFF resolution, or there is none.
 _PLAIN_TIFF = frozenset({"generic-tiff", "tiff", "ome-tiff", "perkinelmer-qpi"})
 
@@ -60,10 +62,10 @@ _IMAGEJ_UNIT = re.compile(r"^unit=(.*)$", re.MULTILINE)
 
 _IS = {
     "mpp-missing": "empty",
-    "mpp-zero": "zero, which is no size",
-    "mpp-negative": "negative, which is no size",
+    "mpp-zero": "zero and so no size",
+    "mpp-negative": "negative and so no size",
     "mpp-not-a-number": "not a number",
-    "mpp-infinite": "infinite, which is no size",
+    "mpp-infinite": "not a finite number",
 }
 
 
@@ -131,8 +133,12 @@ def stated_sizes(properties: Mapping[str, str]) -> tuple[Stated, ...]:
     properties : mapping
         OpenSlide's names (`openslide.mpp-x`, `aperio.MPP`, `tiff.XResolution`, ...).
     """
-    found = (_vendor(properties), _tiff_resolution(properties))
-    return tuple(statement for statement in found if statement is not None)
+    vendor, resolution = _vendor(properties), _tiff_resolution(properties)
+    if vendor is not None and (
+        vendor.is_contradictory or properties.get("openslide.vendor") in _MPP_IS_RESOLUTION
+    ):
+        return (vendor,)
+    return tuple(statement for statement in (vendor, resolution) if statement is not None)
 
 
 def stated_objective(properties: Mapping[str, str]) -> tuple[float | None, Defect | None]:
@@ -225,7 +231,7 @@ def _judged(source: str, y: _Axis, x: _Axis, odd: Sequence[Defect] = ()) -> Stat
     """Read both axes; use is made of them only where both are sound and agree."""
     if y.text is None and x.text is None:
         return None
-    where = x.name if y.name == x.name else f"{x.name} and {y.name}"
+    where = x.name if y.name == x.name else f"{x.name} and {re.split(r'[. ]', y.name)[-1]}"
     if y.text is None or x.text is None:
         there, gone = (x, y) if y.text is None else (y, x)
         what = f"{there.name} is '{_shown(there.text or '')}' but {gone.name} is missing"
