@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,9 +14,9 @@ from napari_dre_slcl.tiles.blur import find_blurred
 from napari_dre_slcl.tiles.grid import TileGrid, TileStatus
 from napari_dre_slcl.tiles.known_mpp import known_mpp
 from napari_dre_slcl.tiles.mask import MaskClass, TissueMask, cell_means
-from napari_dre_slcl.tiles.overview import read_overview
+from napari_dre_slcl.tiles.overview import Overview, read_overview
 
-__all__ = ["tile_slide"]
+__all__ = ["damaged_cells", "lay_grid", "tile_slide"]
 
 MAX_PEN_SHARE = 0.1
 MAX_FOLD_SHARE = 0.25
@@ -53,26 +55,71 @@ def tile_slide(
         If the pixel size is unknown or too coarse, the slide is no brightfield slide, the mask is
         of another slide, or no tile is left.
     """
-    mpp = known_mpp(slide)
-    size_px, shape = _layout(slide, mpp, config)
-    damaged = np.zeros(shape, bool)
+    overview = None
     if mask is None:
+        _layout(slide, known_mpp(slide), config)  # complains before pixels are read
         overview = read_overview(slide)
         mask = overview.mask(config.tissue_threshold)
-        damaged = cell_means(overview.damaged, size_px / overview.downsample, shape) > 0
-    elif mask.slide_shape != slide.info.shape:
-        raise _other_slide(slide, mask)
-    status = _judge(mask, size_px, shape, config)
-    status[damaged] = TileStatus.DAMAGED
-    height, width = slide.info.shape
-    status[height // size_px :] = TileStatus.OUTSIDE
-    status[:, width // size_px :] = TileStatus.OUTSIDE
+    grid = lay_grid(slide, mask, config)
+    status = grid.status.copy()
+    if overview is not None:
+        status[damaged_cells(overview, grid)] = TileStatus.DAMAGED
     if config.leave_out_blur:
-        _leave_out_blur(slide, status, size_px, mpp)
-    grid = TileGrid(config.tile_px, size_px, status, mpp, config.mpp)
+        _leave_out_blur(slide, status, grid.size_px, grid.mpp)
+    grid = replace(grid, status=status)
     if not len(grid):
         raise _no_tile(slide, grid)
     return grid
+
+
+def lay_grid(slide: Slide, mask: TissueMask, config: TilingConfig) -> TileGrid:
+    """Lay a grid over a slide and judge each tile by the mask alone, without its pixels.
+
+    Parameters
+    ----------
+    slide : Slide
+    mask : TissueMask
+        Where the tissue is.
+    config : TilingConfig
+        Tile edge, resolution and what to leave out.
+
+    Returns
+    -------
+    TileGrid
+        Perhaps without any tile.
+
+    Raises
+    ------
+    SlideError
+        If the pixel size is unknown or too coarse, or the mask is of another slide.
+    """
+    mpp = known_mpp(slide)
+    size_px, shape = _layout(slide, mpp, config)
+    if mask.slide_shape != slide.info.shape:
+        raise _other_slide(slide, mask)
+    status = _judge(mask, size_px, shape, config)
+    height, width = slide.info.shape
+    status[height // size_px :] = TileStatus.OUTSIDE
+    status[:, width // size_px :] = TileStatus.OUTSIDE
+    return TileGrid(config.tile_px, size_px, status, mpp, config.mpp)
+
+
+def damaged_cells(overview: Overview, grid: TileGrid) -> NDArray[np.bool_]:
+    """Return which cells of a grid hold pixels that the overview could not read.
+
+    Parameters
+    ----------
+    overview : Overview
+    grid : TileGrid
+        Of the same slide.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows, cols)
+        Without the cells that lie over the slide's edge.
+    """
+    share = cell_means(overview.damaged, grid.size_px / overview.downsample, grid.shape)
+    return (share > 0) & (grid.status != TileStatus.OUTSIDE)
 
 
 def _layout(slide: Slide, mpp: float, config: TilingConfig) -> tuple[int, tuple[int, int]]:
