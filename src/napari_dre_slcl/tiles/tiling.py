@@ -119,7 +119,8 @@ def damaged_cells(overview: Overview, grid: TileGrid) -> NDArray[np.bool_]:
         Without the cells that lie over the slide's edge.
     """
     share = cell_means(overview.damaged, grid.size_px / overview.downsample, grid.shape)
-    return (share > 0) & (grid.status != TileStatus.OUTSIDE)
+    is_damaged: NDArray[np.bool_] = (share > 0) & (grid.status != TileStatus.OUTSIDE)
+    return is_damaged
 
 
 def _layout(slide: Slide, mpp: float, config: TilingConfig) -> tuple[int, tuple[int, int]]:
