@@ -64,6 +64,8 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
         ("slide,patient_id\ns0.tif,\n", r"row 2 has no patient_id"),
         ("slide,patient_id,mpp\ns0.tif,P,wide\n", r"row 2: mpp 'wide' is no pixel size"),
         ("slide,patient_id,mpp\ns0.tif,P,0\n", r"row 2: mpp '0' is no pixel size"),
+        ("slide,patient_id,mpp\ns0.tif,P,0.09\n", r"mpp '0\.09' .* between 0\.1 and 10"),
+        ("slide,patient_id,mpp\ns0.tif,P,10.1\n", r"mpp '10\.1' .* between 0\.1 and 10"),
         ("slide,patient_id,split\ns0.tif,P,tset\n", r"row 2: split 'tset' is none of"),
         ("slide,patient_id\ns0.tif,P\ns0.tif,Q\n", r"row 3: slide_id 's0' stands in row 2 too"),
         ("slide,slide_id,patient_id\ns0.tif,../x,P\n", r"row 2: slide_id '\.\./x' holds a slash"),

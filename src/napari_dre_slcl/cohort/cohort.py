@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.slide.pixel_size import MPP_RANGE
 
 __all__ = ["ROLE_COLUMNS", "SPLITS", "Cohort", "SlideRow", "read_cohort"]
 
@@ -35,7 +36,7 @@ class SlideRow:
     path : Path
         The slide, absolute.
     mpp : float or None
-        Pixel size in µm by the table.
+        Pixel size in µm by the table, 0.1 to 10.
     labels : dict of str
         Every other column, by name.
     """
@@ -179,8 +180,9 @@ def _mpp(text: str, number: int, problems: list[str]) -> float | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0.05 <= value <= 20:
-        problems.append(f"row {number}: mpp '{text}' is no pixel size in µm between 0.05 and 20")
+    if not MPP_RANGE[0] <= value <= MPP_RANGE[1]:
+        limits = f"between {MPP_RANGE[0]:g} and {MPP_RANGE[1]:g}"
+        problems.append(f"row {number}: mpp '{text}' is no pixel size in µm {limits}")
         return None
     return value
 

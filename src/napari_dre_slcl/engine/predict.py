@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.device import choose_device
+from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.predict_source import predict_source
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
 from napari_dre_slcl.errors import JobError, ResultError, SlideError
@@ -129,6 +130,7 @@ def _predict_file(
     with open_slide(path, mpp=job.mpp) as slide:
         source = TileSource(slide, tile_slide(slide, tiling, mask))
         reporter.log(f"{path.name}: {tiles_text(source.grid)}.")
+        warn_of_findings([slide.info], reporter)
         result = predict_source(
             bundle,
             source,

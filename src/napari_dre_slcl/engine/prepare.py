@@ -14,6 +14,7 @@ from napari_dre_slcl.cohort.reports import fit_report_encoder
 from napari_dre_slcl.cohort.splits import assign_splits
 from napari_dre_slcl.cohort.tasks import Task, encode_labels, find_tasks, guess_task_columns
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError
 from napari_dre_slcl.slide import open_slide
@@ -141,8 +142,11 @@ def _tile_all(cohort: Cohort, config: DreSlclConfig, reporter: Reporter) -> tupl
     with ExitStack() as opened:
         for number, row in enumerate(cohort.rows):
             reporter.progress("Finding tissue", number, len(cohort), row.slide_id)
-            slide = opened.enter_context(open_slide(row.path, mpp=row.mpp))
+            slide = opened.enter_context(
+                open_slide(row.path, mpp=row.mpp, mpp_source="cohort table")
+            )
             sources.append(TileSource(slide, tile_slide(slide, config.tiling)))
         reporter.progress("Finding tissue", len(cohort), len(cohort))
         opened.pop_all()  # all went well: whoever asked closes them
+    warn_of_findings((source.slide.info for source in sources), reporter)
     return tuple(sources)
