@@ -7,6 +7,7 @@ with the centre of level-0 pixel (0, 0) at the origin, as napari has it.
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.results import SlideResult
 from napari_dre_slcl.slide import Slide
+from napari_dre_slcl.slide.damage import log_damage
 from napari_dre_slcl.slide.pyramid import slide_pyramid
 from napari_dre_slcl.tiles import TileGrid, TileStatus
 
@@ -147,13 +149,16 @@ def grid_transform(tile_size_px: int, mpp: float | None) -> dict[str, Any]:
     return world_transform(mpp) | {"scale": (cell, cell), "translate": (shift, shift)}
 
 
-def slide_layer(slide: Slide) -> LayerData:
+def slide_layer(slide: Slide, on_damage: Callable[[str], None] = log_damage) -> LayerData:
     """Return a slide as one lazy multiscale RGB image.
 
     Parameters
     ----------
     slide : Slide
-        Kept open by the layer.
+        Kept open by the layer, and closed when the layer is gone and nobody else keeps it.
+    on_damage : callable, optional
+        Gets one sentence when pixels that cannot be decoded are first drawn, in white; it may be
+        called from any thread. By default the sentence goes to the log.
 
     Returns
     -------
@@ -163,7 +168,7 @@ def slide_layer(slide: Slide) -> LayerData:
     info = slide.info
     facts = {"kind": "slide", "path": info.path, "info": info, "mpp": info.mpp}
     return (
-        slide_pyramid(slide),
+        slide_pyramid(slide, on_damage=on_damage),
         {
             "name": Path(info.path).stem,
             "rgb": True,

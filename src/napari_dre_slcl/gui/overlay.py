@@ -15,13 +15,13 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.side_by_side import COPY_KIND, set_grid, slide_copy, stack_in_pairs
+from napari_dre_slcl.gui.viewed_slide import viewed_slide
 from napari_dre_slcl.layers import (
     METADATA_KEY,
     LayerData,
     attention_layer,
     cluster_layer,
     grid_transform,
-    slide_layer,
     tissue_layer,
     world_transform,
 )
@@ -117,7 +117,7 @@ class Overlay(QObject):
         slide = open_slide(path, mpp)
         layer = self.layer("slide", slide.info.path)
         if layer is None:
-            layer = self._add(slide_layer(slide))
+            layer = self._add(viewed_slide(slide))
             self._viewer.reset_view()
         else:
             slide.close()

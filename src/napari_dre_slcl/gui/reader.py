@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from napari_dre_slcl.layers import LayerData, attention_layer, cluster_layer, slide_layer
+from napari_dre_slcl.gui.viewed_slide import viewed_slide
+from napari_dre_slcl.layers import LayerData, attention_layer, cluster_layer
 from napari_dre_slcl.results import RESULT_SUFFIX, load_result
 from napari_dre_slcl.slide import open_slide
 
@@ -64,7 +65,7 @@ def _layers_of(path: str) -> list[LayerData]:
     if path.endswith(RESULT_SUFFIX):
         result = load_result(Path(path), with_features=False)
         return [cluster_layer(result), attention_layer(result)]
-    return [slide_layer(open_slide(path))]
+    return [viewed_slide(open_slide(path))]
 
 
 def _is_ours(path: str) -> bool:

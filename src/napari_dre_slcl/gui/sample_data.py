@@ -7,7 +7,8 @@ from pathlib import Path
 
 from napari_dre_slcl.cohort.synthetic_plan import plan_cohort
 from napari_dre_slcl.cohort.synthetic_slide import paint_slide, write_pyramid
-from napari_dre_slcl.layers import LayerData, slide_layer
+from napari_dre_slcl.gui.viewed_slide import viewed_slide
+from napari_dre_slcl.layers import LayerData
 from napari_dre_slcl.slide import open_slide
 
 __all__ = ["generated_slide", "sample_slide_path"]
@@ -20,7 +21,7 @@ _SIDE_PX = 4096
 def generated_slide() -> list[LayerData]:
     """Return a generated lung adenocarcinoma slide, 4096x4096 px at 0.5 µm."""
     folder = Path(tempfile.gettempdir()) / "napari-dre-slcl-sample"
-    return [slide_layer(open_slide(sample_slide_path(folder)))]
+    return [viewed_slide(open_slide(sample_slide_path(folder)))]
 
 
 def sample_slide_path(folder: Path, side_px: int = _SIDE_PX) -> Path:
