@@ -27,7 +27,7 @@ app = typer.Typer(
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of bars.")]
 _Mpp = Annotated[
     float | None,
-    typer.Option(min=0.05, max=20, help="Pixel size in µm, for slides that state none."),
+    typer.Option(min=0.1, max=10, help="Pixel size in µm; wins over what the slides state."),
 ]
 
 
@@ -142,6 +142,25 @@ def info(
     from napari_dre_slcl.cli.slide_info import describe_slide
 
     describe_slide(slide, mpp, as_json=json)
+
+
+@app.command()
+def mpp(
+    slides: Annotated[list[Path], typer.Argument(help="Slide files or DICOM folders.")],
+    value: Annotated[
+        float | None,
+        typer.Option("--set", min=0.1, max=10, metavar="UM", help="Store this pixel size in µm."),
+    ] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Take stored sizes out again.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line per slide.")] = False,
+) -> None:
+    """Check the pixel sizes of slides, and store right ones in a table beside the slides."""
+    from napari_dre_slcl.cli.pixel_sizes import check_pixel_sizes
+
+    if value is not None and forget:
+        raise typer.BadParameter("give --set or --forget, not both")
+    if not check_pixel_sizes(slides, value, should_forget=forget, as_json=json):
+        raise typer.Exit(BAD_INPUT)
 
 
 @app.command()

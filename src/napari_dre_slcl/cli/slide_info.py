@@ -12,7 +12,7 @@ from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import Slide, SlideInfo, open_slide
 from napari_dre_slcl.tiles import tile_slide
 
-__all__ = ["describe_slide"]
+__all__ = ["describe_slide", "pixel_size_text"]
 
 
 def describe_slide(path: Path, mpp: float | None, as_json: bool) -> None:
@@ -39,7 +39,7 @@ def describe_slide(path: Path, mpp: float | None, as_json: bool) -> None:
         record = info.model_dump(mode="json") | {"tissue_tiles": n_tiles, "tiles_note": note}
         output().out(json.dumps(record), highlight=False)
     else:
-        output().print(_table(info, note))
+        output().print(_table(info, note if info.mpp else "not looked for without a pixel size"))
 
 
 def _count_tiles(slide: Slide) -> tuple[int | None, str]:
@@ -61,9 +61,12 @@ def _table(info: SlideInfo, tiles: str) -> Table:
     table.add_row("File", info.path)
     table.add_row("Size", f"{height} x {width} px (height x width)")
     table.add_row("Levels", "\n".join(_levels(info)))
-    table.add_row("Pixel size", _pixel_size(info))
+    table.add_row("Pixel size", pixel_size_text(info))
+    for found in info.findings:
+        table.add_row(found.severity.capitalize(), found.sentence)
     table.add_row("Objective", f"{info.objective_power:g}x" if info.objective_power else "unknown")
-    table.add_row("Format", f"{info.vendor}, read with {info.backend}")
+    reason = f": {info.backend_reason}" if info.backend_reason else ""
+    table.add_row("Format", f"{info.vendor}, read with {info.backend}{reason}")
     table.add_row("File tiles", f"{info.tile_shape[0]} x {info.tile_shape[1]} px")
     table.add_row("Other images", ", ".join(info.associated_images) or "none")
     table.add_row("Tissue", tiles)
@@ -75,7 +78,8 @@ def _levels(info: SlideInfo) -> list[str]:
     return [f"{height} x {width} px, 1/{downsample:g}" for (height, width), downsample in pairs]
 
 
-def _pixel_size(info: SlideInfo) -> str:
+def pixel_size_text(info: SlideInfo) -> str:
+    """Return the pixel size of a slide with where it comes from."""
     if info.mpp is None:
-        return "unknown; give it with --mpp"
+        return "unknown"
     return f"{info.mpp:g} µm ({info.mpp_source})"
