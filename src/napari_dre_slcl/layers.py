@@ -29,6 +29,7 @@ __all__ = [
     "codeword_name",
     "codeword_shares",
     "grid_transform",
+    "mask_layer",
     "slide_layer",
     "tissue_layer",
     "world_transform",
@@ -55,6 +56,17 @@ _TISSUE_COLORS = {
     TileStatus.FOLD.value: "#e67800",
     TileStatus.DAMAGED.value: "#000000",
 }
+# Name and colour of each value of a mask that may be painted on; what was painted stands out.
+_MASK_CLASSES = (
+    ("glass", "#ffffff"),
+    ("tissue", "#009e60"),
+    ("pen", "#0072b2"),
+    ("fold", "#e67800"),
+    ("painted: no tissue", "#d1006b"),
+    ("painted: tissue", "#00e5a0"),
+    ("painted: pen", "#56b4e9"),
+    ("painted: fold", "#f5c000"),
+)
 _ATTENTION_PERCENTILE = 99.0
 _LEAST_ATTENTION_TOP = 2.0  # so that even attention, 1 everywhere, does not look like a peak
 # Red, green, blue, alpha from no attention to the most.
@@ -125,7 +137,7 @@ def world_transform(mpp: float | None) -> dict[str, Any]:
     return {"scale": (size, size), "units": (unit, unit), "axis_labels": ("y", "x")}
 
 
-def grid_transform(tile_size_px: int, mpp: float | None) -> dict[str, Any]:
+def grid_transform(tile_size_px: float, mpp: float | None) -> dict[str, Any]:
     """Return the same for a raster with one cell per tile.
 
     napari puts a pixel's centre at its index, so a cell of t pixels has its centre at (t - 1) / 2
@@ -133,8 +145,8 @@ def grid_transform(tile_size_px: int, mpp: float | None) -> dict[str, Any]:
 
     Parameters
     ----------
-    tile_size_px : int
-        Edge of a tile in level-0 pixels.
+    tile_size_px : float
+        Edge of a cell in level-0 pixels.
     mpp : float or None
         µm per level-0 pixel.
 
@@ -289,6 +301,48 @@ def tissue_layer(name: str, grid: TileGrid) -> LayerData:
             "opacity": 0.35,
             "metadata": {METADATA_KEY: {"kind": "tissue", "tile_size_px": grid.size_px}},
             **grid_transform(grid.size_px, grid.mpp),
+        },
+        "labels",
+    )
+
+
+def mask_layer(
+    name: str, values: NDArray[np.uint8], downsample: float, mpp: float | None
+) -> LayerData:
+    """Return a tissue mask as labels that can be painted on.
+
+    Parameters
+    ----------
+    name : str
+        Of the slide.
+    values : ndarray of uint8, shape (height, width)
+        `MaskClass` of each pixel, plus `PAINTED` where it was painted by hand.
+    downsample : float
+        Level-0 pixels per mask pixel.
+    mpp : float or None
+        µm per level-0 pixel.
+
+    Returns
+    -------
+    tuple
+        (values, keyword arguments, "labels").
+    """
+    clear = np.zeros(4, np.float32)
+    names, colors = zip(*_MASK_CLASSES, strict=True)
+    return (
+        values,
+        {
+            "name": f"{name} · tissue mask",
+            "colormap": {None: clear, 0: clear}
+            | {
+                label: np.array([*_rgb(color), 1], np.float32)
+                for label, color in enumerate(colors)
+                if label
+            },
+            "features": {"mask": list(names)},
+            "opacity": 0.35,
+            "metadata": {METADATA_KEY: {"kind": "mask", "tile_size_px": downsample}},
+            **grid_transform(downsample, mpp),
         },
         "labels",
     )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from napari_dre_slcl.errors import DamagedSlideError, SlideError
+from napari_dre_slcl.errors import DamagedSlideError
 from napari_dre_slcl.slide import Slide
+from napari_dre_slcl.tiles.brightfield import refuse_other_than_brightfield
+from napari_dre_slcl.tiles.fold import find_folds
 from napari_dre_slcl.tiles.known_mpp import known_mpp
 from napari_dre_slcl.tiles.mask import MaskClass, TissueMask, mask_shape
 from napari_dre_slcl.tiles.pen import find_pen
 from napari_dre_slcl.tiles.regions import closed, without_small
+from napari_dre_slcl.tiles.stain import chroma_of, green_gap, without_unstained
 
 __all__ = ["MASK_MPP", "Overview", "read_overview"]
 
@@ -26,8 +29,6 @@ STRIP_ROWS = 512
 LEAST_BLOCK_PX = 16
 # A scanner's padding is black; so is nothing on the glass, ink included.
 MAX_BLACK = 20
-BRIGHT = 100
-MIN_BRIGHT_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +41,8 @@ class Overview:
         White where the file is damaged.
     chroma : ndarray of uint8, shape (height, width)
         Largest less smallest colour channel, after the glass was made white.
+    gap : ndarray of int16, shape (height, width)
+        How much less green there is than red and blue.
     pen : ndarray of bool, shape (height, width)
         Pen marks.
     fold : ndarray of bool, shape (height, width)
@@ -58,6 +61,7 @@ class Overview:
 
     pixels: NDArray[np.uint8]
     chroma: NDArray[np.uint8]
+    gap: NDArray[np.int16]
     pen: NDArray[np.bool_]
     fold: NDArray[np.bool_]
     damaged: NDArray[np.bool_]
@@ -81,6 +85,7 @@ class Overview:
         limit = self.auto_threshold if threshold is None else threshold
         tissue = closed((self.chroma >= limit) & ~self.pen)
         tissue = without_small(tissue, MIN_PIECE_UM2 / self.pixel_um2)
+        tissue = without_unstained(tissue, self.chroma, self.gap, self.pixel_um2)
         tissue = ~without_small(~tissue, MAX_HOLE_UM2 / self.pixel_um2)
         labels = tissue.astype(np.uint8) * np.uint8(MaskClass.TISSUE)
         labels[tissue & self.fold] = MaskClass.FOLD
@@ -111,24 +116,22 @@ def read_overview(slide: Slide) -> Overview:
     downsample = max(1.0, MASK_MPP / mpp)
     pixel_um2 = (downsample * mpp) ** 2
     pixels, damaged = _read(slide, downsample)
-    if (pixels @ np.full(3, 1 / 3, np.float32) > BRIGHT).mean() < MIN_BRIGHT_SHARE:
-        raise SlideError(
-            f"Slide '{slide.name}' is dark nearly everywhere, so it is no brightfield slide; "
-            "give an H&E slide."
-        )
-    pen = find_pen(pixels, pixel_um2)
-    chroma = _chroma(pixels)
-    return Overview(
+    refuse_other_than_brightfield(slide.name, pixels)
+    balanced = _balanced(pixels)
+    chroma = _chroma(balanced)
+    overview = Overview(
         pixels=pixels,
         chroma=chroma,
-        pen=pen,
-        fold=np.zeros_like(pen),
+        gap=green_gap(balanced),
+        pen=find_pen(pixels, pixel_um2),
+        fold=np.zeros(chroma.shape, bool),
         damaged=damaged,
         downsample=downsample,
         pixel_um2=pixel_um2,
         slide_shape=slide.info.shape,
         auto_threshold=_auto_threshold(chroma),
     )
+    return replace(overview, fold=find_folds(balanced, overview.mask().tissue, pixel_um2))
 
 
 def _read(slide: Slide, downsample: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -169,17 +172,19 @@ def _halves(start: int, length: int) -> list[tuple[int, int]]:
     return [(start, half), (start + half, length - half)]
 
 
-def _chroma(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return how coloured each pixel is against the slide's own glass; black padding is not."""
-    channels = [
-        ndimage.median_filter(
-            np.minimum(channel * np.float32(255 / glass), 255).astype(np.uint8), 3, mode="nearest"
-        )
-        for channel, glass in zip(np.moveaxis(pixels, 2, 0), _glass_colour(pixels), strict=True)
-    ]
-    most = np.maximum.reduce(channels)
-    chroma: NDArray[np.uint8] = most - np.minimum.reduce(channels)
-    chroma[most <= MAX_BLACK] = 0
+def _balanced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the pixels with the slide's own glass made white, and specks of dust removed."""
+    balanced = np.empty_like(pixels)
+    for channel, glass in enumerate(_glass_colour(pixels)):
+        white = np.minimum(pixels[..., channel] * np.float32(255 / glass), 255).astype(np.uint8)
+        ndimage.median_filter(white, 3, output=balanced[..., channel], mode="nearest")
+    return balanced
+
+
+def _chroma(balanced: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return how coloured each pixel is; black padding is not."""
+    chroma = chroma_of(balanced)
+    chroma[np.maximum.reduce(np.moveaxis(balanced, 2, 0)) <= MAX_BLACK] = 0
     return chroma
 
 

@@ -40,12 +40,12 @@ def find_pen(pixels: NDArray[np.uint8], pixel_um2: float) -> NDArray[np.bool_]:
     most = np.maximum.reduce([red, green, blue])
     chroma = most - np.minimum.reduce([red, green, blue])
     cold = (green - red > 5) & (chroma > 60) & (red < 110)
-    warm = (red > 110) & (green < 50) & (blue < 70)
+    warm = (red > 80) & (green < 50) & (blue < 70) & (red - blue > 40)
     black = (most < 60) & (chroma < 25) & (most > MAX_PADDING)
     ink = np.zeros(red.shape, bool)
     for core, faint, least_um2 in (
         (cold, (green - red > 0) & (chroma > 40), MIN_INK_UM2),
-        (warm, (red > 110) & (green < 70) & (blue < 90), 8 * MIN_INK_UM2),
+        (warm, (red - blue > 40) & (green < 70) & (blue < 90), 4 * MIN_INK_UM2),
         (black, (most < 80) & (most > MAX_PADDING), 5 * MIN_INK_UM2),
     ):
         ink |= with_core(faint, core, least_um2 / pixel_um2)

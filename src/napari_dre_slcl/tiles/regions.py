@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["closed", "with_core", "without_small"]
+__all__ = ["closed", "grown", "with_core", "without_small"]
 
 CLOSING_PX = 2
 
@@ -19,14 +19,14 @@ def closed(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     height, width = mask.shape
     padded = np.pad(mask, 2 * CLOSING_PX)
     for _ in range(CLOSING_PX):
-        padded = _grown(padded)
+        padded = grown(padded)
     for _ in range(CLOSING_PX):
-        padded = ~_grown(~padded)
+        padded = ~grown(~padded)
     edge = 2 * CLOSING_PX
     return padded[edge : edge + height, edge : edge + width]
 
 
-def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Dilate by a cross: two crosses are a disk of radius 2."""
     grown = mask.copy()
     grown[1:] |= mask[:-1]

@@ -1,0 +1,68 @@
+"""Refuses slides whose colours cannot be those of an H&E stain under white light."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.tiles.stain import chroma_of, green_gap
+
+__all__ = ["refuse_other_than_brightfield"]
+
+BRIGHT = 100
+MIN_BRIGHT_SHARE = 0.05
+# Empty glass is flat and bright. Where much of a slide is that but coloured, the colours are false.
+MAX_FLAT_RANGE = 10
+MIN_GLASS = 170
+MIN_FALSE_CHROMA = 30
+MAX_STAIN_GAP = 0.25
+MAX_FALSE_SHARE = 0.2
+
+
+def refuse_other_than_brightfield(name: str, pixels: NDArray[np.uint8]) -> None:
+    """Raise if a slide is dark all over, or its empty glass has a colour that glass cannot have.
+
+    Parameters
+    ----------
+    name : str
+        Of the slide, for the message.
+    pixels : ndarray of uint8, shape (height, width, 3)
+        The whole slide at about 8 µm per pixel.
+
+    Raises
+    ------
+    SlideError
+        For fluorescence, and for colours that were stored under a false name, such as YCbCr as RGB.
+    """
+    if (pixels @ np.full(3, 1 / 3, np.float32) > BRIGHT).mean() < MIN_BRIGHT_SHARE:
+        raise SlideError(
+            f"Slide '{name}' is dark nearly everywhere, so it is no brightfield slide; "
+            "give an H&E slide."
+        )
+    is_false = _is_falsely_coloured(pixels)
+    if is_false.mean() > MAX_FALSE_SHARE:
+        red, green, blue = (int(value) for value in np.median(pixels[is_false], axis=0))
+        raise SlideError(
+            f"Slide '{name}' has false colours: its empty glass is not white but red {red}, green "
+            f"{green}, blue {blue}, as when a file calls its pixels RGB that are YCbCr; convert "
+            "the slide anew, or ask who made the file."
+        )
+
+
+def _is_falsely_coloured(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return where a slide is bright and flat, but coloured, and not in the hue of a stain."""
+    chroma, most = chroma_of(pixels), np.maximum.reduce(np.moveaxis(pixels, 2, 0))
+    is_flat = np.logical_and.reduce(
+        [
+            ndimage.maximum_filter(channel, 3) - ndimage.minimum_filter(channel, 3)
+            <= MAX_FLAT_RANGE
+            for channel in np.moveaxis(pixels, 2, 0)
+        ]
+    )
+    is_stain = green_gap(pixels) >= MAX_STAIN_GAP * chroma
+    is_false: NDArray[np.bool_] = (
+        is_flat & (most >= MIN_GLASS) & (chroma >= MIN_FALSE_CHROMA) & ~is_stain
+    )
+    return is_false
