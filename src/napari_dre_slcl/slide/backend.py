@@ -15,6 +15,7 @@ from napari_dre_slcl.slide.tiff_backend import TiffBackend
 from napari_dre_slcl.slide.tiff_layout import (
     TiffLevel,
     UnsuitableTiffError,
+    colour_fault,
     is_tiff,
     matching_levels,
     series_levels,
@@ -77,6 +78,10 @@ def open_backend(path: Path) -> SlideBackend:
     if path.is_dir() or not is_tiff(path):
         openslide.reason = "the file is no TIFF"
         return openslide
+    fault = colour_fault(path)
+    if fault:
+        openslide.close()
+        raise _not_readable(path, fault)
     try:
         direct = _open_directly(path, openslide)
     except UnsuitableTiffError as reason:
@@ -90,11 +95,15 @@ def _open_with_tifffile(path: Path, refusal: SlideError) -> TiffBackend:
     try:
         levels, properties = series_levels(path)
     except UnsuitableTiffError as reason:
-        raise SlideError(
-            f"Slide '{path.name}' is not a whole-slide image that can be read: {reason}; "
-            "give a tiled 8-bit RGB slide."
-        ) from refusal
-    return TiffBackend(path, levels, properties, reason="OpenSlide does not know the format")
+        raise _not_readable(path, str(reason)) from refusal
+    return TiffBackend(path, levels, properties, reason="OpenSlide does not read it")
+
+
+def _not_readable(path: Path, reason: str) -> SlideError:
+    return SlideError(
+        f"Slide '{path.name}' is not a whole-slide image that can be read: {reason}; "
+        "give a tiled 8-bit RGB slide."
+    )
 
 
 def _open_directly(path: Path, openslide: OpenSlideBackend) -> TiffBackend:

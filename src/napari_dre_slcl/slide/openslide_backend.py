@@ -16,7 +16,7 @@ from PIL import Image
 from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide.forked import restart_after_fork
 
-__all__ = ["OpenSlideBackend", "UnknownFormatError"]
+__all__ = ["OpenSlideBackend", "UnknownFormatError", "file_to_open"]
 
 DICOM_MAGIC = (128, b"DICM")
 CACHE_BYTES = 64 * 2**20
@@ -47,7 +47,7 @@ class OpenSlideBackend:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._file = _file_to_open(path)
+        self._file = file_to_open(path)
         self._handle: openslide.OpenSlide | None = _open(self._file, path)
         self._readers = 0
         self._is_closed = False
@@ -177,7 +177,7 @@ class OpenSlideBackend:
         self._handle = None
 
 
-def _file_to_open(path: Path) -> Path:
+def file_to_open(path: Path) -> Path:
     """Return the file that OpenSlide should open, after the checks that it words badly."""
     try:
         if path.is_dir():
@@ -218,6 +218,11 @@ def _open(file: Path, path: Path) -> openslide.OpenSlide:
             "give a pyramidal SVS, TIFF, NDPI, MRXS, SCN or DICOM slide."
         ) from error
     except (openslide.OpenSlideError, OSError) as error:
+        if "Unsupported TIFF compression" in str(error):
+            raise UnknownFormatError(
+                f"Slide '{path.name}' cannot be opened ({_first_line(error)}); "
+                "give a slide compressed as JPEG."
+            ) from error
         raise SlideError(
             f"Slide '{path.name}' cannot be opened ({_first_line(error)}); "
             "copy the file again from its source."

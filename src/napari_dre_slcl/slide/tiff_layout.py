@@ -16,13 +16,21 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.slide.tile_decoders import JpegDecoder, PageDecoder, TileDecoder
 
-__all__ = ["TiffLevel", "UnsuitableTiffError", "is_tiff", "matching_levels", "series_levels"]
+__all__ = [
+    "TiffLevel",
+    "UnsuitableTiffError",
+    "colour_fault",
+    "is_tiff",
+    "matching_levels",
+    "series_levels",
+]
 
 # Its warnings about odd headers are for programmers; users get our findings.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MAX_PAGES = 256
+_MAX_BITS = 16
 _MAX_TILE_EDGE_PX = 8192
 _JPEG, _RGB, _YCBCR = 7, 2, 6
 # What tifffile raises on headers that make no sense.
@@ -73,6 +81,23 @@ def is_tiff(path: Path) -> bool:
     """Say whether a file starts as TIFF files do."""
     with path.open("rb") as file:
         return file.read(4) in _MAGIC
+
+
+def colour_fault(path: Path) -> str:
+    """Say why OpenSlide cannot show the colours of a TIFF that it opens; empty where it can.
+
+    It fails at the first read of deep samples, and shows the first of several channels as grey.
+    """
+    try:
+        with _opened(path) as tiff:
+            page = tiff.pages[0]
+            if page.bitspersample > _MAX_BITS:
+                return f"its samples are {page.bitspersample}-bit"
+            is_grey = page.samplesperpixel == 1 and (tiff.is_ome or tiff.is_qpi)
+            n_channels = tiff.series[0].sizes.get("channel", 1) if is_grey else 1
+    except UnsuitableTiffError:
+        return ""
+    return f"its colours lie in {n_channels} separate images" if n_channels > 1 else ""
 
 
 def matching_levels(path: Path, shapes: Sequence[tuple[int, int]]) -> tuple[TiffLevel, ...]:
