@@ -188,3 +188,19 @@ def test_resolution_in_inches_is_read(tmp_path):
 )
 def test_downsample_is_the_factor_that_made_the_level(shape, level_shape, factor):
     assert level_downsample(shape, level_shape) == factor
+
+
+@pytest.mark.real_data
+def test_folder_of_two_dicom_slides_asks_which(real_data, tmp_path):
+    source = real_data / "slides" / "dicom_cmu-1-small-region"
+    series = b"\x20\x00\x0e\x00UI"
+    for file in sorted(source.iterdir()):
+        content = file.read_bytes()
+        (tmp_path / file.name).write_bytes(content)
+        at = content.index(series) + len(series) + 2
+        other = content[:at] + b"9" + content[at + 1 :]
+        (tmp_path / f"other-{file.name}").write_bytes(other)
+    with pytest.raises(SlideError, match=r"holds 2 DICOM slides; give one file .*other-level"):
+        open_slide(tmp_path)
+    with open_slide(tmp_path / "other-level-0-frames-0-30.dcm") as slide:
+        assert slide.info.shape == (2967, 2220)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_dre_slcl.errors import DamagedSlideError, SlideError
+from napari_dre_slcl.slide.file_to_open import file_to_open
 from napari_dre_slcl.slide.forked import restart_after_fork
 
-__all__ = ["OpenSlideBackend", "UnknownFormatError", "file_to_open"]
+__all__ = ["OpenSlideBackend", "UnknownFormatError"]
 
-DICOM_MAGIC = (128, b"DICM")
 CACHE_BYTES = 64 * 2**20
 
 
@@ -175,37 +175,6 @@ class OpenSlideBackend:
         if self._handle is not None:
             self._handle.close()
         self._handle = None
-
-
-def file_to_open(path: Path) -> Path:
-    """Return the file that OpenSlide should open, after the checks that it words badly."""
-    try:
-        if path.is_dir():
-            return _dicom_file(path)
-        is_empty = path.stat().st_size == 0
-    except FileNotFoundError as error:
-        raise SlideError(f"Slide '{path}' does not exist; check the path.") from error
-    except OSError as error:
-        raise SlideError(
-            f"Slide '{path}' cannot be read ({error.strerror}); check its permissions."
-        ) from error
-    if is_empty:
-        raise SlideError(f"Slide '{path.name}' is an empty file; copy it again from its source.")
-    return path
-
-
-def _dicom_file(folder: Path) -> Path:
-    """Return the first DICOM file in a folder that OpenSlide accepts as part of a slide."""
-    offset, magic = DICOM_MAGIC
-    for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
-        with file.open("rb") as stream:
-            stream.seek(offset)
-            is_dicom = stream.read(len(magic)) == magic
-        if is_dicom and openslide.OpenSlide.detect_format(str(file)) is not None:
-            return file
-    raise SlideError(
-        f"Folder '{folder}' holds no DICOM slide; give a slide file or a folder of .dcm files."
-    )
 
 
 def _open(file: Path, path: Path) -> openslide.OpenSlide:

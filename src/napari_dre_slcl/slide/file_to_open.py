@@ -1,0 +1,86 @@
+"""Which file on disk a slide's path means: itself, or one of the files of a DICOM folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import openslide
+
+from napari_dre_slcl.errors import SlideError
+
+__all__ = ["file_to_open"]
+
+_DICOM_MAGIC = (128, b"DICM")
+_DICOM_SERIES = b"\x20\x00\x0e\x00UI"  # tag (0020,000E), a UID; slides are explicit little endian
+_DICOM_HEADER_BYTES = 2**18
+
+
+def file_to_open(path: Path) -> Path:
+    """Return the file that OpenSlide should open, after the checks that it words badly.
+
+    Parameters
+    ----------
+    path : Path
+        A slide file, or a folder that holds the files of one DICOM slide.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    SlideError
+        If there is no such file, it is empty, or the folder holds no slide or several.
+    """
+    try:
+        if path.is_dir():
+            return _dicom_file(path)
+        is_empty = path.stat().st_size == 0
+    except FileNotFoundError as error:
+        raise SlideError(f"Slide '{path}' does not exist; check the path.") from error
+    except OSError as error:
+        raise SlideError(
+            f"Slide '{path}' cannot be read ({error.strerror}); check its permissions."
+        ) from error
+    if is_empty:
+        raise SlideError(f"Slide '{path.name}' is an empty file; copy it again from its source.")
+    return path
+
+
+def _dicom_file(folder: Path) -> Path:
+    """Return the first DICOM file in a folder that OpenSlide accepts as part of a slide."""
+    offset, magic = _DICOM_MAGIC
+    first_of_series: dict[bytes, Path] = {}
+    for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
+        with file.open("rb") as stream:
+            header = stream.read(_DICOM_HEADER_BYTES)
+        is_dicom = header[offset : offset + len(magic)] == magic
+        series = _dicom_series(header)
+        if (
+            is_dicom
+            and series not in first_of_series
+            and openslide.OpenSlide.detect_format(str(file)) is not None
+        ):
+            first_of_series[series] = file
+    if not first_of_series:
+        raise SlideError(
+            f"Folder '{folder}' holds no DICOM slide; give a slide file or a folder of .dcm files."
+        )
+    files = list(first_of_series.values())
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files[:5])
+        raise SlideError(
+            f"Folder '{folder}' holds {len(files)} DICOM slides; give one file of the slide that "
+            f"is meant, such as {names}."
+        )
+    return files[0]
+
+
+def _dicom_series(header: bytes) -> bytes:
+    """Return SeriesInstanceUID, by which the files of one slide know each other."""
+    start = header.find(_DICOM_SERIES)
+    if start < 0:
+        return b""
+    length_at = start + len(_DICOM_SERIES)
+    length = int.from_bytes(header[length_at : length_at + 2], "little")
+    return header[length_at + 2 : length_at + 2 + length].rstrip(b"\0 ")
