@@ -164,6 +164,27 @@ def mpp(
 
 
 @app.command()
+def associated(
+    slide: Annotated[Path, typer.Argument(help="Slide file or DICOM folder.")],
+    name: Annotated[
+        str | None, typer.Argument(help="Image to save; without it, the names are listed.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="PNG file to write.")] = None,
+    has_consent: Annotated[
+        bool,
+        typer.Option("--i-may-see-patient-names", help="You may see who the patient is."),
+    ] = False,
+) -> None:
+    """List the other images in a slide file, such as its label, or save one of them."""
+    from napari_dre_slcl.cli.associated import list_images, save_image
+
+    if name is None:
+        list_images(slide)
+    else:
+        save_image(slide, name, out, has_consent)
+
+
+@app.command()
 def synth(
     out: Annotated[Path, typer.Option(help="Folder to create.")],
     slides: Annotated[int, typer.Option(min=1, help="Number of slides.")] = 24,
