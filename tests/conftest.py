@@ -19,6 +19,8 @@ from napari_dre_slcl.slide import Slide, open_slide
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 GLASS = (243, 243, 242)
+MAGENTA = (255, 0, 255)
+CYAN = (0, 255, 255)
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -84,6 +86,31 @@ def write_slide(
             writer.write(level, subfiletype=1 if index else 0, **options)
             level = np.asarray(Image.fromarray(level).reduce(4))
     return path
+
+
+def write_labelled_slide(path: Path) -> Path:
+    """Write an Aperio SVS of 1024x1536 px with thumbnail, magenta label and cyan macro image.
+
+    The label is stored plain and large, so that the file's bytes show whether it was read.
+    """
+    about = "Aperio Image Library v12.0.0\r\n"
+    base = tissue_on_glass()
+    plain: dict[str, object] = {"photometric": "rgb", "metadata": None, "rowsperstrip": 64}
+    with tifffile.TiffWriter(path) as writer:
+        tiles = {"tile": (256, 256), "photometric": "rgb", "compression": "jpeg", "metadata": None}
+        text = f"{about}1536x1024|AppMag = 20|MPP = 0.5"
+        writer.write(base, description=text, **tiles)
+        writer.write(base[::4, ::4], description=f"{about}384x256", **plain)
+        label, macro = (np.full((1000, 1500, 3), color, np.uint8) for color in (MAGENTA, CYAN))
+        writer.write(label, description=f"{about}label 1500x1000", subfiletype=1, **plain)
+        writer.write(macro, description=f"{about}macro 1500x1000", subfiletype=9, **plain)
+    return path
+
+
+@pytest.fixture
+def labelled_slide(tmp_path: Path) -> Path:
+    """Return an Aperio SVS with a magenta label, a cyan macro and a thumbnail image."""
+    return write_labelled_slide(tmp_path / "labelled.svs")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from napari.layers import Layer
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import (
     QApplication,
@@ -25,6 +26,7 @@ from napari_dre_slcl.gui.slide_panel import SlidePanel
 from napari_dre_slcl.gui.theme import theme_colors
 from napari_dre_slcl.gui.train_panel import TrainPanel
 from napari_dre_slcl.jobs.messages import Cancelled, Failed, PredictJob, Result, TrainJob
+from napari_dre_slcl.layers import LayerData
 
 __all__ = ["DreSlclDock"]
 
@@ -78,6 +80,7 @@ class DreSlclDock(QWidget):
         layout.addWidget(self.tabs)
 
     def _connect(self) -> None:
+        self.slide_panel.other_images.image_read.connect(self._add_image)
         self.train_panel.start_requested.connect(self.start_job)
         self.train_panel.cancel_requested.connect(self.runner.cancel)
         self.result_panel.predict_requested.connect(self.start_job)
@@ -134,6 +137,10 @@ class DreSlclDock(QWidget):
             f"Its run folder is {self.runner.spec.run_dir}.",
         )
         self.runner.should_keep_job = answer == QMessageBox.StandardButton.Yes
+
+    def _add_image(self, layer_data: LayerData) -> None:
+        self._viewer.add_layer(Layer.create(*layer_data))
+        self._viewer.reset_view()
 
     def _panel_of(self, job: TrainJob | PredictJob | None) -> TrainPanel | ResultPanel:
         return self.train_panel if isinstance(job, TrainJob) else self.result_panel

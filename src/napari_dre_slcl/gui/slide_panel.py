@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dre_slcl.errors import DreSlclError
+from napari_dre_slcl.gui.associated_images import AssociatedImagesButton
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.overlay import Overlay
@@ -72,9 +73,11 @@ class SlidePanel(QWidget):
         self.tissue_button = QPushButton("Find tissue")
         self.tissue_button.setToolTip("Shows the tiles that training and prediction would use.")
         self.message = MessageLine()
+        self.other_images = AssociatedImagesButton(self._overlay, self)
         layout = QVBoxLayout(self)
         layout.addWidget(self.open_button)
         layout.addLayout(self._facts)
+        layout.addWidget(self.other_images)
         layout.addWidget(self._mpp_row)
         layout.addWidget(self.tissue_button)
         layout.addWidget(self.message)
