@@ -13,12 +13,14 @@ from napari_dre_slcl.layers import (
     attention_layer,
     cluster_layer,
     codeword_colors,
+    mask_layer,
     slide_layer,
     tissue_layer,
 )
 from napari_dre_slcl.results import SlideResult
 from napari_dre_slcl.slide import Slide
-from napari_dre_slcl.tiles import tile_slide
+from napari_dre_slcl.tiles import MaskClass, tile_slide
+from napari_dre_slcl.tiles.painting import PAINTED
 
 TILE_PX = 512
 
@@ -135,3 +137,21 @@ def test_tissue_layer_marks_the_tiles_of_the_grid(slide: Slide) -> None:
     assert data.sum() == len(grid)
     assert options["metadata"][METADATA_KEY]["tile_size_px"] == grid.size_px
     np.testing.assert_array_equal(np.argwhere(data), grid.rowcol)
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.499, None])
+def test_mask_pixels_cover_their_part_of_the_slide(mpp: float | None) -> None:
+    downsample = 8 / 0.499
+    values = np.arange(8, dtype=np.uint8).reshape(2, 4)
+    data, options, kind = mask_layer("s", values, downsample, mpp)
+    assert kind == "labels"
+    assert data is values
+    size = mpp or 1.0
+    # The left edge of the first mask pixel is that of level-0 pixel 0, half a pixel left of 0.
+    np.testing.assert_allclose(options["translate"][0] - options["scale"][0] / 2, -size / 2)
+    np.testing.assert_allclose(options["scale"], downsample * size)
+    assert set(options["colormap"]) == {None, *range(8)}
+    assert options["features"]["mask"][PAINTED + MaskClass.TISSUE] == "painted: tissue"
+    assert options["features"]["mask"][MaskClass.FOLD] == "fold"
+    shown = {tuple(color) for label, color in options["colormap"].items() if label}
+    assert len(shown) == 7

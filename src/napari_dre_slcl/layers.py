@@ -340,7 +340,7 @@ def mask_layer(
                 if label
             },
             "features": {"mask": list(names)},
-            "opacity": 0.35,
+            "opacity": 0.4,
             "metadata": {METADATA_KEY: {"kind": "mask", "tile_size_px": downsample}},
             **grid_transform(downsample, mpp),
         },

@@ -74,10 +74,10 @@ def test_slide_tab_shows_facts_and_finds_tissue(qtbot, dock, slide_path) -> None
     assert facts["File"] == slide_path.name
     assert facts["Size"] == "1,024 x 1,024 px, wide x high"
     assert facts["Pixel size"].startswith("0.5 µm")
-    panel.tissue_button.click()
-    qtbot.waitUntil(lambda: "tissue tiles" in panel.message.text(), timeout=WAIT_MS)
+    panel.tissue.find_button.click()
+    qtbot.waitUntil(lambda: "left out" in panel.tissue.counts.text(), timeout=WAIT_MS)
     tissue = dock.overlay.layer("tissue")
-    assert panel.message.text().startswith(f"{np.asarray(tissue.data).sum()} tissue tiles")
+    assert panel.tissue.counts.text().startswith(f"{(np.asarray(tissue.data) == 1).sum()} tiles")
 
 
 def test_slide_that_cannot_be_opened_is_told_in_the_tab(dock, tmp_path) -> None:

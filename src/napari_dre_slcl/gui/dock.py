@@ -24,6 +24,7 @@ from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.result_panel import ResultPanel
 from napari_dre_slcl.gui.slide_panel import SlidePanel
 from napari_dre_slcl.gui.theme import theme_colors
+from napari_dre_slcl.gui.tissue_finder import TissueFinder
 from napari_dre_slcl.gui.train_panel import TrainPanel
 from napari_dre_slcl.jobs.messages import Cancelled, Failed, PredictJob, Result, TrainJob
 from napari_dre_slcl.layers import LayerData
@@ -51,9 +52,10 @@ class DreSlclDock(QWidget):
         self.background = Background()
         self.runner = JobRunner()
         self.overlay = Overlay(napari_viewer, self.background)
-        self.slide_panel = SlidePanel(self.overlay, self.background)
+        self.tissue = TissueFinder(self.overlay, self.background)
+        self.slide_panel = SlidePanel(self.overlay, self.tissue)
         self.train_panel = TrainPanel(colors)
-        self.result_panel = ResultPanel(self.overlay, colors)
+        self.result_panel = ResultPanel(self.overlay, self.tissue, colors)
         self._lay_out()
         self._connect()
         self.overlay.refresh()
@@ -93,7 +95,9 @@ class DreSlclDock(QWidget):
         if application is not None:
             application.aboutToQuit.connect(self.close_down)
         # A closed window deletes its docks without telling them; nothing here may refer to self.
-        self.destroyed.connect(partial(_release, self.overlay, self.background, self.runner))
+        self.destroyed.connect(
+            partial(_release, self.tissue, self.overlay, self.background, self.runner)
+        )
 
     def start_job(self, job: TrainJob | PredictJob) -> None:
         """Hand a job to the engine, or say why not."""
@@ -109,7 +113,7 @@ class DreSlclDock(QWidget):
         self._ask_about_job()
         self._viewer.events.theme.disconnect(self._on_theme)
         self._viewer = None
-        _release(self.overlay, self.background, self.runner)
+        _release(self.tissue, self.overlay, self.background, self.runner)
 
     def event(self, event: QEvent | None) -> bool:
         """Close down once the dock has been taken out of its window."""
@@ -165,8 +169,11 @@ class DreSlclDock(QWidget):
         self.result_panel.set_colors(colors)
 
 
-def _release(overlay: Overlay, background: Background, runner: JobRunner, *_: Any) -> None:
+def _release(
+    tissue: TissueFinder, overlay: Overlay, background: Background, runner: JobRunner, *_: Any
+) -> None:
     """Let go of viewer, thread and engine."""
+    tissue.close()
     overlay.close()
     background.close()
     runner.close()

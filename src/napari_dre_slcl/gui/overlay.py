@@ -10,10 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari.layers import Layer
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.background import Background
+from napari_dre_slcl.gui.layer_facts import facts_of, give_mpp, set_attributes
 from napari_dre_slcl.gui.side_by_side import COPY_KIND, set_grid, slide_copy, stack_in_pairs
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
 from napari_dre_slcl.layers import (
@@ -22,8 +25,8 @@ from napari_dre_slcl.layers import (
     attention_layer,
     cluster_layer,
     grid_transform,
+    mask_layer,
     tissue_layer,
-    world_transform,
 )
 from napari_dre_slcl.results import SlideResult, load_result
 from napari_dre_slcl.slide import SlideInfo, open_slide
@@ -50,6 +53,8 @@ class Overlay(QObject):
     """`SlideInfo` of the slide that is meant now, or None."""
     result_shown = Signal(object)
     """`SlideResult` whose layers have just been added or updated."""
+    active_changed = Signal()
+    """Another layer is the active one, or layers came or went."""
     visibility_changed = Signal()
     """A layer of ours was shown or hidden, by us or in the layer list."""
     failed = Signal(str)
@@ -68,6 +73,11 @@ class Overlay(QObject):
         events.inserted.connect(self._on_layers_changed)
         events.removed.connect(self._on_layers_changed)
         viewer.layers.selection.events.active.connect(self._on_layers_changed)
+
+    @property
+    def background(self) -> Background:
+        """What does slow work on slides for the panels."""
+        return self._background
 
     @property
     def slide(self) -> SlideInfo | None:
@@ -90,7 +100,7 @@ class Overlay(QObject):
             (
                 layer
                 for layer in self._layers()
-                if _facts(layer).get("kind") == kind and _facts(layer).get("path") == wanted
+                if facts_of(layer).get("kind") == kind and facts_of(layer).get("path") == wanted
             ),
             None,
         )
@@ -122,30 +132,42 @@ class Overlay(QObject):
         else:
             slide.close()
             if mpp is not None:
-                self.set_mpp(mpp)
+                self.set_mpp(mpp, path=slide.info.path)
         self._viewer.layers.selection.active = layer
 
-    def set_mpp(self, mpp: float) -> None:
-        """Give the slide that is meant a pixel size; its overlays follow.
+    def set_mpp(self, mpp: float | None, source: str = "user", path: str | None = None) -> None:
+        """Give a slide a pixel size; its overlays follow.
 
         Parameters
         ----------
-        mpp : float
-            µm per level-0 pixel.
+        mpp : float or None
+            µm per level-0 pixel; None takes what a stored answer or the file says.
+        source : str
+            Who gave it.
+        path : str, optional
+            Of the slide; the slide that is meant by default.
+
+        Raises
+        ------
+        SlideError
+            If the size is not plausible, or the file can no longer be opened.
         """
-        layer = self._slide_layer(self._last_path)
+        path = path or self._last_path
+        layer = self._slide_layer(path)
         if layer is None:
             return
-        self._set_layer_mpp(layer, mpp, "user")
+        give_mpp(layer, mpp, source)
         for other in self._layers():
-            facts = _facts(other)
-            if facts.get("path") != self._last_path:
+            facts = facts_of(other)
+            if facts.get("path") != path:
                 continue
             if facts["kind"] == COPY_KIND:
-                self._set_layer_mpp(other, mpp, "user")
+                give_mpp(other, mpp, source)
             elif facts["kind"] != "slide":
-                _set_attributes(other, grid_transform(facts["tile_size_px"], mpp))
-        self._viewer.reset_view()
+                grid = grid_transform(facts["tile_size_px"], facts_of(layer)["mpp"])
+                set_attributes(other, grid)
+        if path == self._last_path:
+            self._viewer.reset_view()
         self.slide_changed.emit(self.slide)
 
     def load_result(self, path: Path) -> None:
@@ -171,10 +193,10 @@ class Overlay(QObject):
             return
         slide = self._slide_of(result)
         if slide is not None:
-            if _facts(slide)["mpp"] is None and result.mpp is not None:
-                self._set_layer_mpp(slide, result.mpp, _FROM_RESULT)
+            if facts_of(slide)["mpp"] is None and result.mpp is not None:
+                give_mpp(slide, result.mpp, _FROM_RESULT)
             # The grid is in level-0 pixels, so the open slide's own size of them rules.
-            facts = _facts(slide)
+            facts = facts_of(slide)
             result = replace(result, slide_path=facts["path"], mpp=facts["mpp"])
         self._results[result.slide_path] = result
         self._add_or_update(cluster_layer(result))
@@ -184,14 +206,37 @@ class Overlay(QObject):
 
     def show_tissue(self, path: str, grid: TileGrid) -> None:
         """Add or update the layer that shows which tiles hold tissue."""
-        if self._viewer is None:
-            return
-        data, options, kind = tissue_layer(Path(path).stem, grid)
-        options["metadata"][METADATA_KEY]["path"] = path
+        self._show_over(path, tissue_layer(Path(path).stem, grid))
+
+    def show_mask(self, path: str, values: NDArray[np.uint8], downsample: float) -> Layer:
+        """Add or update the layer that shows a slide's tissue mask.
+
+        Parameters
+        ----------
+        path : str
+            Of the slide.
+        values : ndarray of uint8, shape (height, width)
+            As `mask_layer` takes them; the layer paints into them.
+        downsample : float
+            Level-0 pixels per mask pixel.
+
+        Returns
+        -------
+        napari.layers.Labels
+        """
         slide = self.layer("slide", path)
-        self._add_or_update((data, options, kind))
-        if slide is not None:
-            self._viewer.layers.selection.active = slide
+        mpp = None if slide is None else facts_of(slide)["mpp"]
+        return self._show_over(path, mask_layer(Path(path).stem, values, downsample, mpp))
+
+    def activate(self, kind: str) -> None:
+        """Make our layer of a kind of the slide that is meant the active one."""
+        layer = self.layer(kind)
+        if layer is not None:
+            self._viewer.layers.selection.active = layer
+
+    def is_active(self, layer: Layer) -> bool:
+        """Whether a layer is the active one."""
+        return self._viewer is not None and self._viewer.layers.selection.active == layer
 
     def set_visible(self, kind: str, is_visible: bool) -> None:
         """Show or hide our layer of a kind of the slide that is meant."""
@@ -240,24 +285,25 @@ class Overlay(QObject):
             return
         before = self._last_path
         active = self._viewer.layers.selection.active
-        path = _facts(active).get("path") if active is not None else None
+        path = facts_of(active).get("path") if active is not None else None
         layer = self._slide_layer(path or before) or self._slide_layer(before)
         if layer is None:
             layer = next(
-                (one for one in self._layers() if _facts(one).get("kind") == "slide"), None
+                (one for one in self._layers() if facts_of(one).get("kind") == "slide"), None
             )
-        self._last_path = path if layer is None else _facts(layer)["path"]
+        self._last_path = path if layer is None else facts_of(layer)["path"]
         if self._last_path != before:
             self.slide_changed.emit(self.slide)
 
     def _on_layers_changed(self, event: object = None) -> None:
         self.refresh()
+        self.active_changed.emit()
 
     def _layers(self) -> list[Layer]:
         """Every layer of ours, whether we, the reader or the user's script added it."""
         if self._viewer is None:
             return []
-        return [layer for layer in self._viewer.layers if _facts(layer)]
+        return [layer for layer in self._viewer.layers if facts_of(layer)]
 
     def _slide_of(self, result: SlideResult) -> Layer | None:
         """Return the layer of a result's slide, which may lie in another folder by now."""
@@ -266,9 +312,9 @@ class Overlay(QObject):
         moved = (
             one
             for one in self._layers()
-            if _facts(one).get("kind") == "slide"
-            and Path(_facts(one)["path"]).name == name
-            and _facts(one)["info"].shape == shape
+            if facts_of(one).get("kind") == "slide"
+            and Path(facts_of(one)["path"]).name == name
+            and facts_of(one)["info"].shape == shape
         )
         return next(moved, None) if layer is None else layer
 
@@ -278,7 +324,7 @@ class Overlay(QObject):
     def _add(self, layer_data: LayerData) -> Layer:
         layer = self._viewer.add_layer(Layer.create(*layer_data))
         layer.events.visible.connect(self._on_visible)
-        if _facts(layer)["kind"] == "attention":
+        if facts_of(layer)["kind"] == "attention":
             layer.colorbar.box = True
             layer.colorbar.position = "bottom_left"
             layer.colorbar.visible = True
@@ -288,31 +334,25 @@ class Overlay(QObject):
         if self._viewer is not None:
             self.visibility_changed.emit()
 
-    def _add_or_update(self, layer_data: LayerData) -> None:
+    def _show_over(self, path: str, layer_data: LayerData) -> Layer:
+        """Add or update a layer of a slide; what is active stays so, the slide at first."""
+        layer_data[1]["metadata"][METADATA_KEY]["path"] = path
+        selection = self._viewer.layers.selection
+        before = selection.active
+        layer = self._add_or_update(layer_data)
+        if selection.active != before:
+            selection.active = before
+        return layer
+
+    def _add_or_update(self, layer_data: LayerData) -> Layer:
         data, options, _ = layer_data
         facts = options["metadata"][METADATA_KEY]
         layer = self.layer(facts["kind"], facts["path"])
         if layer is None:
-            self._add(layer_data)
-            return
+            return self._add(layer_data)
         layer.data = data
-        _set_attributes(layer, {name: options[name] for name in _ATTRIBUTES if name in options})
+        set_attributes(layer, {name: options[name] for name in _ATTRIBUTES if name in options})
         if "contrast_limits" in options:
             layer.contrast_limits_range = options["contrast_limits"]
             layer.contrast_limits = options["contrast_limits"]
-
-    def _set_layer_mpp(self, layer: Layer, mpp: float, source: str) -> None:
-        facts = layer.metadata[METADATA_KEY]
-        facts["mpp"] = mpp
-        facts["info"] = facts["info"].model_copy(update={"mpp": mpp, "mpp_source": source})
-        _set_attributes(layer, world_transform(mpp))
-
-
-def _facts(layer: Layer) -> dict[str, Any]:
-    found = layer.metadata.get(METADATA_KEY, {})
-    return found if isinstance(found, dict) else {}
-
-
-def _set_attributes(layer: Layer, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        setattr(layer, name, value)
+        return layer

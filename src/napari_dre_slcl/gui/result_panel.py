@@ -25,12 +25,14 @@ from napari_dre_slcl.gui.job_progress import JobProgress
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.path_field import PathField
-from napari_dre_slcl.gui.texts import prediction_rows, provenance_text, share_text
+from napari_dre_slcl.gui.texts import encoded_text, prediction_rows, provenance_text, share_text
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.gui.tissue_finder import TissueFinder
 from napari_dre_slcl.jobs.messages import Cancelled, Failed, Log, PredictJob, Progress, Result
 from napari_dre_slcl.layers import codeword_colors, codeword_name, codeword_shares
 from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult
 from napari_dre_slcl.slide import SlideInfo
+from napari_dre_slcl.tiles import MASK_SUFFIX
 
 __all__ = ["ResultPanel", "results_dir"]
 
@@ -45,6 +47,8 @@ class ResultPanel(QWidget):
     ----------
     overlay : Overlay
         Owns the layers.
+    tissue : TissueFinder
+        Knows how the user has changed a slide's tissue.
     colors : ThemeColors
         To paint with.
     """
@@ -54,10 +58,15 @@ class ResultPanel(QWidget):
     cancel_requested = Signal()
 
     def __init__(
-        self, overlay: Overlay, colors: ThemeColors, parent: QWidget | None = None
+        self,
+        overlay: Overlay,
+        tissue: TissueFinder,
+        colors: ThemeColors,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._overlay = overlay
+        self._tissue = tissue
         self._build(colors)
         self._lay_out()
         self._connect()
@@ -148,11 +157,20 @@ class ResultPanel(QWidget):
     def predict(self) -> None:
         """Ask for a prediction of the slide that is meant, or say what is missing."""
         try:
-            job = self.value()
+            job = self._with_tissue(self.value())
         except DreSlclError as error:
             self.message.complain(str(error))
             return
         self.predict_requested.emit(job)
+
+    def _with_tissue(self, job: PredictJob) -> PredictJob:
+        """Add what the user has changed of the slide's tissue; its mask goes beside the results."""
+        slide = job.slides[0]
+        choice = self._tissue.choice(str(slide))
+        if choice is None:
+            return job
+        mask = choice.mask and choice.mask.save(job.out / f"{slide.stem}{MASK_SUFFIX}")
+        return job.model_copy(update={"mask": mask, "min_tissue": choice.min_tissue})
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
@@ -185,7 +203,7 @@ class ResultPanel(QWidget):
 
     def show_result(self, result: SlideResult) -> None:
         """Show predictions, legend and provenance."""
-        self.message.tell("")
+        self.message.tell(encoded_text(result))
         self.title.setText(f"Predictions for {result.slide_id}")
         self.predictions.setValue(_prediction_bars(result))
         self.legend.setValue(_legend_bars(result))

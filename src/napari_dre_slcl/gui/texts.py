@@ -5,14 +5,16 @@ from __future__ import annotations
 from napari_dre_slcl.results import SlideResult, TaskPrediction
 from napari_dre_slcl.slide import SlideInfo
 from napari_dre_slcl.tiles import TileGrid
+from napari_dre_slcl.tiles.wording import left_out_text, tiles_text
 
 __all__ = [
+    "encoded_text",
     "metric_rows",
     "prediction_rows",
+    "preview_text",
     "provenance_text",
     "share_text",
     "slide_rows",
-    "tissue_text",
 ]
 
 _NEGATIVE = frozenset({"0", "no", "false", "normal", "negative", "benign", "wt", "wildtype"})
@@ -40,11 +42,35 @@ def mpp_text(info: SlideInfo) -> str:
     return f"{info.mpp:.4g} µm ({info.mpp_source})"
 
 
-def tissue_text(grid: TileGrid) -> str:
-    """Return how many tiles of a slide are used, and why the others are not."""
-    left_out = ", ".join(f"{count:,} {reason}" for reason, count in grid.reasons.items() if count)
-    text = f"{len(grid):,} tissue tiles of {grid.tile_px} px at {grid.target_mpp:g} µm/px"
-    return f"{text}; left out: {left_out}." if left_out else f"{text}."
+def preview_text(grid: TileGrid, n_unseen: int) -> str:
+    """Return how many tiles of a slide would be used, and why the others are not.
+
+    Parameters
+    ----------
+    grid : TileGrid
+        The tiles, perhaps none.
+    n_unseen : int
+        Tiles that were not yet looked at for blur.
+
+    Returns
+    -------
+    str
+    """
+    if not len(grid):
+        return (
+            f"No tile is left: of {grid.status.size:,} tiles {left_out_text(grid)}. Lower the "
+            "threshold or the least tissue, or add tissue with the brush."
+        )
+    text = f"{tiles_text(grid)}. A tile has {grid.tile_px} px of {grid.target_mpp:g} µm."
+    return f"{text} {n_unseen:,} still to be checked for blur…" if n_unseen else text
+
+
+def encoded_text(result: SlideResult) -> str:
+    """Return how much of a prediction was taken over from an earlier one; empty for nothing."""
+    encoded = result.provenance.get("encoded", "")
+    if not encoded or encoded.split()[0] == f"{len(result.rowcol):,}":
+        return ""
+    return f"Encoded {encoded}; the others were known from the earlier prediction."
 
 
 def prediction_rows(prediction: TaskPrediction) -> list[tuple[str, float]]:

@@ -1,0 +1,176 @@
+"""MaskPainting: one tissue mask as a layer that is painted on with napari's own brush.
+
+The layer's data hold what was found and what was painted (`napari_dre_slcl.tiles.painting`).
+Strokes, undo and redo are napari's; this watches them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_dre_slcl.gui.layer_facts import set_attributes
+from napari_dre_slcl.tiles import MaskClass
+from napari_dre_slcl.tiles.painting import PAINTED, is_painted, lay_over, mark_strokes
+
+__all__ = ["MaskPainting", "Tool"]
+
+Tool = Literal["add", "remove"]
+# Lines leave the tissue under a mask visible; while it is painted on, areas are clearer.
+_LINES = {"contour": 2, "opacity": 0.9}
+_AREAS = {"contour": 0, "opacity": 0.4}
+_LABELS: dict[Tool, int] = {
+    "add": PAINTED + MaskClass.TISSUE,
+    "remove": PAINTED + MaskClass.GLASS,
+}
+
+
+class MaskPainting(QObject):
+    """Watches what is painted on a mask layer.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        Shows the mask; its data are changed in place.
+    found : ndarray of uint8, shape (height, width)
+        `MaskClass` of each pixel, as found in the slide.
+    pixel_um : float
+        Edge of a mask pixel in µm.
+    """
+
+    painted = Signal()
+    """A stroke has ended, or was undone or redone."""
+    tool_changed = Signal()
+    """Another tool or brush size is in hand."""
+
+    def __init__(self, layer: Any, found: NDArray[np.uint8], pixel_um: float) -> None:
+        super().__init__()
+        self.layer = layer
+        self.pixel_um = pixel_um
+        self._found = found
+        self._last = layer.data.copy()
+        self._is_ours = False
+        self._has_strokes = False
+        # napari's history remembers the mask under a stroke. Once another mask lies there, what an
+        # undo brings back is of no use; until then, what a redo of the eraser brings is a stroke.
+        self._is_history_old = False
+        set_attributes(layer, _LINES)
+        for event, slot in self._slots():
+            event.connect(slot)
+
+    @property
+    def values(self) -> NDArray[np.uint8]:
+        """What was found and painted, a copy."""
+        return self._last.copy()
+
+    @property
+    def is_painted(self) -> bool:
+        """Whether anything is painted."""
+        return bool(is_painted(self._last).any())
+
+    @property
+    def tool(self) -> Tool | None:
+        """What the brush does now, if it is in hand."""
+        if self.layer.mode != "paint":
+            return None
+        return next((t for t, label in _LABELS.items() if label == self.layer.selected_label), None)
+
+    @property
+    def brush_um(self) -> float:
+        """Width of the brush in µm."""
+        return float(self.layer.brush_size * self.pixel_um)
+
+    def set_brush_um(self, width: float) -> None:
+        """Make the brush as wide as a whole number of mask pixels can be."""
+        self.layer.brush_size = max(1, round(width / self.pixel_um))
+
+    def start(self, tool: Tool) -> None:
+        """Take the brush in hand."""
+        self.layer.visible = True
+        self.layer.selected_label = _LABELS[tool]
+        self.layer.mode = "paint"
+
+    def stop(self) -> None:
+        """Put the brush away."""
+        self.layer.mode = "pan_zoom"
+
+    def undo(self) -> None:
+        """Take the last stroke back."""
+        self.layer.undo()
+
+    def discard(self) -> None:
+        """Take all strokes back; this can be undone."""
+        self.paint(lay_over(np.zeros_like(self._found), self._found))
+
+    def paint(self, values: NDArray[np.uint8]) -> None:
+        """Set all pixels in one stroke, such as from a file.
+
+        Parameters
+        ----------
+        values : ndarray of uint8, shape (height, width)
+        """
+        places = np.nonzero(values != self.layer.data)
+        self.layer.data_setitem(places, values[places])
+
+    def lay_over(self, found: NDArray[np.uint8]) -> None:
+        """Put another mask under the painting.
+
+        Parameters
+        ----------
+        found : ndarray of uint8, shape (height, width)
+        """
+        self._found = found
+        self._is_history_old = self._has_strokes
+        self._put(lay_over(self.layer.data, found))
+
+    def close(self) -> None:
+        """Stop watching; the layer stays."""
+        for event, slot in self._slots():
+            event.disconnect(slot)
+
+    def _slots(self) -> list[tuple[Any, Callable[..., None]]]:
+        events = self.layer.events
+        return [
+            (events.paint, self._on_paint),
+            (events.set_data, self._on_set_data),
+            (events.mode, self._on_tool),
+            (events.selected_label, self._on_tool),
+            (events.brush_size, self._on_tool),
+        ]
+
+    def _on_tool(self, event: object = None) -> None:
+        """Fill the mask while it is painted on, by our buttons or napari's."""
+        is_painting = self.layer.mode in ("paint", "erase", "fill", "polygon")
+        if is_painting != (self.layer.contour == 0):
+            set_attributes(self.layer, _AREAS if is_painting else _LINES)
+        self.tool_changed.emit()
+
+    def _on_paint(self, event: object = None) -> None:
+        self._has_strokes = True
+        self._take(mark_strokes(self.layer.data, self._found))
+
+    def _on_set_data(self, event: object = None) -> None:
+        """Notice undo and redo, which have no event of their own."""
+        if self._is_ours or np.array_equal(self.layer.data, self._last):
+            return
+        marked = lay_over if self._is_history_old else mark_strokes
+        self._take(marked(self.layer.data, self._found))
+
+    def _take(self, values: NDArray[np.uint8]) -> None:
+        self._put(values)
+        self.painted.emit()
+
+    def _put(self, values: NDArray[np.uint8]) -> None:
+        self._last = values.copy()
+        if np.array_equal(self.layer.data, values):
+            return
+        self._is_ours = True
+        try:
+            self.layer.data[...] = values
+            self.layer.refresh()
+        finally:
+            self._is_ours = False

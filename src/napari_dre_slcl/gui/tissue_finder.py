@@ -1,0 +1,324 @@
+"""TissueFinder: the tissue and the tiles of each open slide, as threshold and painting change.
+
+Holds the state behind the Tissue box and does the slow part in the background; knows no widgets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_dre_slcl.config import TilingConfig
+from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.gui.background import Background
+from napari_dre_slcl.gui.mask_painting import MaskPainting, Tool
+from napari_dre_slcl.gui.overlay import Overlay
+from napari_dre_slcl.gui.tissue_state import TissueChoice, TissueState
+from napari_dre_slcl.slide import SlideInfo
+from napari_dre_slcl.tiles import TileGrid, TissueMask, load_tissue_mask
+from napari_dre_slcl.tiles.painting import classes_of, lay_over, painting_of, resized
+from napari_dre_slcl.tiles.preview import TilePreview
+
+__all__ = ["TissueFinder"]
+
+_LOOKS_AT_ONCE = 256
+_BRUSH_UM = 200.0
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    """One slide whose tissue was found."""
+
+    info: SlideInfo
+    preview: TilePreview
+    found: TissueMask
+    found_at: int | None
+    painting: MaskPainting
+    threshold: int | None = None
+    min_tissue: float | None = None
+    grid: TileGrid | None = None
+    n_unseen: int = 0
+
+
+class TissueFinder(QObject):
+    """Finds the tissue of the slide that is meant.
+
+    Parameters
+    ----------
+    overlay : Overlay
+        Owns the layers.
+    background : Background
+        Does the slow part.
+    """
+
+    changed = Signal()
+    """`state` or `is_busy` has changed."""
+    failed = Signal(str)
+    """A sentence."""
+
+    def __init__(self, overlay: Overlay, background: Background) -> None:
+        super().__init__()
+        self._overlay = overlay
+        self._background = background
+        self._sessions: dict[str, _Session] = {}
+        self._reading: str | None = None
+        overlay.slide_changed.connect(self._on_slide)
+        overlay.active_changed.connect(self._on_active)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the slide that is meant is being read."""
+        info = self._overlay.slide
+        return info is not None and info.path == self._reading
+
+    @property
+    def state(self) -> TissueState | None:
+        """Of the slide that is meant; None before its tissue was found."""
+        session = self._session
+        if session is None:
+            return None
+        painting = session.painting
+        return TissueState(
+            threshold=session.threshold,
+            auto_threshold=_auto_threshold(session.preview),
+            min_tissue=session.min_tissue,
+            is_painted=painting.is_painted,
+            tool=painting.tool if self._overlay.is_active(painting.layer) else None,
+            brush_um=painting.brush_um,
+            grid=session.grid,
+            n_unseen=session.n_unseen,
+        )
+
+    def find(self) -> None:
+        """Read the slide that is meant and lay its mask and tiles over it."""
+        info = self._overlay.slide
+        if info is None:
+            return
+        before = self._sessions.get(info.path)
+        self._reading = info.path
+        self._background.run(
+            "tissue overview",
+            _begin,
+            info,
+            None if before is None else before.threshold,
+            on_done=partial(self._on_begun, info),
+            on_error=self._on_error,
+        )
+        self.changed.emit()
+
+    def set_threshold(self, threshold: int | None) -> None:
+        """Take pixels of at least this colour for tissue; None lets the slide decide."""
+        session = self._session
+        if session is not None and threshold != session.threshold:
+            session.threshold = threshold
+            self._judge(session)
+
+    def set_min_tissue(self, share: float | None) -> None:
+        """Use tiles with at least this share of tissue, 0 to 1; None is that of the settings."""
+        session = self._session
+        if session is not None and share != session.min_tissue:
+            session.min_tissue = share
+            self._judge(session)
+
+    def set_brush_um(self, width: float) -> None:
+        """Set the width of the brush in µm."""
+        if self._session is not None:
+            self._session.painting.set_brush_um(width)
+
+    def set_tool(self, tool: Tool | None) -> None:
+        """Take a brush in hand, or put it away."""
+        session = self._session
+        if session is None:
+            return
+        if tool is None:
+            session.painting.stop()
+            self._overlay.activate("slide")
+        else:
+            self._show_mask(session)
+            self._overlay.activate("mask")
+            session.painting.start(tool)
+        self.changed.emit()
+
+    def undo(self) -> None:
+        """Take the last stroke back."""
+        if self._session is not None:
+            self._session.painting.undo()
+
+    def discard(self) -> None:
+        """Take all painting back."""
+        if self._session is not None:
+            self._session.painting.discard()
+
+    def mask(self, path: str) -> TissueMask | None:
+        """Return the mask of a slide as threshold and painting make it now, or None."""
+        session = self._sessions.get(path)
+        if session is None:
+            return None
+        found = session.preview.overview.mask(session.threshold)
+        labels = classes_of(lay_over(session.painting.values, found.labels))
+        return replace(found, labels=labels)
+
+    def choice(self, path: str) -> TissueChoice | None:
+        """Return what was changed of a slide's tissue; None where everything is automatic."""
+        session = self._sessions.get(path)
+        if session is None:
+            return None
+        is_mask_changed = session.threshold is not None or session.painting.is_painted
+        mask = self.mask(path) if is_mask_changed else None
+        if mask is None and session.min_tissue is None:
+            return None
+        return TissueChoice(mask, session.min_tissue)
+
+    def load_mask(self, path: Path) -> None:
+        """Lay a saved mask over the slide that is meant; where it differs counts as painted.
+
+        Raises
+        ------
+        SlideError
+            If the file is no mask, or one of another slide.
+        """
+        session = self._session
+        if session is None:
+            return
+        mask = load_tissue_mask(path)
+        if mask.slide_shape != session.info.shape:
+            (rows, cols), (height, width) = mask.slide_shape, session.info.shape
+            raise SlideError(
+                f"'{path.name}' is the mask of a slide of {cols:,} x {rows:,} px, but this slide "
+                f"has {width:,} x {height:,} px. Open the mask of this slide."
+            )
+        session.painting.paint(painting_of(mask, session.found))
+
+    def close(self) -> None:
+        """Let go of the layers; they stay."""
+        for session in self._sessions.values():
+            session.painting.close()
+        self._sessions.clear()
+
+    @property
+    def _session(self) -> _Session | None:
+        info = self._overlay.slide
+        return None if info is None else self._sessions.get(info.path)
+
+    def _on_active(self) -> None:
+        """Forget slides that were closed."""
+        for path in [p for p in self._sessions if self._overlay.layer("slide", p) is None]:
+            self._sessions.pop(path).painting.close()
+        self.changed.emit()
+
+    def _on_slide(self, info: SlideInfo | None) -> None:
+        session = self._session
+        if session is not None and info is not None:
+            if session.info.mpp != info.mpp:
+                self.find()
+            elif session.n_unseen:
+                self._judge(session)
+        self.changed.emit()
+
+    def _on_begun(self, info: SlideInfo, begun: tuple[TilePreview, TissueMask, int | None]) -> None:
+        preview, found, found_at = begun
+        self._reading = None
+        if self._overlay.layer("slide", info.path) is None:
+            return
+        before = self._sessions.pop(info.path, None)
+        values = found.labels.copy()
+        if before is not None:
+            before.painting.close()
+            values = lay_over(resized(before.painting.values, values.shape), found.labels)
+        painting = self._paint_on(info, found, values)
+        painting.set_brush_um(_BRUSH_UM if before is None else before.painting.brush_um)
+        session = _Session(info, preview, found, found_at, painting)
+        if before is not None:
+            session.threshold, session.min_tissue = before.threshold, before.min_tissue
+        self._sessions[info.path] = session
+        self._judge(session)
+
+    def _on_error(self, sentence: str) -> None:
+        self._reading = None
+        self.failed.emit(sentence)
+        self.changed.emit()
+
+    def _paint_on(
+        self, info: SlideInfo, found: TissueMask, values: NDArray[np.uint8]
+    ) -> MaskPainting:
+        layer = self._overlay.show_mask(info.path, values, found.downsample)
+        painting = MaskPainting(layer, found.labels, found.downsample * (info.mpp or 1.0))
+        painting.painted.connect(partial(self._on_painted, info.path))
+        painting.tool_changed.connect(self.changed)
+        return painting
+
+    def _show_mask(self, session: _Session) -> None:
+        """Bring the mask's layer back where the user has deleted it."""
+        if self._overlay.layer("mask", session.info.path) is None:
+            before = session.painting
+            before.close()
+            session.painting = self._paint_on(session.info, session.found, before.values)
+
+    def _on_painted(self, path: str) -> None:
+        if path in self._sessions:
+            self._judge(self._sessions[path])
+
+    def _judge(self, session: _Session, looks: int = 0) -> None:
+        """Ask which tiles there are now; the answer to an earlier question is dropped."""
+        is_found = session.found_at == session.threshold
+        self._background.run(
+            "tissue",
+            _answer,
+            session.preview,
+            session.found if is_found else session.threshold,
+            session.painting.values,
+            session.min_tissue,
+            looks,
+            on_done=partial(self._on_answer, session, session.threshold),
+            on_error=self._on_error,
+        )
+        self.changed.emit()
+
+    def _on_answer(
+        self,
+        session: _Session,
+        threshold: int | None,
+        answer: tuple[TissueMask, TileGrid, int],
+    ) -> None:
+        if self._sessions.get(session.info.path) is not session:
+            return
+        found, session.grid, session.n_unseen = answer
+        self._show_mask(session)
+        if found is not session.found:
+            session.found, session.found_at = found, threshold
+            session.painting.lay_over(found.labels)
+        self._overlay.show_tissue(session.info.path, session.grid)
+        if session.n_unseen:
+            self._judge(session, _LOOKS_AT_ONCE)
+        self.changed.emit()
+
+
+def _begin(info: SlideInfo, threshold: int | None) -> tuple[TilePreview, TissueMask, int | None]:
+    preview = TilePreview(info)
+    return preview, preview.overview.mask(threshold), threshold
+
+
+def _answer(
+    preview: TilePreview,
+    found: TissueMask | int | None,
+    values: NDArray[np.uint8],
+    min_tissue: float | None,
+    looks: int,
+) -> tuple[TissueMask, TileGrid, int]:
+    """Return the mask that is found, and the tiles that it leaves with the painting over it."""
+    if not isinstance(found, TissueMask):
+        found = preview.overview.mask(found)
+    mask = replace(found, labels=classes_of(lay_over(values, found.labels)))
+    config = TilingConfig() if min_tissue is None else TilingConfig(min_tissue=min_tissue)
+    grid, n_unseen = preview.grid(mask, config, looks)
+    return found, grid, n_unseen
+
+
+def _auto_threshold(preview: TilePreview) -> int:
+    """Return the whole number that gives the mask of the automatic threshold."""
+    return int(np.ceil(preview.overview.auto_threshold))
