@@ -109,8 +109,8 @@ def test_slide_without_pixel_size_moves_to_micrometres_with_its_overlays(
     unknown = replace(result, slide_path=str(path), mpp=None)
     dock.overlay.show_result(unknown)
     assert {str(layer.units[0]) for layer in viewer.layers} == {"pixel"}
-    dock.slide_panel.mpp_field.setValue(0.25)
-    dock.slide_panel.mpp_button.click()
+    dock.slide_panel.pixel_size.field.setValue(0.25)
+    dock.slide_panel.pixel_size.use_button.click()
     assert {str(layer.units[0]) for layer in viewer.layers} == {"micrometer"}
     slide, clusters, _ = viewer.layers
     np.testing.assert_allclose(slide.scale, 0.25)

@@ -20,11 +20,12 @@ from napari_dre_slcl.slide.stated_mpp import (
     stated_sizes,
 )
 
-__all__ = ["MPP_RANGE", "GivenMpp", "PixelSize", "check_mpp", "judge_pixel_size"]
+__all__ = ["MPP_RANGE", "WAYS", "GivenMpp", "PixelSize", "check_mpp", "judge_pixel_size"]
 
 _OBJECTIVE_TOLERANCE = 1.5
 _UM_TIMES_POWER = 10.0  # a 40x scan has about 0.25 µm per pixel, a 20x scan 0.5
-_WAYS = "with mpp= or --mpp, in the cohort table's mpp column, or in the window's Slide tab"
+WAYS = "with mpp= or --mpp, in the cohort table's mpp column, or in the window's Slide tab"
+"""The three ways to give a pixel size, as every sentence names them."""
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 
 
@@ -204,7 +205,7 @@ class _Choice:
                 f"the file states no usable pixel size; {self.mpp:.4g} µm is an estimate from the "
                 f"{self._power:g}x objective and may be off by half"
             )
-            return [self._finding("mpp-estimated", "warning", what, f"give the true one {_WAYS}")]
+            return [self._finding("mpp-estimated", "warning", what, f"give the true one {WAYS}")]
         if max(self.mpp, expected) <= min(self.mpp, expected) * _OBJECTIVE_TOLERANCE:
             return []
         what = (
@@ -216,17 +217,17 @@ class _Choice:
     def _unusable(self, defect: Defect, is_settled: bool) -> Finding:
         if self.mpp is None:
             what = f"no known pixel size: {defect.what}"
-            return self._finding(defect.code, "error", what, f"give it {_WAYS}")
+            return self._finding(defect.code, "error", what, f"give it {WAYS}")
         if is_settled:
             then = f"{self._used} is used, so nothing needs doing"
             return self._finding(defect.code, "note", defect.what, then)
-        then = f"{self._used} is used instead; check it, and if it is wrong give another {_WAYS}"
+        then = f"{self._used} is used instead; check it, and if it is wrong give another {WAYS}"
         return self._finding(defect.code, "warning", defect.what, then)
 
     def _missing(self) -> list[Finding]:
         if self.mpp is None:
             what = "no known pixel size: its file states none"
-            return [self._finding("mpp-missing", "error", what, f"give it {_WAYS}")]
+            return [self._finding("mpp-missing", "error", what, f"give it {WAYS}")]
         if self._given is None:  # the estimate says so itself
             return []
         then = f"{self._used} is used, so nothing needs doing"
@@ -239,7 +240,7 @@ class _Choice:
         )
         if is_confirmed:
             return self._finding(code, "note", what, f"{self.mpp:.4g} µm is used, as given")
-        then = f"{self.mpp:.4g} µm is used; check it, and if it is wrong give another {_WAYS}"
+        then = f"{self.mpp:.4g} µm is used; check it, and if it is wrong give another {WAYS}"
         return self._finding(code, "warning", what, then)
 
     def _finding(self, code: str, severity: Severity, what: str, then: str) -> Finding:
