@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +17,11 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_dre_slcl.slide import Slide, open_slide
+
+# Pixel sizes that the developer has stored for slides are no business of tests.
+_CONFIG_DIR = tempfile.mkdtemp(prefix="dre-slcl-test-")
+atexit.register(shutil.rmtree, _CONFIG_DIR, ignore_errors=True)
+os.environ["DRE_SLCL_CONFIG_DIR"] = _CONFIG_DIR
 
 # Tiny networks compute faster in one thread than two can agree, most of all on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
