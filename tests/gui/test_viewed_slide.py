@@ -116,6 +116,19 @@ def test_nothing_is_left_of_a_removed_layer(show, qtbot, large_slide, is_async) 
     viewer.close()
 
 
+def test_nothing_is_left_of_a_slide_that_the_dock_opened(dock, viewer, qtbot, large_slide) -> None:
+    dock.overlay.open_slide(large_slide)
+    qtbot.wait(50)
+    layer = dock.overlay.layer("slide")
+    alive = [weakref.ref(one) for one in (layer, layer.data[0].source, layer.data[0].source._slide)]
+    viewer.layers.remove(layer)
+    del layer
+    qtbot.wait(50)
+    gc.collect()
+    assert [type(reference()) for reference in alive] == [type(None)] * len(alive)
+    assert dock.overlay.slide is None
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_damage_is_drawn_white_and_told_once(show, qtbot, large_slide, is_async) -> None:
     with tifffile.TiffFile(large_slide) as file:

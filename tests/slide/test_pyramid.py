@@ -15,9 +15,17 @@ import pytest
 import tifffile
 
 from napari_dre_slcl.errors import SlideError
-from napari_dre_slcl.slide import open_slide
+from napari_dre_slcl.slide import Slide, open_slide, slide_blocks
 from napari_dre_slcl.slide.block_cache import BlockCache
+from napari_dre_slcl.slide.block_threads import BlockThreads
 from napari_dre_slcl.slide.pyramid import slide_pyramid
+
+
+@pytest.fixture(scope="module")
+def slide(make_slide, tmp_path_factory):
+    """The usual slide, written once for all tests here; none of them may close it."""
+    with open_slide(make_slide(tmp_path_factory.mktemp("slide") / "slide.tif")) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -163,8 +171,24 @@ def test_many_threads_read_the_same_pixels(slide, levels):
     assert not wrong
 
 
-def test_closed_slide_says_so_when_drawn(slide, levels):
-    slide.close()
+def test_blocks_of_one_read_are_decoded_at_the_same_time(slide, monkeypatch):
+    meet = threading.Barrier(3, timeout=20)
+    read_region = Slide.read_region
+
+    def read_with_two_others(self, *box):
+        meet.wait()
+        return read_region(self, *box)
+
+    monkeypatch.setattr(slide_blocks, "shared_threads", lambda: BlockThreads(3))
+    [fine, *_] = slide_pyramid(slide, BlockCache(0))
+    expected = slide.read_region(0, 0, 1024, 1536)
+    monkeypatch.setattr(Slide, "read_region", read_with_two_others)
+    assert np.array_equal(np.asarray(fine), expected)  # six blocks, three at a time
+
+
+def test_closed_slide_says_so_when_drawn(slide_file):
+    with open_slide(slide_file()) as slide:
+        levels = slide_pyramid(slide, BlockCache(0))
     with pytest.raises(SlideError, match="closed"):
         levels[0][:10, :10]
 
