@@ -23,6 +23,7 @@ import openslide
 import simplejpeg
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from napari_dre_slcl import open_slide, tile_slide
 from napari_dre_slcl.config import TilingConfig
@@ -154,7 +155,7 @@ def _wsidata(path: Path, yx: NDArray[np.int64], downsample: int) -> Reader:
         for y, x in yx.tolist():
             tile = reader.get_region(x, y, edge, edge, level=0)
             if downsample != 1:
-                tile.reshape(TILE_PX, downsample, TILE_PX, downsample, -1).mean((1, 3))
+                np.asarray(Image.fromarray(tile).reduce(downsample))
 
     return read
 
