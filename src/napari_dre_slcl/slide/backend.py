@@ -13,6 +13,7 @@ from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide.openslide_backend import OpenSlideBackend, UnknownFormatError
 from napari_dre_slcl.slide.tiff_backend import TiffBackend
 from napari_dre_slcl.slide.tiff_layout import (
+    BrokenTiffError,
     TiffLevel,
     UnsuitableTiffError,
     colour_fault,
@@ -81,7 +82,7 @@ def open_backend(path: Path) -> SlideBackend:
     fault = colour_fault(path)
     if fault:
         openslide.close()
-        raise _not_readable(path, fault)
+        raise _not_readable(path, fault, "give a tiled 8-bit RGB slide")
     try:
         direct = _open_directly(path, openslide)
     except UnsuitableTiffError as reason:
@@ -94,15 +95,17 @@ def open_backend(path: Path) -> SlideBackend:
 def _open_with_tifffile(path: Path, refusal: SlideError) -> TiffBackend:
     try:
         levels, properties = series_levels(path)
+    except BrokenTiffError as reason:
+        advice = "copy the file again from its source"
+        raise _not_readable(path, str(reason), advice) from refusal
     except UnsuitableTiffError as reason:
-        raise _not_readable(path, str(reason)) from refusal
+        raise _not_readable(path, str(reason), "give a tiled 8-bit RGB slide") from refusal
     return TiffBackend(path, levels, properties, reason="OpenSlide does not read it")
 
 
-def _not_readable(path: Path, reason: str) -> SlideError:
+def _not_readable(path: Path, reason: str, advice: str) -> SlideError:
     return SlideError(
-        f"Slide '{path.name}' is not a whole-slide image that can be read: {reason}; "
-        "give a tiled 8-bit RGB slide."
+        f"Slide '{path.name}' is not a whole-slide image that can be read: {reason}; {advice}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import openslide
@@ -35,14 +36,16 @@ def file_to_open(path: Path) -> Path:
     try:
         if path.is_dir():
             return _dicom_file(path)
-        is_empty = path.stat().st_size == 0
+        facts = path.stat()
     except FileNotFoundError as error:
         raise SlideError(f"Slide '{path}' does not exist; check the path.") from error
     except OSError as error:
         raise SlideError(
             f"Slide '{path}' cannot be read ({error.strerror}); check its permissions."
         ) from error
-    if is_empty:
+    if not stat.S_ISREG(facts.st_mode):
+        raise SlideError(f"Slide '{path}' is no file but a pipe or a device; give a slide file.")
+    if facts.st_size == 0:
         raise SlideError(f"Slide '{path.name}' is an empty file; copy it again from its source.")
     return path
 

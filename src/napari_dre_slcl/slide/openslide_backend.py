@@ -20,6 +20,8 @@ from napari_dre_slcl.slide.forked import restart_after_fork
 __all__ = ["OpenSlideBackend", "UnknownFormatError"]
 
 CACHE_BYTES = 64 * 2**20
+# OpenSlide makes room for a whole tile, and ends the process where there is none.
+MAX_TILE_PX = 2**27
 
 
 class UnknownFormatError(SlideError):
@@ -58,7 +60,18 @@ class OpenSlideBackend:
         self.level_shapes = tuple((int(h), int(w)) for w, h in handle.level_dimensions)
         self.associated_images = tuple(sorted(handle.associated_images))
         self._downsamples = tuple(float(value) for value in handle.level_downsamples)
-        self.tile_shape = _tile_shape(self.properties, self.level_shapes[0])
+        self.tile_shape = _tile_shape(self.properties, 0, self.level_shapes[0])
+        self._check_tiles()
+
+    def _check_tiles(self) -> None:
+        for level in range(len(self.level_shapes)):
+            height, width = _tile_shape(self.properties, level, (0, 0))
+            if height * width > MAX_TILE_PX:
+                self.close()
+                raise SlideError(
+                    f"Slide '{self._path.name}' claims to store tiles of {height}x{width} px, "
+                    "too large for memory; copy the file again from its source."
+                )
 
     def reductions(self, level: int) -> tuple[int, ...]:
         """Return the factors at which a level can be read: only as it is."""
@@ -206,9 +219,12 @@ def _over_white(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(Image.alpha_composite(white, image).convert("RGB"))
 
 
-def _tile_shape(properties: Mapping[str, str], shape: tuple[int, int]) -> tuple[int, int]:
+def _tile_shape(
+    properties: Mapping[str, str], level: int, shape: tuple[int, int]
+) -> tuple[int, int]:
+    """Return the size of the file's tiles in a level, `shape` where OpenSlide does not say."""
     height, width = (
-        int(properties.get(f"openslide.level[0].tile-{axis}", size))
+        int(properties.get(f"openslide.level[{level}].tile-{axis}", size))
         for axis, size in zip(("height", "width"), shape, strict=True)
     )
     return height, width
@@ -229,4 +245,9 @@ _cache = _SharedCache()
 
 
 def _first_line(error: Exception) -> str:
+    """Return OpenSlide's reason, short enough to stand in a sentence."""
+    if "Short read of file" in str(error):
+        return "the file ends too early"
+    if "Invalid TIFF" in str(error):
+        return "its TIFF header is broken"
     return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "no reason"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from napari_dre_slcl.slide.tile_decoders import JpegDecoder, PageDecoder, TileDecoder
 
 __all__ = [
+    "BrokenTiffError",
     "TiffLevel",
     "UnsuitableTiffError",
     "colour_fault",
@@ -33,6 +34,9 @@ _MAX_PAGES = 256
 _MAX_BITS = 16
 _MAX_TILE_EDGE_PX = 8192
 _JPEG, _RGB, _YCBCR = 7, 2, 6
+# Packed bytes, whose unpacked size tifffile bounds: none, LZW, deflate twice, PackBits, zstd.
+_PACKED = (1, 5, 8, 32946, 32773, 50000)
+_PICTURES = (33005, 34712, 50001)  # JPEG 2000 as Aperio numbers it, and as others do; WebP
 # What tifffile raises on headers that make no sense.
 _BROKEN = (
     ValueError, struct.error, LookupError, TypeError, ArithmeticError, AttributeError,
@@ -42,6 +46,10 @@ _BROKEN = (
 
 class UnsuitableTiffError(ValueError):
     """The tiles cannot be read directly; the text says why, as the end of a sentence."""
+
+
+class BrokenTiffError(UnsuitableTiffError):
+    """The header makes no sense, so that nobody can read the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,7 @@ def series_levels(path: Path) -> tuple[tuple[TiffLevel, ...], dict[str, str]]:
     """
     with _opened(path) as tiff:
         if not tiff.series:
-            raise UnsuitableTiffError("there is no image in it")
+            raise BrokenTiffError("its TIFF header names no image")
         pages = [level.keyframe for level in tiff.series[0].levels]
         base = (pages[0].imagelength, pages[0].imagewidth)
         kept = [page for page in pages if page.imagelength <= base[0]]
@@ -162,7 +170,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise
     except _BROKEN as error:
         text = str(error).strip() or type(error).__name__
-        raise UnsuitableTiffError(f"its TIFF header is broken ({text})") from error
+        raise BrokenTiffError(f"its TIFF header is broken ({text})") from error
 
 
 def _tiled_pages(tiff: Any) -> Iterator[Any]:
@@ -199,8 +207,12 @@ def _level(page: Any, number: int) -> TiffLevel:
 
 
 def _decoder(page: Any, tile_shape: tuple[int, int], number: int) -> TileDecoder:
+    if page.compression in (*_PACKED, *_PICTURES):
+        if page.photometric != _RGB:
+            raise UnsuitableTiffError(f"level {number} has an unusual colour space")
+        return PageDecoder(page, page.compression in _PICTURES)
     if page.compression != _JPEG:
-        return PageDecoder(page)
+        raise UnsuitableTiffError(f"level {number} is compressed as {_compression(page)}")
     if page.photometric not in (_RGB, _YCBCR):
         raise UnsuitableTiffError(f"level {number} has an unusual colour space")
     return JpegDecoder(tile_shape, bytes(page.jpegtables or b""), page.photometric == _RGB)

@@ -8,6 +8,8 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from napari_dre_slcl.slide.picture_size import picture_size
+
 __all__ = ["JpegDecoder", "PageDecoder", "TileDecoder"]
 
 _SOI = b"\xff\xd8"
@@ -78,10 +80,11 @@ class JpegDecoder:
                 raise ValueError("no JPEG picture")
             data = self._prefix + data[2:]
         height, width = self._tile_shape
-        # The header first: a picture that claims 65,500 x 65,500 px must not be decoded.
-        found = simplejpeg.decode_jpeg_header(data)[:2]
-        if found != (height, width):
-            raise ValueError(f"a picture of {found[0]}x{found[1]} px in a tile of {height}x{width}")
+        try:
+            found = simplejpeg.decode_jpeg_header(data)[:2]
+        except ValueError as error:
+            raise ValueError("no JPEG picture") from error
+        _check_size(found, self._tile_shape)
         if out is None:
             out = np.empty((height // reduction, width // reduction, 3), np.uint8)
         smallest = (0, 0) if reduction == 1 else out.shape[:2]
@@ -94,17 +97,20 @@ class JpegDecoder:
 
 
 class PageDecoder:
-    """Tiles of whatever compression tifffile knows.
+    """Tiles that tifffile decodes.
 
     Parameters
     ----------
     page : tifffile.TiffPage
         8-bit RGB; its file may be closed.
+    is_picture : bool
+        Tiles are pictures with a size of their own, as in JPEG 2000, not only packed bytes.
     """
 
     reductions: tuple[int, ...] = (1,)
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Any, is_picture: bool) -> None:
+        self._is_picture = is_picture
         self._decode = page.decode
         self._tables = page.jpegtables
         self._shape = (int(page.tilelength), int(page.tilewidth), 3)
@@ -113,6 +119,8 @@ class PageDecoder:
         self, data: bytes, index: int, reduction: int, out: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:
         """Decode a tile; as `JpegDecoder.decode`, with reduction 1."""
+        if self._is_picture:
+            _check_size(picture_size(data), self._shape[:2])
         try:
             decoded = self._decode(data, index, jpegtables=self._tables)[0]
         except (RuntimeError, OSError, TypeError) as error:
@@ -124,6 +132,14 @@ class PageDecoder:
         height, width = (min(a, b) for a, b in zip(decoded.shape[1:3], self._shape, strict=False))
         tile[:height, :width] = decoded[0, :height, :width]
         return tile
+
+
+def _check_size(found: tuple[int, int], expected: tuple[int, int]) -> None:
+    """Refuse before decoding: a picture that claims 65,500 x 65,500 px would take 12 GB."""
+    if found != expected:
+        raise ValueError(
+            f"a picture of {found[0]}x{found[1]} px in a tile of {expected[0]}x{expected[1]}"
+        )
 
 
 def _header(tables: bytes, is_rgb: bool) -> bytes:

@@ -1,0 +1,399 @@
+"""Files that are no slides, or no longer: one sentence or a named tile, never a crash or a hang.
+
+A child process with a limit on time and memory reads them all; each test looks at one outcome.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+
+READER = Path(__file__).with_name("read_bad_files.py")
+TILE, TILE_ROW, TILE_COL = 13, 2, 1  # the file tile that is damaged where one is
+SUBFILE, IMAGE_WIDTH, IMAGE_LENGTH, OFFSETS, COUNTS = 254, 256, 257, 324, 325
+
+
+class Sound:
+    """The slides that bad ones are made from, and ways to spoil a copy."""
+
+    def __init__(self, folder, writers, drawn, reduced):
+        self.folder, self.drawn, self.reduced = folder, drawn, reduced
+        self.pyramid = writers["generic"](folder / "pyramid.tif", drawn)
+        self.flat = writers["generic"](folder / "flat.tif", drawn, factors=(1,))
+        self.lzw = writers["generic"](folder / "lzw.tif", drawn, factors=(1,), codec="lzw")
+        self.aperio = writers["aperio"](folder / "a.svs", drawn, factors=(1,), has_tables=True)
+        self.j2k = writers["aperio"](folder / "j2k.svs", drawn, "j2k-rgb", (1,), extras=False)
+        self.upside_down = writers["generic"](folder / "down.tif", drawn, factors=(4, 1))
+        self._mark_as_coarser(self.upside_down)
+        self.ome = writers["ome"](folder / "sound.ome.tif", drawn)
+        self.ome_deflate = writers["ome"](folder / "deflate.ome.tif", drawn, "deflate")
+        self.ome_j2k = writers["ome"](folder / "j2k.ome.tif", drawn, "j2k-rgb")
+        self.ome_webp = writers["ome"](folder / "webp.ome.tif", drawn, "webp")
+
+    def _mark_as_coarser(self, path):
+        """Call the second page the coarser level, and the first the full one."""
+        with tifffile.TiffFile(path, mode="r+") as tiff:
+            for page, kind in zip(tiff.pages, (0, 1), strict=True):
+                page.tags[SUBFILE].overwrite(kind)
+
+    def copy(self, source, content):
+        """Write other content under the same suffix; returns the path and what it was made of."""
+        suffix = "".join(source.suffixes)
+        path = self.folder / f"bad{len(list(self.folder.iterdir()))}{suffix}"
+        path.write_bytes(content)
+        return path, source
+
+    def cut(self, source, n_bytes):
+        return self.copy(source, source.read_bytes()[:n_bytes])
+
+    def patched(self, source, *tags, page=0):
+        """Copy with other values of tags: (code, value) or (code, value, dtype)."""
+        path, _ = self.copy(source, source.read_bytes())
+        with tifffile.TiffFile(path, mode="r+") as tiff:
+            for code, value, *dtype in tags:
+                tiff.pages[page].tags[code].overwrite(value, dtype=(dtype or [None])[0])
+        return path, source
+
+    def with_tile(self, source, change, tile=TILE):
+        """Copy with other bytes in one tile: change(its bytes), cut or padded to their length."""
+        with tifffile.TiffFile(source) as tiff:
+            offset = tiff.pages[0].dataoffsets[tile]
+            size = tiff.pages[0].databytecounts[tile]
+        content = bytearray(source.read_bytes())
+        new = change(bytes(content[offset : offset + size]))
+        content[offset : offset + size] = new[:size].ljust(size, b"\0")
+        return self.copy(source, content)
+
+    def with_place(self, source, offset=None, count=None, data=b"", tile=TILE):
+        """Copy whose tile is said to lie elsewhere, with data added at the end of the file."""
+        path, _ = self.copy(source, source.read_bytes() + data)
+        with tifffile.TiffFile(path, mode="r+") as tiff:
+            for code, value in ((OFFSETS, offset), (COUNTS, count)):
+                tag = tiff.pages[0].tags[code]
+                values = list(tag.value)
+                values[tile] = values[tile] if value is None else value
+                tag.overwrite(values)
+        return path, source
+
+    def with_jpeg(self, source, data):
+        """Copy with a tile that lies at the end of the file, whatever its length."""
+        return self.with_place(source, source.stat().st_size, len(data), data)
+
+
+def noise(n_bytes):
+    return np.random.default_rng(0).integers(0, 256, n_bytes, np.uint8).tobytes()
+
+
+def jpeg(height, width, **options):
+    options = {"level": 90, "colorspace": "rgb", "outcolorspace": "ycbcr"} | options
+    return imagecodecs.jpeg8_encode(np.full((height, width, 3), 90, np.uint8), **options)
+
+
+def claims(data, height, width):
+    """Return a JPEG with other dimensions in its header."""
+    place = data.index(b"\xff\xc0") + 5
+    return data[:place] + struct.pack(">HH", height, width) + data[place + 4 :]
+
+
+def claims_j2k(data, height, width):
+    """Return a JPEG 2000 picture with other dimensions in its header."""
+    place = data.index(b"\xff\x4f\xff\x51") + 8
+    return data[:place] + struct.pack(">II", width, height) + data[place + 8 :]
+
+
+def claims_webp(data, height, width):
+    """Return a lossless WebP picture with other dimensions in its header."""
+    assert data[12:16] == b"VP8L"
+    bits = int.from_bytes(data[21:25], "little") >> 28 << 28 | (height - 1) << 14 | (width - 1)
+    return data[:21] + bits.to_bytes(4, "little") + data[25:]
+
+
+def junk_folder(sound):
+    folder = sound.folder / "junk_dicom"
+    folder.mkdir()
+    (folder / "a.dcm").write_bytes(bytes(128) + b"DICM" + noise(5000))
+    return folder, None
+
+
+def empty_folder(sound):
+    (sound.folder / "empty").mkdir()
+    return sound.folder / "empty", None
+
+
+def symlink_loop(sound):
+    path = sound.folder / "loop.svs"
+    path.symlink_to(path)
+    return path, None
+
+
+def pipe(sound):
+    os.mkfifo(sound.folder / "pipe.svs")
+    return sound.folder / "pipe.svs", None
+
+
+def zipped(sound):
+    import zipfile
+
+    with zipfile.ZipFile(sound.folder / "zipped.svs", "w") as archive:
+        archive.write(sound.flat, "flat.tif")
+    return sound.folder / "zipped.svs", None
+
+
+def named(name, content):
+    def make(sound):
+        (sound.folder / name).write_bytes(content)
+        return sound.folder / name, None
+
+    return make
+
+
+def loop_of_pages(sound):
+    """The last page names itself as the next."""
+    content = bytearray(sound.flat.read_bytes())
+    (first,) = struct.unpack_from("<I", content, 4)
+    (n_tags,) = struct.unpack_from("<H", content, first)
+    struct.pack_into("<I", content, first + 2 + 12 * n_tags, first)
+    return sound.copy(sound.flat, content)
+
+
+def loop_of_sub_ifds(sound):
+    """The coarser level of an OME-TIFF is the page that names it."""
+    with tifffile.TiffFile(sound.ome) as tiff:
+        first = tiff.pages[0].offset
+    return sound.patched(sound.ome, (330, [first]))
+
+
+def changed_header(sound, offset, layout, value):
+    content = bytearray(sound.flat.read_bytes())
+    struct.pack_into(layout, content, offset, value)
+    return sound.copy(sound.flat, content)
+
+
+def first_page(sound):
+    return struct.unpack_from("<I", sound.flat.read_bytes(), 4)[0]
+
+
+def bomb(n_bytes):
+    """Return deflated zeros: a thousandth of their size."""
+    deflate = zlib.compressobj(9)
+    return b"".join(deflate.compress(bytes(2**20)) for _ in range(n_bytes >> 20)) + deflate.flush()
+
+
+HUGE = 2**31
+HTML = b"<!doctype html><html><body>404 Not Found</body></html>" * 20
+REFUSED = {
+    "zero bytes": named("zero.svs", b""),
+    "text": named("text.svs", b"patient,slide\n" * 100),
+    "HTML": named("page.tif", HTML),
+    "PNG": named("png.svs", imagecodecs.png_encode(np.zeros((300, 300, 3), np.uint8))),
+    "zip": zipped,
+    "random bytes": named("random.ndpi", noise(10_000)),
+    "random bytes after a TIFF's first ones": named("random.tif", b"II*\0" + noise(10_000)),
+    "random bytes after a BigTIFF's first ones": named("random8.tif", b"II+\0" + noise(10_000)),
+    "missing file": lambda sound: (sound.folder / "gone.svs", None),
+    "folder without slides": empty_folder,
+    "folder with a broken DICOM file": junk_folder,
+    "link to itself": symlink_loop,
+    "pipe": pipe,
+    "device": lambda sound: (Path("/dev/zero"), None),
+    "cut in the TIFF's magic": lambda sound: sound.cut(sound.flat, 3),
+    "cut behind the magic": lambda sound: sound.cut(sound.flat, 4),
+    "cut behind the header": lambda sound: sound.cut(sound.flat, 8),
+    "cut in the first page's tags": lambda sound: sound.cut(sound.flat, first_page(sound) + 50),
+    "cut in the list of tiles": lambda sound: sound.cut(sound.flat, first_page(sound) + 200),
+    "cut OME-TIFF": lambda sound: sound.cut(sound.ome, 700),
+    "first page beyond the end": lambda s: changed_header(s, 4, "<I", 2**32 - 8),
+    "first page is the header": lambda sound: changed_header(sound, 4, "<I", 0),
+    "65,535 tags": lambda sound: changed_header(sound, first_page(sound), "<H", 65_535),
+    "2^31 x 2^31 px": lambda s: s.patched(s.flat, (IMAGE_WIDTH, HUGE, 4), (IMAGE_LENGTH, HUGE, 4)),
+    "2^31 px wide": lambda s: s.patched(s.flat, (IMAGE_WIDTH, HUGE, 4)),
+    "2^31 px OME-TIFF": lambda s: s.patched(s.ome, (IMAGE_WIDTH, HUGE, 4), (IMAGE_LENGTH, HUGE, 4)),
+    "no pixels": lambda s: s.patched(s.flat, (IMAGE_WIDTH, 0), (IMAGE_LENGTH, 0)),
+    "tiles of 0 px": lambda s: s.patched(s.flat, (322, 0), (323, 0)),
+    "tiles of 2^20 px": lambda s: s.patched(s.flat, (322, 2**20, 4), (323, 2**20, 4)),
+    "tiles of 2^20 px in an OME-TIFF": lambda s: s.patched(s.ome, (322, 2**20, 4), (323, 2**20, 4)),
+    "0 samples": lambda s: s.patched(s.flat, (277, 0)),
+    "65,535 samples": lambda s: s.patched(s.flat, (277, 65_535)),
+    "unknown compression": lambda s: s.patched(s.flat, (259, 12_345)),
+}
+
+
+# One tile cannot be decoded; all others are those of the sound slide.
+ONE_TILE = {
+    "zeros": lambda s: s.with_tile(s.flat, lambda data: bytes(len(data))),
+    "random bytes": lambda s: s.with_tile(s.flat, lambda data: noise(len(data))),
+    "random bytes for its second half": lambda s: s.with_tile(
+        s.flat, lambda data: data[: len(data) // 2] + noise(len(data) // 2)
+    ),
+    "zeros for its second half": lambda s: s.with_tile(s.flat, lambda data: data[: len(data) // 2]),
+    "cut short": lambda s: s.with_place(s.flat, count=2000),
+    "a count of 3": lambda s: s.with_place(s.flat, count=3),
+    "a smaller picture": lambda s: s.with_jpeg(s.flat, jpeg(128, 128)),
+    "a larger picture": lambda s: s.with_jpeg(s.flat, jpeg(512, 512)),
+    "a grey picture of other size": lambda s: s.with_jpeg(
+        s.flat, imagecodecs.jpeg8_encode(np.zeros((64, 64), np.uint8))
+    ),
+    "a picture of 65,500 x 65,500 px": lambda s: s.with_jpeg(
+        s.flat, claims(jpeg(256, 256), 65_500, 65_500)
+    ),
+    "a picture of 0 px": lambda s: s.with_jpeg(s.flat, claims(jpeg(256, 256), 0, 0)),
+    "a PNG": lambda s: s.with_jpeg(s.flat, imagecodecs.png_encode(s.drawn[:256, :256])),
+    "random bytes, tables shared": lambda s: s.with_tile(s.aperio, lambda data: noise(len(data))),
+    "random bytes in OME-TIFF": lambda s: s.with_tile(s.ome, lambda data: noise(len(data))),
+    "random bytes in deflated OME-TIFF": lambda s: s.with_tile(
+        s.ome_deflate, lambda data: noise(len(data))
+    ),
+    "4 GiB deflated to 4 MiB": lambda s: s.with_jpeg(s.ome_deflate, bomb(2**32)),
+    "256 MiB deflated to 256 KiB": lambda s: s.with_jpeg(s.ome_deflate, bomb(2**28)),
+    "JPEG 2000 of 20,000 x 20,000 px": lambda s: s.with_tile(
+        s.j2k, lambda data: claims_j2k(data, 20_000, 20_000)
+    ),
+    "JPEG 2000 of 60,000 x 60,000 px in OME-TIFF": lambda s: s.with_tile(
+        s.ome_j2k, lambda data: claims_j2k(data, 60_000, 60_000)
+    ),
+    "JPEG 2000 that ends in its header": lambda s: s.with_place(s.ome_j2k, count=14),
+    "WebP of 16,383 x 16,383 px": lambda s: s.with_tile(
+        s.ome_webp, lambda data: claims_webp(data, 16_383, 16_383)
+    ),
+    "random bytes in WebP": lambda s: s.with_tile(s.ome_webp, lambda data: noise(len(data))),
+    "random bytes in LZW": lambda s: s.with_tile(s.lzw, lambda data: noise(len(data))),
+    "random bytes in JPEG 2000": lambda s: s.with_tile(s.j2k, lambda data: noise(len(data))),
+    "a count of 2^31": lambda s: s.with_place(s.flat, count=2**31),
+    "a count of -1": lambda s: s.with_place(s.flat, count=2**32 - 1),
+    "a count of 2^31 in LZW": lambda s: s.with_place(s.lzw, count=2**31),
+}
+# Refused or read; what is read is right.
+EITHER = {
+    "an offset beyond the end": lambda s: s.with_place(s.flat, offset=2**32 - 100),
+    "an offset beyond the end of a pyramid": lambda s: s.with_place(s.pyramid, offset=2**32 - 100),
+    "an offset at the end": lambda s: s.with_place(s.flat, offset=s.flat.stat().st_size),
+    "an offset beyond the end in LZW": lambda s: s.with_place(s.lzw, offset=2**32 - 100),
+    "an offset beyond the end in OME-TIFF": lambda s: s.with_place(s.ome, offset=2**40),
+    **{
+        f"cut after {tenth} tenths": lambda s, tenth=tenth: s.cut(
+            s.pyramid, s.pyramid.stat().st_size * tenth // 10
+        )
+        for tenth in range(1, 10)
+    },
+    **{
+        f"{name} cut in half": lambda s, name=name: s.cut(
+            getattr(s, name), getattr(s, name).stat().st_size // 2
+        )
+        for name in ("flat", "aperio", "j2k", "lzw", "ome", "ome_deflate")
+    },
+    "page that names itself as the next": loop_of_pages,
+    "page that is its own coarser level": loop_of_sub_ifds,
+    "coarse level before the fine one": lambda s: (s.upside_down, s.flat),
+    "random JPEG tables": lambda s: s.patched(s.aperio, (347, noise(300))),
+    "no JPEG tables": lambda s: s.patched(s.aperio, (347, b"\xff\xd8\xff\xd9")),
+    "broken OME-XML": lambda s: s.copy(s.ome, s.ome.read_bytes().replace(b"<OME ", b"<OMG<", 1)),
+    "OME-XML of 2^31 px": lambda s: s.copy(
+        s.ome, s.ome.read_bytes().replace(b'SizeX="1300"', b'SizeX="9e99"', 1)
+    ),
+    "Aperio header of other size": lambda s: s.copy(
+        s.aperio, s.aperio.read_bytes().replace(b"1300x900", b"9999x-99", 1)
+    ),
+    "resolution 0/0": lambda s: s.patched(s.flat, (282, (0, 0)), (283, (0, 0))),
+    "too few offsets": lambda s: s.patched(s.flat, (OFFSETS, [1000] * 3)),
+    "strips and tiles": lambda s: s.patched(s.flat, (322, 1300), (323, 64)),
+    "bits of 0": lambda s: s.patched(s.flat, (258, [0, 0, 0])),
+    "photometric 60,000": lambda s: s.patched(s.flat, (262, 60_000)),
+}
+MAKERS = {
+    f"{group}: {name}": make
+    for group, makers in (("refused", REFUSED), ("one tile", ONE_TILE), ("either", EITHER))
+    for name, make in makers.items()
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory, writers, drawn, reduced):
+    """Make every bad file, have a child read them all, and return what it said of each."""
+    sound = Sound(tmp_path_factory.mktemp("bad_files"), writers, drawn, reduced)
+    made = {name: make(sound) for name, make in MAKERS.items()}
+    entries = [
+        {"name": name, "path": str(path), "sound": str(source) if source else None}
+        for name, (path, source) in made.items()
+    ]
+    found = {}
+    while entries:
+        found |= read_all(entries, sound.folder / "manifest.json")
+        entries = [entry for entry in entries if entry["name"] not in found]
+    return found
+
+
+def read_all(entries, manifest):
+    """Return what a child said of each file, up to the one at which it died."""
+    manifest.write_text(json.dumps(entries))
+    command = [sys.executable, str(READER), str(manifest)]
+    child = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    *_, last = lines = child.stdout.splitlines()
+    said = {one["name"]: one for one in map(json.loads, lines[1::2])}
+    if child.returncode:
+        said[last.removeprefix("start ")] = {"died": child.returncode, "why": child.stderr[-2000:]}
+    return said
+
+
+def outcome(outcomes, group, name):
+    came = outcomes[f"{group}: {name}"]
+    assert "died" not in came, f"the process died with {came['died']}: {came['why']}"
+    return came
+
+
+def squares_of_the_tile(tile_px, square_px=128):
+    """Return the corners of the squares read that have a part of the damaged file tile."""
+    rows, cols = (
+        range(place * tile_px // square_px, -(-(place + 1) * tile_px // square_px))
+        for place in (TILE_ROW, TILE_COL)
+    )
+    return {f"{row * square_px},{col * square_px}" for row in rows for col in cols}
+
+
+def assert_sentence(text):
+    assert "\n" not in text.strip()
+    assert text.strip().endswith(".")
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_file_that_is_no_slide_is_refused_with_one_sentence(outcomes, name):
+    came = outcome(outcomes, "refused", name)
+    assert_sentence(came["refused"])
+    assert came["info"]["code"] == 2
+    assert came["info"]["out"] == ""
+    assert came["refused"] in came["info"]["err"].replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ONE_TILE)
+def test_damaged_tile_is_named_and_the_others_are_right(outcomes, name):
+    came = outcome(outcomes, "one tile", name)
+    assert came["other"] == []
+    assert set(came["damaged"]) == squares_of_the_tile(came["tile_px"])
+    for sentence in came["damaged"].values():
+        assert_sentence(sentence)
+        assert "damaged near y=" in sentence
+    assert came["info"]["code"] == 0
+
+
+@pytest.mark.parametrize("name", EITHER)
+def test_broken_slide_is_refused_or_what_is_read_is_right(outcomes, name):
+    came = outcome(outcomes, "either", name)
+    if "refused" in came:
+        assert_sentence(came["refused"])
+        assert came["info"]["code"] == 2
+    else:
+        assert came["other"] == []
+        assert came["equal"] + len(came["damaged"]) > 0
+        assert came["info"]["code"] == 0
