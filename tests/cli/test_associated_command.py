@@ -47,4 +47,4 @@ def test_slide_without_other_images_says_so(slide_file, capsys) -> None:
     assert main(["associated", str(slide_file("plain.tif"))]) == 0
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "no other images" in shown.err
+    assert "'plain.tif' has no other images" in shown.err

@@ -34,7 +34,7 @@ def list_images(path: Path) -> None:
     with open_slide(path) as slide:
         names = slide.info.associated_images
     if not names:
-        status().print(f"Slide '{path.name}' holds no other images.", soft_wrap=True)
+        status().print(f"Slide '{path.name}' has no other images that can be read.", soft_wrap=True)
         return
     status().print(f"Warning: {PATIENT_WARNING}", soft_wrap=True, style="yellow")
     for name in names:
