@@ -179,6 +179,7 @@ CASES = [
         "svs_twice", ("AppMag = 40", "MPP = 0.25", "MPP = 0.5"), None, "unknown",
         ("mpp-stated-twice", "error"), words="'0.25' and '0.5'",
     ),
+    svs("svs_twice_the_same", ("MPP = 0.25", "MPP = 0.2500"), 0.25, VENDOR),
     svs(
         "svs_against_objective", ("AppMag = 40", "MPP = 0.5"), 0.5, VENDOR,
         ("mpp-against-objective", "warning"), words="0.5 µm of aperio.MPP does not fit the 40x",

@@ -133,6 +133,8 @@ class PixelSizeDialog(QDialog):
         grid.addWidget(self.free_picture, 0, len(self.pictures))
         grid.addLayout(free, 1, len(self.pictures), Qt.AlignmentFlag.AlignHCenter)
         grid.setRowStretch(0, 1)
+        for column in range(grid.columnCount()):
+            grid.setColumnStretch(column, 1)
         view = QHBoxLayout()
         view.addWidget(self.place_button)
         view.addWidget(self.zoom_field)

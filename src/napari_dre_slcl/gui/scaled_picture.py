@@ -18,7 +18,7 @@ RING_UM = 7.0
 _BARS_UM = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 _USUAL_BAR_UM = 50
 _LEAST_BAR_PX, _MOST_BAR_SHARE = 24, 0.85
-_EDGE_PX = 264
+_EDGE_PX, _LEAST_EDGE_PX = 264, 200
 _STRIP_PX = 34
 
 
@@ -54,7 +54,7 @@ class ScaledPicture(QWidget):
         self._zoom = 1
         self._image: QImage | None = None
         self._ring = QPointF(0, 0)
-        self.setMinimumSize(_EDGE_PX, _EDGE_PX)
+        self.setMinimumSize(_LEAST_EDGE_PX, _LEAST_EDGE_PX)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.CrossCursor)

@@ -5,6 +5,8 @@ They are for the eye, to compare cells with a scale bar; `tiles` finds the tissu
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -57,16 +59,20 @@ def read_tissue_pieces(path: str, n_pieces: int = 6) -> list[NDArray[np.uint8]]:
 
 
 def _coloured_corners(slide: Slide) -> list[tuple[int, int]]:
-    """Return where coloured pieces lie; anywhere, where an overview would cost too much."""
+    """Return where coloured pieces lie; anywhere, if an overview is too costly or damaged."""
     height, width = slide.info.shape
     lattice = [(y, x) for y in _starts(height) for x in _starts(width)]
     downsample = max(1.0, max(height, width) / _OVERVIEW_PX)
     read_factor = min(slide.info.level_downsamples[-1], downsample)
-    if height * width / read_factor**2 > _MAX_OVERVIEW_READ_PX:
+    overview = None
+    shape = (max(1, round(height / downsample)), max(1, round(width / downsample)))
+    if height * width / read_factor**2 <= _MAX_OVERVIEW_READ_PX:
+        with suppress(DamagedSlideError):
+            overview = slide.read_scaled(0, 0, *shape, downsample)
+    if overview is None:
         order = np.random.default_rng(0).permutation(len(lattice))[:_N_BLIND_LOOKS]
         return [lattice[index] for index in order]
-    shape = (max(1, round(height / downsample)), max(1, round(width / downsample)))
-    coloured = _coloured(slide.read_scaled(0, 0, *shape, downsample))
+    coloured = _coloured(overview)
     edge = max(1, round(PIECE_PX / downsample))
     shares = ndimage.uniform_filter(coloured.astype(np.float32), edge, mode="constant")
     centres = np.maximum(0, (np.array(lattice) + PIECE_PX / 2) / downsample)

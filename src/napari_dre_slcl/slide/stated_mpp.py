@@ -170,14 +170,19 @@ def _vendor(properties: Mapping[str, str]) -> Stated | None:
     keys = _VENDOR_KEYS.get(vendor, _OPENSLIDE_KEYS)
     if not any(key in properties for key in keys):
         keys = _OPENSLIDE_KEYS
+    if vendor == "aperio" and (twice := _stated_twice(description)) is not None:
+        return Stated("vendor property", "aperio.MPP", None, (twice,), is_contradictory=True)
     y, x = (_Axis(key, properties.get(key)) for key in keys)
-    statement = _judged("vendor property", y, x)
-    texts = [text.strip() for text in _APERIO_MPP.findall(description)]
-    if vendor == "aperio" and len(set(texts)) > 1:
-        said = " and ".join(f"'{_shown(text)}'" for text in dict.fromkeys(texts))
-        defect = Defect("mpp-stated-twice", f"aperio.MPP is stated more than once, as {said}")
-        return Stated("vendor property", "aperio.MPP", None, (defect,), is_contradictory=True)
-    return statement
+    return _judged("vendor property", y, x)
+
+
+def _stated_twice(description: str) -> Defect | None:
+    """Return what is wrong where an Aperio description states several sizes; the last wins."""
+    said = {_read_number(text): text.strip() for text in _APERIO_MPP.findall(description)}
+    if len(said) < 2:
+        return None
+    texts = " and ".join(f"'{_shown(text)}'" for text in said.values())
+    return Defect("mpp-stated-twice", f"aperio.MPP is stated more than once, as {texts}")
 
 
 def _ome(description: str) -> Stated | None:
