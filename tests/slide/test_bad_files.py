@@ -187,8 +187,7 @@ def first_page(sound):
 
 def bomb(n_bytes):
     """Return deflated zeros: a thousandth of their size."""
-    deflate = zlib.compressobj(9)
-    return b"".join(deflate.compress(bytes(2**20)) for _ in range(n_bytes >> 20)) + deflate.flush()
+    return zlib.compress(bytes(n_bytes))
 
 
 HUGE = 2**31
@@ -255,10 +254,10 @@ ONE_TILE = {
     "random bytes in deflated OME-TIFF": lambda s: s.with_tile(
         s.ome_deflate, lambda data: noise(len(data))
     ),
-    "4 GiB deflated to 4 MiB": lambda s: s.with_jpeg(s.ome_deflate, bomb(2**32)),
-    "256 MiB deflated to 256 KiB": lambda s: s.with_jpeg(s.ome_deflate, bomb(2**28)),
-    "JPEG 2000 of 20,000 x 20,000 px": lambda s: s.with_tile(
-        s.j2k, lambda data: claims_j2k(data, 20_000, 20_000)
+    "64 MiB deflated to 64 KiB": lambda s: s.with_jpeg(s.ome_deflate, bomb(2**26)),
+    # OpenSlide takes 1.3 s and 0.8 GB to refuse one of 60,000 x 60,000 px.
+    "JPEG 2000 of 6,000 x 6,000 px": lambda s: s.with_tile(
+        s.j2k, lambda data: claims_j2k(data, 6_000, 6_000)
     ),
     "JPEG 2000 of 60,000 x 60,000 px in OME-TIFF": lambda s: s.with_tile(
         s.ome_j2k, lambda data: claims_j2k(data, 60_000, 60_000)
