@@ -40,6 +40,11 @@ class Background(QObject):
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._deliver)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self._calls)
+
     def run(
         self,
         topic: str,

@@ -62,10 +62,8 @@ class SlidePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(self.open_button)
         layout.addLayout(self._facts)
-        layout.addWidget(self.other_images)
-        layout.addWidget(self.pixel_size)
-        layout.addWidget(self.message)
-        layout.addWidget(self.tissue)
+        for widget in (self.message, self.pixel_size, self.tissue, self.other_images):
+            layout.addWidget(widget)
         layout.addStretch()
 
     def _connect(self) -> None:

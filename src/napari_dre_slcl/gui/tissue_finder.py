@@ -213,7 +213,7 @@ class TissueFinder(QObject):
 
     def _on_slide(self, info: SlideInfo | None) -> None:
         session = self._session
-        if session is not None and info is not None:
+        if session is not None and info is not None and info.mpp is not None:
             if session.info.mpp != info.mpp:
                 self.find()
             elif session.n_unseen:
