@@ -44,7 +44,8 @@ _HOW = (
     "and the bar as long as it says, if the value below the picture is true. Move the ring over a "
     f"red blood cell, which is about {RING_UM:g} µm wide, or over the round dark nucleus of a "
     "lymphocyte, which is about as wide; most other nuclei have 8 to 10 µm or more. Choose the "
-    "value with which the ring fits."
+    "value with which the ring fits. Fixed tissue has shrunk a little: a ring slightly too wide is "
+    "right, one of half or twice the width is not."
 )
 
 
