@@ -38,7 +38,10 @@ def main() -> None:
         print(f"{slide.name}: read by {slide.info.backend}, {options.tiles} tiles of {TILE_PX} px")
         grid = tile_slide(slide, TilingConfig(mpp=slide.info.mpp))
         fine = _draw(grid.yx, options.tiles, options.seed)
-        coarse = _draw(np.unique(grid.yx // 512, axis=0) * 512, options.tiles, options.seed)
+        coarse, odd_coarse = (
+            _draw(np.unique(grid.yx // edge, axis=0) * edge, options.tiles, options.seed)
+            for edge in (512, 508)
+        )
         rng = np.random.default_rng(options.seed)
         odd = fine + rng.integers(-TILE_PX // 2, TILE_PX // 2, fine.shape)
         for title, yx, downsample in (
@@ -46,6 +49,7 @@ def main() -> None:
             ("tiles on the file's own grid, downsample 2", coarse, 2),
             ("tiles anywhere, downsample 1", odd, 1),
             ("tiles anywhere on even pixels, downsample 2", odd // 2 * 2, 2),
+            ("tiles of 508 px shrunk to 256 px by Lanczos' filter", odd_coarse, 508 / 256),
         ):
             _compare(title, dict(_readers(slide, yx, downsample)), len(yx), options.rounds)
 
@@ -67,13 +71,15 @@ def _compare(title: str, readers: dict[str, Reader], n_tiles: int, rounds: int) 
         print(f"{name:34} {rate:7,.0f}  {rates[ours] / rate:.2f}")
 
 
-def _readers(slide: object, yx: NDArray[np.int64], downsample: int) -> Iterator[tuple[str, Reader]]:
+def _readers(
+    slide: object, yx: NDArray[np.int64], downsample: float
+) -> Iterator[tuple[str, Reader]]:
     path = Path(slide.info.path)  # type: ignore[attr-defined]
     out = np.empty((len(yx), TILE_PX, TILE_PX, 3), np.uint8)
     for threads, words in ((1, "1 thread"), (2, "2 threads")):
         yield f"ours, {words}", _ours(slide, yx, downsample, threads, out)
         yield f"openslide-python, {words}", _plain_openslide(path, yx, downsample, threads)
-    if not (yx % TILE_PX).any():
+    if not (yx % TILE_PX).any() and downsample == int(downsample):
         yield "bare JPEG decoder, 1 thread", _bare_decoder(path, yx, downsample)
     if importlib.util.find_spec("tiatoolbox") is not None:
         yield "TIAToolbox, 1 thread", _tiatoolbox(path, yx, downsample)
@@ -88,13 +94,15 @@ def _ours(slide, yx, downsample, n_threads, out) -> Reader:  # type: ignore[no-u
     return read
 
 
-def _plain_openslide(path: Path, yx: NDArray[np.int64], downsample: int, n_threads: int) -> Reader:
+def _plain_openslide(
+    path: Path, yx: NDArray[np.int64], downsample: float, n_threads: int
+) -> Reader:
     handle = openslide.OpenSlide(path)
-    edge = TILE_PX * downsample
+    edge = round(TILE_PX * downsample)
 
     def read_one(corner: list[int]) -> NDArray[np.uint8]:
         image = handle.read_region((corner[1], corner[0]), 0, (edge, edge)).convert("RGB")
-        return np.asarray(image if downsample == 1 else image.reduce(downsample))
+        return _shrunk(image, downsample)
 
     def read() -> None:
         if n_threads == 1:
@@ -106,13 +114,14 @@ def _plain_openslide(path: Path, yx: NDArray[np.int64], downsample: int, n_threa
     return read
 
 
-def _bare_decoder(path: Path, yx: NDArray[np.int64], downsample: int) -> Reader:
+def _bare_decoder(path: Path, yx: NDArray[np.int64], downsample: float) -> Reader:
     """Decode the JPEG tiles under the same tiles, and nothing more."""
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages[0]
         offsets, counts = page.dataoffsets, page.databytecounts
         columns = -(-page.imagewidth // TILE_PX)
     file = os.open(path, os.O_RDONLY)
+    downsample = int(downsample)
     edge = TILE_PX // downsample
     out = np.empty((edge, edge, 3), np.uint8)
     smallest = {} if downsample == 1 else {"min_height": edge, "min_width": edge}
@@ -131,7 +140,7 @@ def _bare_decoder(path: Path, yx: NDArray[np.int64], downsample: int) -> Reader:
     return read
 
 
-def _tiatoolbox(path: Path, yx: NDArray[np.int64], downsample: int) -> Reader:
+def _tiatoolbox(path: Path, yx: NDArray[np.int64], downsample: float) -> Reader:
     from tiatoolbox.wsicore.wsireader import OpenSlideWSIReader
 
     reader = OpenSlideWSIReader(path)
@@ -145,19 +154,27 @@ def _tiatoolbox(path: Path, yx: NDArray[np.int64], downsample: int) -> Reader:
     return read
 
 
-def _wsidata(path: Path, yx: NDArray[np.int64], downsample: int) -> Reader:
+def _wsidata(path: Path, yx: NDArray[np.int64], downsample: float) -> Reader:
     from wsidata import open_wsi
 
     reader = open_wsi(path, store=None).reader
-    edge = TILE_PX * downsample
+    edge = round(TILE_PX * downsample)
 
     def read() -> None:
         for y, x in yx.tolist():
             tile = reader.get_region(x, y, edge, edge, level=0)
             if downsample != 1:
-                np.asarray(Image.fromarray(tile).reduce(downsample))
+                _shrunk(Image.fromarray(tile), downsample)
 
     return read
+
+
+def _shrunk(image: Image.Image, downsample: float) -> NDArray[np.uint8]:
+    if downsample == 1:
+        return np.asarray(image)
+    if downsample == int(downsample):
+        return np.asarray(image.reduce(int(downsample)))
+    return np.asarray(image.resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS))
 
 
 def _draw(yx: NDArray[np.int64], n_tiles: int, seed: int) -> NDArray[np.int64]:
