@@ -116,6 +116,32 @@ def test_nothing_is_left_of_a_removed_layer(show, qtbot, large_slide, is_async) 
     viewer.close()
 
 
+def test_layer_may_be_removed_while_its_view_is_read(show, qtbot, large_slide, monkeypatch) -> None:
+    viewer, layer = show(large_slide, is_async=True)
+    is_reading, may_go_on = threading.Event(), threading.Event()
+    read = SlideBlocks.read
+
+    def wait_then_read(self, *box):
+        is_reading.set()
+        assert may_go_on.wait(20)
+        return read(self, *box)
+
+    monkeypatch.setattr(SlideBlocks, "read", wait_then_read)
+    notification_manager.records.clear()
+    viewer.scene.camera.center = (0, 400, 500)
+    viewer.scene.camera.zoom = 2.0
+    viewer.window._qt_viewer.canvas.on_draw(None)  # a screenshot would wait for the pixels
+    assert is_reading.wait(20)
+    source = weakref.ref(layer.data[0].source)
+    viewer.layers.remove(layer)
+    del layer
+    may_go_on.set()
+    qtbot.wait(200)
+    qtbot.waitUntil(lambda: gc.collect() >= 0 and source() is None, timeout=20_000)
+    assert list(notification_manager.records) == []
+    viewer.close()
+
+
 def test_nothing_is_left_of_a_slide_that_the_dock_opened(dock, viewer, qtbot, large_slide) -> None:
     dock.overlay.open_slide(large_slide)
     qtbot.wait(50)
