@@ -4,62 +4,76 @@ import numpy as np
 import pytest
 
 from napari_dre_slcl.config import TilingConfig
-from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import open_slide
-from napari_dre_slcl.tiles import tile_slide
-
-GLASS = 243
+from napari_dre_slcl.tiles import TileGrid, TileStatus, tile_slide
 
 
-def test_grid_keeps_exactly_the_tissue(slide):
-    grid = tile_slide(slide)
-    assert (grid.tile_px, grid.size_px, grid.shape) == (256, 256, (4, 6))
-    assert grid.rowcol.tolist() == [[r, c] for r in (1, 2) for c in (1, 2, 3, 4)]
-    assert np.array_equal(grid.yx, grid.rowcol * 256)
-    assert grid.downsample == 1
-    assert len(grid) == 8
-    assert sum(grid.reasons.values()) + len(grid) == 24
+def random_grid(shape=(7, 5), size_px=333):
+    status = np.random.default_rng(0).integers(0, 7, size=shape).astype(np.uint8)
+    return TileGrid(256, size_px, status, 0.37, 0.5)
 
 
-def test_finer_slide_has_larger_tiles(slide_file):
-    with open_slide(slide_file(), mpp=0.25) as slide:
-        grid = tile_slide(slide)
-    assert (grid.size_px, grid.shape, grid.downsample) == (512, (2, 3), 2.0)
+def test_kept_tiles_are_listed_row_by_row():
+    grid = random_grid()
+    assert len(grid) == (grid.status == TileStatus.KEPT).sum() > 0
+    np.testing.assert_array_equal(grid.rowcol, np.argwhere(grid.status == 0))
+    np.testing.assert_array_equal(grid.yx, grid.rowcol * 333)
+    assert grid.rowcol.dtype == grid.yx.dtype == np.int64
 
 
-def test_unknown_pixel_size_names_the_ways_to_give_it(slide_file):
-    with (
-        open_slide(slide_file(mpp=None)) as slide,
-        pytest.raises(SlideError, match=r"--mpp.*mpp column.*Slide tab"),
-    ):
-        tile_slide(slide)
+def test_every_cell_is_kept_or_has_a_reason():
+    grid = random_grid()
+    names = ["background", "pen", "blur", "fold", "outside", "damaged"]
+    assert list(grid.reasons) == names
+    assert len(grid) + sum(grid.reasons.values()) == grid.status.size
+    for name in names:
+        assert grid.reasons[name] == (grid.status == TileStatus[name.upper()]).sum()
 
 
-def test_coarser_slide_is_refused(slide_file):
-    with (
-        open_slide(slide_file(), mpp=0.53) as slide,
-        pytest.raises(SlideError, match=r"coarser than the 0.5"),
-    ):
-        tile_slide(slide)
-    with open_slide(slide_file(), mpp=0.52) as slide:
-        assert tile_slide(slide).size_px == 246
+@pytest.mark.parametrize("mpp", [0.25, 0.2517, 0.499, 0.5, 0.37, 0.1234])
+@pytest.mark.parametrize("tile_px", [224, 256])
+def test_boxes_cover_the_slide_without_gap_or_overlap(slide_file, tissue_image, mpp, tile_px):
+    image = tissue_image(1501, 2203, (0, 0, 1501, 2203))
+    with open_slide(slide_file(image=image), mpp=mpp) as slide:
+        grid = tile_slide(slide, TilingConfig(tile_px=tile_px, leave_out_blur=False))
+    covered = np.zeros((1501, 2203), int)
+    for row, col in np.ndindex(grid.shape):
+        top, left = row * grid.size_px, col * grid.size_px
+        covered[top : top + grid.size_px, left : left + grid.size_px] += 1
+        is_inside = top + grid.size_px <= 1501 and left + grid.size_px <= 2203
+        assert (grid.status[row, col] == TileStatus.OUTSIDE) == (not is_inside)
+    assert (covered == 1).all()
+    assert isinstance(grid.size_px, int)
+    assert grid.size_px == round(tile_px * 0.5 / mpp)
+    assert grid.tile_mpp == pytest.approx(grid.size_px * mpp / tile_px)
+    assert abs(grid.tile_mpp - 0.5) <= 0.5 * mpp / tile_px
 
 
-def test_empty_slide_says_why(slide_file):
-    glass = np.full((1024, 1024, 3), GLASS, np.uint8)
-    with (
-        open_slide(slide_file(image=glass)) as slide,
-        pytest.raises(SlideError, match=r"no tissue tile: of 16 tiles 16 background"),
-    ):
-        tile_slide(slide)
+def test_raster_cell_covers_exactly_its_box(slide_file, tissue_image):
+    # Each box of 137 level-0 pixels is painted in its own colour: 0.5 µm is no whole multiple.
+    with open_slide(slide_file(), mpp=0.9343) as slide:
+        size_px = tile_slide(slide, TilingConfig(mpp=1, tile_px=128)).size_px
+    assert size_px == 137
+    rows, cols = 7, 11
+    rng = np.random.default_rng(0)
+    colours = np.stack([rng.integers(low, low + 70, (rows, cols)) for low in (150, 60, 130)], 2)
+    image = np.kron(colours, np.ones((size_px, size_px, 1)))[:1024, :1536].astype(np.uint8)
+    image = np.pad(image, [(0, 1024 - len(image)), (0, 1536 - image.shape[1]), (0, 0)], "edge")
+    config = TilingConfig(mpp=1, tile_px=128, leave_out_blur=False)
+    with open_slide(slide_file(image=image), mpp=0.9343) as slide:
+        grid = tile_slide(slide, config)
+        boxes = slide.read_tiles(grid.yx, size_px)
+    assert len(grid) == rows * cols
+    raster = grid.to_raster(boxes.mean(axis=(1, 2)))
+    assert raster.shape == (*grid.shape, 3)
+    np.testing.assert_allclose(raster[:rows, :cols], colours, atol=2)
 
 
-def test_slide_smaller_than_a_tile_is_refused(slide_file):
-    small = np.full((200, 300, 3), GLASS, np.uint8)
-    with (
-        open_slide(slide_file(image=small, levels=1)) as slide,
-        pytest.raises(SlideError, match="smaller than one tile"),
-    ):
-        tile_slide(slide)
-    with open_slide(slide_file(levels=1)) as slide:
-        assert len(tile_slide(slide, TilingConfig(tile_px=64))) == 8 * 16
+def test_raster_is_filled_where_there_is_no_tile():
+    grid = random_grid()
+    values = np.arange(1, len(grid) + 1, dtype=np.float32)
+    raster = grid.to_raster(values, fill=np.nan)
+    assert raster.dtype == np.float32
+    np.testing.assert_array_equal(np.isnan(raster), grid.status != TileStatus.KEPT)
+    np.testing.assert_array_equal(raster[grid.rowcol[:, 0], grid.rowcol[:, 1]], values)
+    assert grid.to_raster(np.arange(len(grid))).dtype.kind == "i"

@@ -5,20 +5,12 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
 from napari_dre_slcl.config import TilingConfig
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import open_slide
-from napari_dre_slcl.tiles import MaskClass, find_tissue, tile_slide
-
-BLUE_INK, GREEN_INK, BLACK_INK = (38, 58, 150), (22, 120, 84), (32, 30, 34)
-
-
-def with_line(image, colour, width_px, points):
-    picture = Image.fromarray(image)
-    ImageDraw.Draw(picture).line(points, fill=colour, width=width_px)
-    return np.asarray(picture)
+from napari_dre_slcl.tiles import find_tissue, tile_slide
 
 
 def kept(path, **config):
@@ -71,14 +63,6 @@ def test_small_holes_are_tissue_and_large_ones_are_not(slide_file, tissue_image)
     assert not mask.tissue[35:45, 35:45].any()
 
 
-@pytest.mark.parametrize("ink", [BLUE_INK, GREEN_INK, BLACK_INK])
-def test_pen_marks_on_tissue_and_on_glass_are_left_out(slide_file, tissue_image, ink):
-    image = with_line(tissue_image(), ink, 110, [(384, 0), (384, 1023)])
-    cells, grid = kept(slide_file(image=image))
-    assert cells == {(row, col) for row in (1, 2) for col in (2, 3, 4)}
-    assert grid.reasons["pen"] == 4
-
-
 def test_small_bluish_bodies_are_no_pen(slide_file, tissue_image):
     image = tissue_image().copy()
     rng = np.random.default_rng(0)
@@ -104,25 +88,6 @@ def test_least_share_of_tissue_is_obeyed(slide_file, tissue_image):
     path = slide_file(image=tissue_image(box=(256, 256, 768, 1024 + 96)))
     assert len(kept(path, min_tissue=0.3)[0]) == 8
     assert len(kept(path, min_tissue=0.5)[0]) == 6
-
-
-def test_shares_are_exact_for_cells_that_cut_mask_pixels(slide):
-    mask = find_tissue(slide)
-    tissue, pen = (mask.share(of, 100, (10, 15)) for of in (MaskClass.TISSUE, MaskClass.PEN))
-    area = np.kron(mask.tissue, np.ones((16, 16)))[:1000, :1500]
-    truth = area.reshape(10, 100, 15, 100).mean(axis=(1, 3))
-    assert np.allclose(tissue, truth)
-    assert not pen.any()
-
-
-def test_fluorescence_is_refused(slide_file):
-    dark = np.zeros((1024, 1024, 3), np.uint8)
-    dark[300:700, 300:700, 2] = np.random.default_rng(0).integers(0, 255, size=(400, 400))
-    with (
-        open_slide(slide_file(image=dark)) as slide,
-        pytest.raises(SlideError, match="brightfield"),
-    ):
-        tile_slide(slide)
 
 
 @pytest.mark.parametrize("glass", [(243, 243, 242), (180, 180, 180), (225, 232, 245)])
@@ -152,20 +117,16 @@ def test_real_lung_mosaics_keep_their_tissue_cells(real_data):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(
-    ("name", "n_tiles"), [("lung-scc-HE1.tif", 436), ("lung-scc-HE3.tif", 219)]
+    ("name", "mpp", "n_tiles"),
+    [
+        ("lung-scc-HE1.tif", 0.25, 437),
+        ("lung-scc-HE3.tif", 0.25, 221),
+        ("CMU-1-Small-Region.svs", None, 34),
+    ],
 )
-def test_real_biopsies_keep_their_tissue(real_data, name, n_tiles):
+def test_real_slides_keep_their_tissue(real_data, name, mpp, n_tiles):
     # Counts checked by eye on the outlines drawn over the slides.
-    with open_slide(real_data / "slides" / name, mpp=0.25) as slide:
+    with open_slide(real_data / "slides" / name, mpp=mpp) as slide:
         grid = tile_slide(slide)
-    assert abs(len(grid) - n_tiles) <= 0.05 * n_tiles
-    assert grid.reasons["pen"] == grid.reasons["blur"] == 0
-
-
-@pytest.mark.real_data
-def test_real_fluorescence_slide_is_refused(real_data):
-    with (
-        open_slide(real_data / "slides" / "test3-DAPI-2-387.ndpi") as slide,
-        pytest.raises(SlideError, match="no brightfield slide"),
-    ):
-        tile_slide(slide)
+    assert abs(len(grid) - n_tiles) <= 0.02 * n_tiles
+    assert set(left_out(grid)) == {"background", "outside"}

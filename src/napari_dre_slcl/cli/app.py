@@ -164,6 +164,35 @@ def mpp(
 
 
 @app.command()
+def tiles(
+    slide: Annotated[Path, typer.Argument(help="Slide file or DICOM folder.")],
+    mpp: _Mpp = None,
+    preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Tissue mask to use instead of finding the tissue.")
+    ] = None,
+    save_mask: Annotated[
+        Path | None, typer.Option(help="Write the tissue mask as a PNG picture.")
+    ] = None,
+    geojson: Annotated[
+        Path | None, typer.Option(help="Write the kept tiles as GeoJSON, for QuPath.")
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Show how many tiles of a slide are used, and why the others are not."""
+    from napari_dre_slcl.cli.jobs import parse_overrides
+    from napari_dre_slcl.cli.tiles import TilesRequest, tile_file
+    from napari_dre_slcl.config import load_preset, with_overrides
+
+    config = with_overrides(load_preset(preset), parse_overrides(overrides or []))
+    tile_file(TilesRequest(slide, mpp, mask, save_mask, geojson), config.tiling, as_json=json)
+
+
+@app.command()
 def associated(
     slide: Annotated[Path, typer.Argument(help="Slide file or DICOM folder.")],
     name: Annotated[

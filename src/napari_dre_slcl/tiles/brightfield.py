@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_dre_slcl.errors import SlideError
-from napari_dre_slcl.tiles.stain import chroma_of, green_gap
+from napari_dre_slcl.tiles.stain import chroma_of, green_gap, most_of
 
 __all__ = ["refuse_other_than_brightfield"]
 
@@ -36,33 +35,33 @@ def refuse_other_than_brightfield(name: str, pixels: NDArray[np.uint8]) -> None:
     SlideError
         For fluorescence, and for colours that were stored under a false name, such as YCbCr as RGB.
     """
-    if (pixels @ np.full(3, 1 / 3, np.float32) > BRIGHT).mean() < MIN_BRIGHT_SHARE:
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    if (red.astype(np.uint16) + green + blue > 3 * BRIGHT).mean() < MIN_BRIGHT_SHARE:
         raise SlideError(
             f"Slide '{name}' is dark nearly everywhere, so it is no brightfield slide; "
             "give an H&E slide."
         )
     is_false = _is_falsely_coloured(pixels)
-    if is_false.mean() > MAX_FALSE_SHARE:
-        red, green, blue = (int(value) for value in np.median(pixels[is_false], axis=0))
+    if is_false.size and is_false.mean() > MAX_FALSE_SHARE:
+        colour = [int(value) for value in np.median(pixels[:-1, :-1][is_false], axis=0)]
         raise SlideError(
-            f"Slide '{name}' has false colours: its empty glass is not white but red {red}, green "
-            f"{green}, blue {blue}, as when a file calls its pixels RGB that are YCbCr; convert "
-            "the slide anew, or ask who made the file."
+            f"Slide '{name}' has false colours: its empty glass is not white but red {colour[0]}, "
+            f"green {colour[1]}, blue {colour[2]}, as when a file calls its pixels RGB that are "
+            "YCbCr; convert the slide anew, or ask who made the file."
         )
 
 
 def _is_falsely_coloured(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return where a slide is bright and flat, but coloured, and not in the hue of a stain."""
-    chroma, most = chroma_of(pixels), np.maximum.reduce(np.moveaxis(pixels, 2, 0))
-    is_flat = np.logical_and.reduce(
-        [
-            ndimage.maximum_filter(channel, 3) - ndimage.minimum_filter(channel, 3)
-            <= MAX_FLAT_RANGE
-            for channel in np.moveaxis(pixels, 2, 0)
-        ]
-    )
-    is_stain = green_gap(pixels) >= MAX_STAIN_GAP * chroma
+    first = pixels[:-1, :-1]
+    most, least = first.copy(), first.copy()
+    for neighbour in (pixels[1:, :-1], pixels[:-1, 1:], pixels[1:, 1:]):
+        np.maximum(most, neighbour, out=most)
+        np.minimum(least, neighbour, out=least)
+    is_flat = most_of(most - least) <= MAX_FLAT_RANGE
+    chroma = chroma_of(first)
+    is_stain = green_gap(first) >= MAX_STAIN_GAP * chroma
     is_false: NDArray[np.bool_] = (
-        is_flat & (most >= MIN_GLASS) & (chroma >= MIN_FALSE_CHROMA) & ~is_stain
+        is_flat & (most_of(most) >= MIN_GLASS) & (chroma >= MIN_FALSE_CHROMA) & ~is_stain
     )
     return is_false

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_dre_slcl.tiles.regions import grown, with_core
+from napari_dre_slcl.tiles.stain import least_of, most_of
 
 __all__ = ["find_folds"]
 
@@ -57,13 +58,12 @@ def find_folds(
     labels, n_labels = ndimage.label(
         with_core(dark, core, MIN_CORE_UM2 / pixel_um2), np.ones((3, 3))
     )
-    density = -np.log(np.maximum(balanced, 1) / np.float32(255))
     for label, box in enumerate(ndimage.find_objects(labels, n_labels), start=1):
         reach = max(1, round(FLANK_UM / pixel_um2**0.5))
         around = tuple(slice(max(0, s.start - 3 * reach), s.stop + 3 * reach) for s in box)
         region = labels[around] == label
         if _is_band(region, pixel_um2) and _is_doubled(
-            region, tissue[around] & (labels[around] == 0), density[around], reach
+            region, tissue[around] & (labels[around] == 0), balanced[around], reach
         ):
             folds[around] |= region
     return folds
@@ -71,10 +71,11 @@ def find_folds(
 
 def _score(balanced: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return saturation less intensity, -1 for glass."""
-    channels = np.moveaxis(balanced, 2, 0).astype(np.float32) / 255
-    most, least = np.maximum.reduce(channels), np.minimum.reduce(channels)
-    score: NDArray[np.float32] = 1 - least / np.maximum(most, 0.01) - channels.mean(axis=0)
-    return score
+    score: NDArray[np.float32] = least_of(balanced).astype(np.float32)
+    score /= np.maximum(most_of(balanced), 1)
+    for channel in np.moveaxis(balanced, 2, 0):
+        score += channel / np.float32(3 * 255)
+    return np.subtract(1, score, out=score)
 
 
 def _is_band(region: NDArray[np.bool_], pixel_um2: float) -> bool:
@@ -89,7 +90,7 @@ def _is_band(region: NDArray[np.bool_], pixel_um2: float) -> bool:
 def _is_doubled(
     region: NDArray[np.bool_],
     flat: NDArray[np.bool_],
-    density: NDArray[np.float32],
+    balanced: NDArray[np.uint8],
     reach: int,
 ) -> bool:
     """Say whether a region is denser than the flat tissue around it, of the same hue."""
@@ -101,7 +102,8 @@ def _is_doubled(
     if flank.sum() < MIN_FLANK_SHARE * rim.sum():
         return False
     (red, green), (flat_red, flat_green) = (
-        np.median(density[where][:, :2], axis=0) for where in (region, flank)
+        -np.log(np.maximum(np.median(balanced[where][:, :2], axis=0), 1) / 255)
+        for where in (region, flank)
     )
-    hue_ratio = (red / green) / max(flat_red / flat_green, 0.01)
-    return bool(green >= MIN_DENSITY_RATIO * flat_green and hue_ratio <= MAX_HUE_RATIO)
+    hue, flat_hue = red / max(green, 0.01), max(flat_red, 0.01) / max(flat_green, 0.01)
+    return bool(green >= MIN_DENSITY_RATIO * flat_green and hue <= MAX_HUE_RATIO * flat_hue)

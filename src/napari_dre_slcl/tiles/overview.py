@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from napari_dre_slcl.errors import DamagedSlideError
 from napari_dre_slcl.slide import Slide
 from napari_dre_slcl.tiles.brightfield import refuse_other_than_brightfield
 from napari_dre_slcl.tiles.fold import find_folds
+from napari_dre_slcl.tiles.glass import balance
 from napari_dre_slcl.tiles.known_mpp import known_mpp
 from napari_dre_slcl.tiles.mask import MaskClass, TissueMask, mask_shape
 from napari_dre_slcl.tiles.pen import find_pen
 from napari_dre_slcl.tiles.regions import closed, without_small
-from napari_dre_slcl.tiles.stain import chroma_of, green_gap, without_unstained
+from napari_dre_slcl.tiles.stain import chroma_of, green_gap, most_of, without_unstained
 
 __all__ = ["MASK_MPP", "Overview", "read_overview"]
 
@@ -117,7 +117,7 @@ def read_overview(slide: Slide) -> Overview:
     pixel_um2 = (downsample * mpp) ** 2
     pixels, damaged = _read(slide, downsample)
     refuse_other_than_brightfield(slide.name, pixels)
-    balanced = _balanced(pixels)
+    balanced = balance(pixels)
     chroma = _chroma(balanced)
     overview = Overview(
         pixels=pixels,
@@ -172,19 +172,10 @@ def _halves(start: int, length: int) -> list[tuple[int, int]]:
     return [(start, half), (start + half, length - half)]
 
 
-def _balanced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the pixels with the slide's own glass made white, and specks of dust removed."""
-    balanced = np.empty_like(pixels)
-    for channel, glass in enumerate(_glass_colour(pixels)):
-        white = np.minimum(pixels[..., channel] * np.float32(255 / glass), 255).astype(np.uint8)
-        ndimage.median_filter(white, 3, output=balanced[..., channel], mode="nearest")
-    return balanced
-
-
 def _chroma(balanced: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return how coloured each pixel is; black padding is not."""
     chroma = chroma_of(balanced)
-    chroma[np.maximum.reduce(np.moveaxis(balanced, 2, 0)) <= MAX_BLACK] = 0
+    chroma[most_of(balanced) <= MAX_BLACK] = 0
     return chroma
 
 
@@ -195,13 +186,3 @@ def _auto_threshold(chroma: NDArray[np.uint8]) -> float:
     """
     threshold = threshold_otsu(chroma) if chroma.min() < chroma.max() else CHROMA_LIMITS[1]
     return float(np.clip(threshold, *CHROMA_LIMITS))
-
-
-def _glass_colour(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the RGB of empty glass: the median of the brightest pixels."""
-    darkest_channel = np.minimum.reduce(np.moveaxis(pixels, 2, 0))
-    bright = pixels[darkest_channel >= max(np.percentile(darkest_channel, 98) - 8, 1)]
-    colour = np.median(bright, axis=0).astype(np.float64)
-    # A slide that is tissue all over shows no glass: take white then.
-    is_glass = colour.min() > 170 and colour.max() - colour.min() < 30
-    return colour if is_glass else np.full(3, 245.0)

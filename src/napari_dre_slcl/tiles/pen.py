@@ -8,6 +8,7 @@ from scipy import ndimage
 from skimage.morphology import disk
 
 from napari_dre_slcl.tiles.regions import with_core
+from napari_dre_slcl.tiles.stain import chroma_of, most_of
 
 __all__ = ["find_pen"]
 
@@ -37,9 +38,11 @@ def find_pen(pixels: NDArray[np.uint8], pixel_um2: float) -> NDArray[np.bool_]:
         Marks with a margin of 16 µm.
     """
     red, green, blue = np.moveaxis(pixels, 2, 0).astype(np.int16)
-    most = np.maximum.reduce([red, green, blue])
-    chroma = most - np.minimum.reduce([red, green, blue])
-    cold = (green - red > 5) & (chroma > 60) & (red < 110)
+    most, chroma = most_of(pixels), chroma_of(pixels)
+    # Over tissue, blue ink lets through what the eosin leaves: hardly more green than red.
+    is_blue = ((green - red > 5) & (red < 110)) | ((green - red > -5) & (red < 70))
+    is_green = (green - red > 20) & (red < 80)
+    cold = (is_blue & (chroma > 60)) | (is_green & (chroma > 45))
     warm = (red > 80) & (green < 50) & (blue < 70) & (red - blue > 40)
     black = (most < 60) & (chroma < 25) & (most > MAX_PADDING)
     ink = np.zeros(red.shape, bool)

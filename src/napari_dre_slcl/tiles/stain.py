@@ -6,21 +6,32 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["chroma_of", "green_gap", "without_unstained"]
+__all__ = ["chroma_of", "green_gap", "least_of", "most_of", "without_unstained"]
 
-PALE_CHROMA = 30.0
-MIN_PALE_GAP = 0.15
+MAX_TINT_CHROMA = 40.0
+MIN_STAIN_GAP = 0.15
+MAX_LINE_CHROMA = 30.0
 MAX_LINE_WIDTH_UM = 160.0
-MIN_LINE_LENGTH_UM = 3_000.0
+MIN_LINE_LENGTH_UM = 2_000.0
+
+
+def most_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the largest colour channel, shape (height, width); faster than max(axis=2)."""
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    most: NDArray[np.uint8] = np.maximum(np.maximum(red, green), blue)
+    return most
+
+
+def least_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the smallest colour channel, shape (height, width)."""
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    least: NDArray[np.uint8] = np.minimum(np.minimum(red, green), blue)
+    return least
 
 
 def chroma_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the largest less the smallest colour channel, shape (height, width)."""
-    red, green, blue = np.moveaxis(pixels, 2, 0)
-    chroma: NDArray[np.uint8] = np.maximum(np.maximum(red, green), blue) - np.minimum(
-        np.minimum(red, green), blue
-    )
-    return chroma
+    return most_of(pixels) - least_of(pixels)
 
 
 def green_gap(pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -43,7 +54,7 @@ def without_unstained(
     """Return the mask without pale regions that are no tissue: shadows, and a coverslip's edge.
 
     Pale regions go if their hue is none of H&E, or if they are a line, at most 160 µm wide and at
-    least 3 mm long. Whatever is strongly coloured stays.
+    least 2 mm long. Whatever is strongly coloured stays.
 
     Parameters
     ----------
@@ -64,10 +75,9 @@ def without_unstained(
     area = np.maximum(np.bincount(flat, minlength=n_labels + 1), 1)
     mean_chroma = np.bincount(flat, chroma.ravel(), n_labels + 1) / area
     mean_gap = np.bincount(flat, gap.ravel(), n_labels + 1) / area
-    is_pale = mean_chroma < PALE_CHROMA
-    is_dropped = is_pale & (mean_gap < MIN_PALE_GAP * mean_chroma)
+    is_dropped = (mean_chroma < MAX_TINT_CHROMA) & (mean_gap < MIN_STAIN_GAP * mean_chroma)
     boxes = ndimage.find_objects(labels, n_labels)
-    for label in np.flatnonzero(is_pale & ~is_dropped):
+    for label in np.flatnonzero((mean_chroma < MAX_LINE_CHROMA) & ~is_dropped):
         if label and _is_line(labels, int(label), boxes[label - 1], pixel_um2**0.5):
             is_dropped[label] = True
     is_dropped[0] = True
