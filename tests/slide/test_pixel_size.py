@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from napari_dre_slcl.errors import SlideError
@@ -113,7 +114,7 @@ def test_objective_must_fit_within_a_factor_of_one_and_a_half(power, mpp, is_dou
     assert told(size) == [("mpp-against-objective", "warning")] * is_doubtful
 
 
-@pytest.mark.parametrize("power", ["0", "-40", "nan", "40x", "1e9", "150"])
+@pytest.mark.parametrize("power", ["0", "-40", "nan", "40x", "1e9", "150", "٤٠"])
 def test_strange_objective_gives_no_estimate(power):
     size = judge_pixel_size("a", {"openslide.objective-power": power})
     assert size.mpp is None
@@ -126,3 +127,58 @@ def test_size_by_openslide_for_a_plain_tiff_is_the_resolution():
     openslide = {"openslide.mpp-x": "0.25", "openslide.mpp-y": "0.25"}
     size = judge_pixel_size("a.tif", resolution | unit | openslide)
     assert (size.mpp, size.source, size.findings) == (0.25, "TIFF resolution", ())
+
+
+_TEXTS = (
+    *("0.25", "0,25", "0.5", "250", "40000", "10000", "1", "0", "-0", "-1", "", " ", "nan", "inf"),
+    *(
+        "-inf",
+        "1e400",
+        "1e-400",
+        "abc",
+        "0x1",
+        "1_0",
+        "٣",
+        "40x",
+        "²",
+        "1.2.3",
+        "1,2,3",
+        "\x00",
+        "𝟏",
+    ),
+)
+_KEYS = (
+    *("openslide.mpp-x", "openslide.mpp-y", "aperio.MPP", f"{MIRAX}X", f"{MIRAX}Y"),
+    *("ventana.ScanRes", "tiff.XResolution", "tiff.YResolution", "openslide.objective-power"),
+    *("aperio.AppMag", "hamamatsu.SourceLens"),
+)
+_CHOICES = {
+    "openslide.vendor": ("aperio", "mirax", "ventana", "hamamatsu", "generic-tiff", "ome-tiff", ""),
+    "tiff.ResolutionUnit": ("inch", "centimeter", "none", "unknown", ""),
+    "tiff.ImageDescription": (
+        "ImageJ=1.5\nunit=\\u00B5m\n",
+        "ImageJ=1.5\nunit=furlong\n",
+        "Aperio|MPP = 0.25|MPP = x|AppMag = 40",
+        '<OME><Pixels PhysicalSizeX="0.25" PhysicalSizeXUnit="nm" PhysicalSizeY="&bad;"/></OME>',
+        "<OME><Pixels PhysicalSizeX='1' PhysicalSizeY='1' PhysicalSizeYUnit=''",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("given", [None, GivenMpp(0.25, "user")])
+def test_no_header_crashes_and_none_leaves_the_size_without_a_word(given):
+    rng = np.random.default_rng(0)
+    for _ in range(3000):
+        keys = [key for key in _KEYS if rng.random() < 0.4]
+        properties = {key: str(rng.choice(_TEXTS)) for key in keys}
+        properties |= {key: str(rng.choice(texts)) for key, texts in _CHOICES.items()}
+        size = judge_pixel_size("a.tif", properties, given)
+        severities = {found.severity for found in size.findings}
+        assert (size.mpp is None) == (size.source == "unknown") == ("error" in severities)
+        assert size.mpp is None or 0.1 <= size.mpp <= 10, properties
+        assert given is None or (size.mpp, size.source) == (0.25, "user")
+        assert size.source != "objective power" or "warning" in severities
+        for found in size.findings:
+            assert found.sentence.isprintable(), found
+            assert found.sentence.endswith(".")

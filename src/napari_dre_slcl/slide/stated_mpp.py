@@ -18,7 +18,7 @@ MPP_RANGE = (0.1, 10.0)
 TOLERANCE = 1.02
 """Sizes whose ratio is greater contradict each other."""
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _SHOWN_CHARACTERS = 40
 
