@@ -54,7 +54,9 @@ class PredictJob(_Message):
     model: Path = Field(description="Model folder, or a run folder that holds one.")
     slides: tuple[Path, ...] = Field(description="Slide files or DICOM folders.")
     out: Path = Field(description="Folder for the results.")
-    mpp: float | None = Field(None, description="Pixel size in µm where a slide states none.")
+    mpp: float | None = Field(
+        None, description="Pixel size in µm, 0.1 to 10; wins over what the slides state."
+    )
     mask: Path | None = Field(
         None, description="Tissue mask of the one slide; found in its pixels by default."
     )
