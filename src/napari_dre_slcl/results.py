@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import ResultError
+from napari_dre_slcl.tiles.grid import spread
 
 __all__ = ["RESULT_SUFFIX", "SlideResult", "TaskPrediction", "load_result", "save_result"]
 
@@ -138,9 +139,7 @@ class SlideResult:
         ndarray
             (rows, columns), dtype of ``values``.
         """
-        raster = np.full(self.grid_shape, fill, dtype=values.dtype)
-        raster[self.rowcol[:, 0], self.rowcol[:, 1]] = values
-        return raster
+        return spread(values, self.rowcol, self.grid_shape, fill)
 
 
 _ARRAYS = (
