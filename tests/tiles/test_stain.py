@@ -77,3 +77,15 @@ def test_pale_stain_is_tissue(slide_file, glass):
     glass[TISSUE] = np.clip(np.array([236, 216, 230]) + noise, 0, 255)
     tissue = tissue_of(slide_file(image=glass, mpp=MPP))
     assert (tissue & truth()).sum() > 0.97 * truth().sum()
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("colour", EDGES.values(), ids=EDGES)
+def test_edge_of_a_coverslip_over_a_real_slide_changes_no_tile(
+    real_data, slide_file, with_line, colour
+):
+    with open_slide(real_data / "slides" / "lung-scc-HE3.tif", mpp=0.25) as slide:
+        image = slide.read_scaled(0, 0, 2011, 2235, 8)
+    spoilt = with_line(image, colour, 40, [(60, 2010), (90, 60), (2234, 40)])
+    plain, other = (tissue_of(slide_file(image=one, mpp=MPP)) for one in (image, spoilt))
+    assert (plain != other).mean() < 0.001
