@@ -298,7 +298,7 @@ def tissue_layer(name: str, grid: TileGrid) -> LayerData:
         {
             "name": f"{name} · tissue tiles",
             "colormap": {None: clear, 0: clear} | colors,
-            "opacity": 0.35,
+            "opacity": 0.25,
             "metadata": {METADATA_KEY: {"kind": "tissue", "tile_size_px": grid.size_px}},
             **grid_transform(grid.size_px, grid.mpp),
         },

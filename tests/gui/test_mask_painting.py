@@ -167,6 +167,30 @@ def test_discarded_painting_comes_back_with_undo(qtbot, dock, box) -> None:
     np.testing.assert_array_equal(dock.overlay.layer("mask").data, painted)
 
 
+def test_a_hidden_mask_is_shown_when_its_painting_is_discarded(qtbot, dock, box) -> None:
+    layer = dock.overlay.layer("mask")
+    found = layer.data.copy()
+    box.tools["remove"].click()
+    stroke(qtbot, dock, CENTRE)
+    layer.visible = False
+    box.discard_button.click()
+    settle(qtbot, dock)
+    assert layer.visible
+    np.testing.assert_array_equal(layer.data, found)
+
+
+def test_naparis_polygon_and_a_script_count_too(qtbot, dock, box) -> None:
+    layer = dock.overlay.layer("mask")
+    layer.paint_polygon([(2, 2), (2, 12), (12, 12), (12, 2)], PAINTED + MaskClass.TISSUE)
+    qtbot.waitUntil(lambda: dock.tissue.state.is_painted, timeout=WAIT_MS)
+    settle(qtbot, dock)
+    assert dock.tissue.mask(dock.overlay.slide.path).labels[GLASS] == MaskClass.TISSUE
+    layer.fill(CENTRE, MaskClass.FOLD)
+    qtbot.waitUntil(lambda: layer.data[CENTRE] == PAINTED + MaskClass.FOLD, timeout=WAIT_MS)
+    settle(qtbot, dock)
+    assert dock.tissue.state.grid.reasons["fold"] > 0
+
+
 def test_buttons_and_naparis_tools_agree(qtbot, viewer, dock, box) -> None:
     layer = dock.overlay.layer("mask")
     box.tools["add"].click()
@@ -286,16 +310,22 @@ def test_predicting_again_after_painting_encodes_only_the_changed_tiles(
     first = predict(qtbot, dock)
     assert first.provenance["tissue mask"] == "automatic"
     assert "known from the earlier" not in panel.message.text()
+    assert not dock.overlay.layer("mask").visible  # it would hide the clusters
+    assert panel.tissue_note.text() == ""
     box.tools["remove"].click()
+    assert dock.overlay.layer("mask").visible
     box.brush.setValue(8 * 20)
     stroke(qtbot, dock, CENTRE)
+    assert panel.tissue_note.text() == "With the tissue of the Slide tab: painted mask."
     fewer = predict(qtbot, dock)
     assert fewer.provenance["tissue mask"].startswith("made.tissue.png")
     assert fewer.provenance["encoded"] == f"0 of {n_tiles(dock)} tiles"
     assert len(fewer.rowcol) == n_tiles(dock) < len(first.rowcol)
     box.discard_button.click()
     box.share.setValue(5)
+    assert dock.overlay.layer("tissue").visible
     settle(qtbot, dock)
+    assert panel.tissue_note.text().endswith("Slide tab: least tissue 5%.")
     more = predict(qtbot, dock)
     n_new = len(more.rowcol) - len(first.rowcol)
     assert n_new > 0

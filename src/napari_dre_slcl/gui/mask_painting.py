@@ -7,22 +7,22 @@ Strokes, undo and redo are napari's; this watches them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.layer_facts import set_attributes
+from napari_dre_slcl.gui.tissue_state import Tool
 from napari_dre_slcl.tiles import MaskClass
 from napari_dre_slcl.tiles.painting import PAINTED, is_painted, lay_over, mark_strokes
 
-__all__ = ["MaskPainting", "Tool"]
+__all__ = ["MaskPainting"]
 
-Tool = Literal["add", "remove"]
 # Lines leave the tissue under a mask visible; while it is painted on, areas are clearer.
 _LINES = {"contour": 2, "opacity": 0.9}
-_AREAS = {"contour": 0, "opacity": 0.4}
+_AREAS = {"contour": 0, "opacity": 0.3}
 _LABELS: dict[Tool, int] = {
     "add": PAINTED + MaskClass.TISSUE,
     "remove": PAINTED + MaskClass.GLASS,
@@ -58,6 +58,9 @@ class MaskPainting(QObject):
         # napari's history remembers the mask under a stroke. Once another mask lies there, what an
         # undo brings back is of no use; until then, what a redo of the eraser brings is a stroke.
         self._is_history_old = False
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._on_stroke)
         set_attributes(layer, _LINES)
         for event, slot in self._slots():
             event.connect(slot)
@@ -100,6 +103,7 @@ class MaskPainting(QObject):
 
     def undo(self) -> None:
         """Take the last stroke back."""
+        self.layer.visible = True
         self.layer.undo()
 
     def discard(self) -> None:
@@ -113,8 +117,12 @@ class MaskPainting(QObject):
         ----------
         values : ndarray of uint8, shape (height, width)
         """
+        # A layer that was hidden when its contour changed would write the lines into its data
+        # (napari 0.9.2, Labels._partial_labels_refresh).
+        self.layer.visible = True
         places = np.nonzero(values != self.layer.data)
-        self.layer.data_setitem(places, values[places])
+        with self.layer.block_history():
+            self.layer.data_setitem(places, values[places])
 
     def lay_over(self, found: NDArray[np.uint8]) -> None:
         """Put another mask under the painting.
@@ -129,6 +137,7 @@ class MaskPainting(QObject):
 
     def close(self) -> None:
         """Stop watching; the layer stays."""
+        self._later.stop()
         for event, slot in self._slots():
             event.disconnect(slot)
 
@@ -151,14 +160,25 @@ class MaskPainting(QObject):
 
     def _on_paint(self, event: object = None) -> None:
         self._has_strokes = True
-        self._take(mark_strokes(self.layer.data, self._found))
+        if self._is_changed:
+            self._on_stroke()
+        else:  # a polygon, or a script: napari tells before it changes the data
+            self._later.start()
+
+    def _on_stroke(self) -> None:
+        if self._is_changed:
+            self._take(mark_strokes(self.layer.data, self._found))
 
     def _on_set_data(self, event: object = None) -> None:
         """Notice undo and redo, which have no event of their own."""
-        if self._is_ours or np.array_equal(self.layer.data, self._last):
+        if self._is_ours or not self._is_changed:
             return
         marked = lay_over if self._is_history_old else mark_strokes
         self._take(marked(self.layer.data, self._found))
+
+    @property
+    def _is_changed(self) -> bool:
+        return not np.array_equal(self.layer.data, self._last)
 
     def _take(self, values: NDArray[np.uint8]) -> None:
         self._put(values)

@@ -10,9 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from napari.layers import Layer
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.background import Background
@@ -25,12 +23,9 @@ from napari_dre_slcl.layers import (
     attention_layer,
     cluster_layer,
     grid_transform,
-    mask_layer,
-    tissue_layer,
 )
 from napari_dre_slcl.results import SlideResult, load_result
 from napari_dre_slcl.slide import SlideInfo, open_slide
-from napari_dre_slcl.tiles import TileGrid
 
 __all__ = ["Overlay"]
 
@@ -201,32 +196,34 @@ class Overlay(QObject):
         self._results[result.slide_path] = result
         self._add_or_update(cluster_layer(result))
         self._add_or_update(attention_layer(result))
+        for kind in ("mask", "tissue"):  # they would hide the clusters
+            hidden = self.layer(kind, result.slide_path)
+            if hidden is not None:
+                hidden.visible = False
         self._viewer.layers.selection.active = slide or self.layer("clusters", result.slide_path)
         self.result_shown.emit(result)
 
-    def show_tissue(self, path: str, grid: TileGrid) -> None:
-        """Add or update the layer that shows which tiles hold tissue."""
-        self._show_over(path, tissue_layer(Path(path).stem, grid))
-
-    def show_mask(self, path: str, values: NDArray[np.uint8], downsample: float) -> Layer:
-        """Add or update the layer that shows a slide's tissue mask.
+    def show_over(self, path: str, layer_data: LayerData) -> Layer:
+        """Add or update a layer of a slide, such as its mask; the active layer stays so.
 
         Parameters
         ----------
         path : str
             Of the slide.
-        values : ndarray of uint8, shape (height, width)
-            As `mask_layer` takes them; the layer paints into them.
-        downsample : float
-            Level-0 pixels per mask pixel.
+        layer_data : tuple
+            As the functions of `napari_dre_slcl.layers` make it.
 
         Returns
         -------
-        napari.layers.Labels
+        napari.layers.Layer
         """
-        slide = self.layer("slide", path)
-        mpp = None if slide is None else facts_of(slide)["mpp"]
-        return self._show_over(path, mask_layer(Path(path).stem, values, downsample, mpp))
+        layer_data[1]["metadata"][METADATA_KEY]["path"] = path
+        selection = self._viewer.layers.selection
+        before = selection.active
+        layer = self._add_or_update(layer_data)
+        if selection.active != before:
+            selection.active = before
+        return layer
 
     def activate(self, kind: str) -> None:
         """Make our layer of a kind of the slide that is meant the active one."""
@@ -333,16 +330,6 @@ class Overlay(QObject):
     def _on_visible(self, event: object = None) -> None:
         if self._viewer is not None:
             self.visibility_changed.emit()
-
-    def _show_over(self, path: str, layer_data: LayerData) -> Layer:
-        """Add or update a layer of a slide; what is active stays so, the slide at first."""
-        layer_data[1]["metadata"][METADATA_KEY]["path"] = path
-        selection = self._viewer.layers.selection
-        before = selection.active
-        layer = self._add_or_update(layer_data)
-        if selection.active != before:
-            selection.active = before
-        return layer
 
     def _add_or_update(self, layer_data: LayerData) -> Layer:
         data, options, _ = layer_data

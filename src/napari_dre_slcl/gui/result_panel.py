@@ -25,7 +25,13 @@ from napari_dre_slcl.gui.job_progress import JobProgress
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.path_field import PathField
-from napari_dre_slcl.gui.texts import encoded_text, prediction_rows, provenance_text, share_text
+from napari_dre_slcl.gui.texts import (
+    encoded_text,
+    prediction_rows,
+    provenance_text,
+    share_text,
+    tissue_note,
+)
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.tissue_finder import TissueFinder
 from napari_dre_slcl.jobs.messages import Cancelled, Failed, Log, PredictJob, Progress, Result
@@ -71,6 +77,7 @@ class ResultPanel(QWidget):
         self._lay_out()
         self._connect()
         self._set_running(False)
+        self._show_tissue_note()
         self._show_slide(overlay.slide)
 
     def _build(self, colors: ThemeColors) -> None:
@@ -78,6 +85,8 @@ class ResultPanel(QWidget):
         self.predict_button = QPushButton("Predict this slide")
         self.cancel_button = QPushButton("Cancel")
         self.load_button = QPushButton("Open result…")
+        self.tissue_note = QLabel()
+        self.tissue_note.setWordWrap(True)
         self.message = MessageLine()
         self.progress = JobProgress(self.message)
         self.title = heading("")
@@ -113,7 +122,7 @@ class ResultPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addLayout(buttons)
-        for widget in (self.message, self.progress, self._answer):
+        for widget in (self.tissue_note, self.message, self.progress, self._answer):
             layout.addWidget(widget)
         layout.addStretch()
 
@@ -124,6 +133,7 @@ class ResultPanel(QWidget):
         for kind, toggle in self.toggles.items():
             toggle.toggled.connect(lambda is_on, kind=kind: self._overlay.set_visible(kind, is_on))
         self.side_by_side.toggled.connect(self._overlay.set_side_by_side)
+        self._tissue.changed.connect(self._show_tissue_note)
         self._overlay.slide_changed.connect(self._show_slide)
         self._overlay.result_shown.connect(self.show_result)
         self._overlay.visibility_changed.connect(self._show_visibility)
@@ -213,6 +223,11 @@ class ResultPanel(QWidget):
         )
         self._answer.show()
         self._show_visibility()
+
+    def _show_tissue_note(self) -> None:
+        note = tissue_note(self._tissue.state)
+        self.tissue_note.setText(note)
+        self.tissue_note.setVisible(bool(note))
 
     def _show_slide(self, info: SlideInfo | None) -> None:
         result = self._overlay.result(None if info is None else info.path)

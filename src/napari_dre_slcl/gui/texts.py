@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_dre_slcl.gui.tissue_state import TissueState
 from napari_dre_slcl.results import SlideResult, TaskPrediction
 from napari_dre_slcl.slide import SlideInfo
 from napari_dre_slcl.tiles import TileGrid
@@ -15,6 +16,7 @@ __all__ = [
     "provenance_text",
     "share_text",
     "slide_rows",
+    "tissue_note",
 ]
 
 _NEGATIVE = frozenset({"0", "no", "false", "normal", "negative", "benign", "wt", "wildtype"})
@@ -63,6 +65,20 @@ def preview_text(grid: TileGrid, n_unseen: int) -> str:
         )
     text = f"{tiles_text(grid)}. A tile has {grid.tile_px} px of {grid.target_mpp:g} µm."
     return f"{text} {n_unseen:,} still to be checked for blur…" if n_unseen else text
+
+
+def tissue_note(state: TissueState | None) -> str:
+    """Return what the user has changed of a slide's tissue, as a prediction will use it."""
+    if state is None:
+        return ""
+    changes = []
+    if state.threshold is not None:
+        changes.append(f"threshold {state.threshold}")
+    if state.is_painted:
+        changes.append("painted mask")
+    if state.min_tissue is not None:
+        changes.append(f"least tissue {state.min_tissue:.0%}")
+    return f"With the tissue of the Slide tab: {', '.join(changes)}." if changes else ""
 
 
 def encoded_text(result: SlideResult) -> str:

@@ -5,7 +5,6 @@ Holds the state behind the Tissue box and does the slow part in the background; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,36 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_dre_slcl.config import TilingConfig
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.gui.background import Background
-from napari_dre_slcl.gui.mask_painting import MaskPainting, Tool
+from napari_dre_slcl.gui.mask_painting import MaskPainting
 from napari_dre_slcl.gui.overlay import Overlay
-from napari_dre_slcl.gui.tissue_state import TissueChoice, TissueState
+from napari_dre_slcl.gui.tissue_session import TissueSession, begin, judge
+from napari_dre_slcl.gui.tissue_state import TissueChoice, TissueState, Tool
+from napari_dre_slcl.layers import mask_layer, tissue_layer
 from napari_dre_slcl.slide import SlideInfo
 from napari_dre_slcl.tiles import TileGrid, TissueMask, load_tissue_mask
-from napari_dre_slcl.tiles.painting import classes_of, lay_over, painting_of, resized
+from napari_dre_slcl.tiles.painting import lay_over, painting_of, resized
 from napari_dre_slcl.tiles.preview import TilePreview
 
 __all__ = ["TissueFinder"]
 
 _LOOKS_AT_ONCE = 256
 _BRUSH_UM = 200.0
-
-
-@dataclass(slots=True, eq=False)
-class _Session:
-    """One slide whose tissue was found."""
-
-    info: SlideInfo
-    preview: TilePreview
-    found: TissueMask
-    found_at: int | None
-    painting: MaskPainting
-    threshold: int | None = None
-    min_tissue: float | None = None
-    grid: TileGrid | None = None
-    n_unseen: int = 0
 
 
 class TissueFinder(QObject):
@@ -65,7 +50,7 @@ class TissueFinder(QObject):
         super().__init__()
         self._overlay = overlay
         self._background = background
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[str, TissueSession] = {}
         self._reading: str | None = None
         overlay.slide_changed.connect(self._on_slide)
         overlay.active_changed.connect(self._on_active)
@@ -82,17 +67,7 @@ class TissueFinder(QObject):
         session = self._session
         if session is None:
             return None
-        painting = session.painting
-        return TissueState(
-            threshold=session.threshold,
-            auto_threshold=_auto_threshold(session.preview),
-            min_tissue=session.min_tissue,
-            is_painted=painting.is_painted,
-            tool=painting.tool if self._overlay.is_active(painting.layer) else None,
-            brush_um=painting.brush_um,
-            grid=session.grid,
-            n_unseen=session.n_unseen,
-        )
+        return session.state(self._overlay.is_active(session.painting.layer))
 
     def find(self) -> None:
         """Read the slide that is meant and lay its mask and tiles over it."""
@@ -100,13 +75,14 @@ class TissueFinder(QObject):
         if info is None:
             return
         before = self._sessions.get(info.path)
+        threshold = None if before is None else before.threshold
         self._reading = info.path
         self._background.run(
             "tissue overview",
-            _begin,
+            begin,
             info,
-            None if before is None else before.threshold,
-            on_done=partial(self._on_begun, info),
+            threshold,
+            on_done=partial(self._on_begun, info, threshold),
             on_error=self._on_error,
         )
         self.changed.emit()
@@ -116,6 +92,7 @@ class TissueFinder(QObject):
         session = self._session
         if session is not None and threshold != session.threshold:
             session.threshold = threshold
+            self._show_something()
             self._judge(session)
 
     def set_min_tissue(self, share: float | None) -> None:
@@ -123,6 +100,7 @@ class TissueFinder(QObject):
         session = self._session
         if session is not None and share != session.min_tissue:
             session.min_tissue = share
+            self._show_something()
             self._judge(session)
 
     def set_brush_um(self, width: float) -> None:
@@ -140,6 +118,7 @@ class TissueFinder(QObject):
             self._overlay.activate("slide")
         else:
             self._show_mask(session)
+            self._show_something()
             self._overlay.activate("mask")
             session.painting.start(tool)
         self.changed.emit()
@@ -147,32 +126,24 @@ class TissueFinder(QObject):
     def undo(self) -> None:
         """Take the last stroke back."""
         if self._session is not None:
+            self._show_something()
             self._session.painting.undo()
 
     def discard(self) -> None:
         """Take all painting back."""
         if self._session is not None:
+            self._show_something()
             self._session.painting.discard()
 
     def mask(self, path: str) -> TissueMask | None:
         """Return the mask of a slide as threshold and painting make it now, or None."""
         session = self._sessions.get(path)
-        if session is None:
-            return None
-        found = session.preview.overview.mask(session.threshold)
-        labels = classes_of(lay_over(session.painting.values, found.labels))
-        return replace(found, labels=labels)
+        return None if session is None else session.mask()
 
     def choice(self, path: str) -> TissueChoice | None:
         """Return what was changed of a slide's tissue; None where everything is automatic."""
         session = self._sessions.get(path)
-        if session is None:
-            return None
-        is_mask_changed = session.threshold is not None or session.painting.is_painted
-        mask = self.mask(path) if is_mask_changed else None
-        if mask is None and session.min_tissue is None:
-            return None
-        return TissueChoice(mask, session.min_tissue)
+        return None if session is None else session.choice()
 
     def load_mask(self, path: Path) -> None:
         """Lay a saved mask over the slide that is meant; where it differs counts as painted.
@@ -201,7 +172,7 @@ class TissueFinder(QObject):
         self._sessions.clear()
 
     @property
-    def _session(self) -> _Session | None:
+    def _session(self) -> TissueSession | None:
         info = self._overlay.slide
         return None if info is None else self._sessions.get(info.path)
 
@@ -220,8 +191,10 @@ class TissueFinder(QObject):
                 self._judge(session)
         self.changed.emit()
 
-    def _on_begun(self, info: SlideInfo, begun: tuple[TilePreview, TissueMask, int | None]) -> None:
-        preview, found, found_at = begun
+    def _on_begun(
+        self, info: SlideInfo, threshold: int | None, begun: tuple[TilePreview, TissueMask]
+    ) -> None:
+        preview, found = begun
         self._reading = None
         if self._overlay.layer("slide", info.path) is None:
             return
@@ -232,7 +205,7 @@ class TissueFinder(QObject):
             values = lay_over(resized(before.painting.values, values.shape), found.labels)
         painting = self._paint_on(info, found, values)
         painting.set_brush_um(_BRUSH_UM if before is None else before.painting.brush_um)
-        session = _Session(info, preview, found, found_at, painting)
+        session = TissueSession(info, preview, found, threshold, painting)
         if before is not None:
             session.threshold, session.min_tissue = before.threshold, before.min_tissue
         self._sessions[info.path] = session
@@ -246,13 +219,21 @@ class TissueFinder(QObject):
     def _paint_on(
         self, info: SlideInfo, found: TissueMask, values: NDArray[np.uint8]
     ) -> MaskPainting:
-        layer = self._overlay.show_mask(info.path, values, found.downsample)
+        data = mask_layer(Path(info.path).stem, values, found.downsample, info.mpp)
+        layer = self._overlay.show_over(info.path, data)
         painting = MaskPainting(layer, found.labels, found.downsample * (info.mpp or 1.0))
         painting.painted.connect(partial(self._on_painted, info.path))
         painting.tool_changed.connect(self.changed)
         return painting
 
-    def _show_mask(self, session: _Session) -> None:
+    def _show_something(self) -> None:
+        """Show mask and tiles where both are hidden, as they are once a result was shown."""
+        layers = [self._overlay.layer(kind) for kind in ("mask", "tissue")]
+        if not any(layer is not None and layer.visible for layer in layers):
+            for kind in ("mask", "tissue"):
+                self._overlay.set_visible(kind, True)
+
+    def _show_mask(self, session: TissueSession) -> None:
         """Bring the mask's layer back where the user has deleted it."""
         if self._overlay.layer("mask", session.info.path) is None:
             before = session.painting
@@ -263,12 +244,12 @@ class TissueFinder(QObject):
         if path in self._sessions:
             self._judge(self._sessions[path])
 
-    def _judge(self, session: _Session, looks: int = 0) -> None:
+    def _judge(self, session: TissueSession, looks: int = 0) -> None:
         """Ask which tiles there are now; the answer to an earlier question is dropped."""
         is_found = session.found_at == session.threshold
         self._background.run(
             "tissue",
-            _answer,
+            judge,
             session.preview,
             session.found if is_found else session.threshold,
             session.painting.values,
@@ -281,7 +262,7 @@ class TissueFinder(QObject):
 
     def _on_answer(
         self,
-        session: _Session,
+        session: TissueSession,
         threshold: int | None,
         answer: tuple[TissueMask, TileGrid, int],
     ) -> None:
@@ -292,33 +273,8 @@ class TissueFinder(QObject):
         if found is not session.found:
             session.found, session.found_at = found, threshold
             session.painting.lay_over(found.labels)
-        self._overlay.show_tissue(session.info.path, session.grid)
+        path = session.info.path
+        self._overlay.show_over(path, tissue_layer(Path(path).stem, session.grid))
         if session.n_unseen:
             self._judge(session, _LOOKS_AT_ONCE)
         self.changed.emit()
-
-
-def _begin(info: SlideInfo, threshold: int | None) -> tuple[TilePreview, TissueMask, int | None]:
-    preview = TilePreview(info)
-    return preview, preview.overview.mask(threshold), threshold
-
-
-def _answer(
-    preview: TilePreview,
-    found: TissueMask | int | None,
-    values: NDArray[np.uint8],
-    min_tissue: float | None,
-    looks: int,
-) -> tuple[TissueMask, TileGrid, int]:
-    """Return the mask that is found, and the tiles that it leaves with the painting over it."""
-    if not isinstance(found, TissueMask):
-        found = preview.overview.mask(found)
-    mask = replace(found, labels=classes_of(lay_over(values, found.labels)))
-    config = TilingConfig() if min_tissue is None else TilingConfig(min_tissue=min_tissue)
-    grid, n_unseen = preview.grid(mask, config, looks)
-    return found, grid, n_unseen
-
-
-def _auto_threshold(preview: TilePreview) -> int:
-    """Return the whole number that gives the mask of the automatic threshold."""
-    return int(np.ceil(preview.overview.auto_threshold))

@@ -1,13 +1,16 @@
-"""What there is to show of a slide's tissue, and what of it goes into a prediction."""
+"""What there is to show of a slide's tissue, and what of it goes into a prediction. No Qt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from napari_dre_slcl.gui.mask_painting import Tool
 from napari_dre_slcl.tiles import TileGrid, TissueMask
 
-__all__ = ["TissueChoice", "TissueState"]
+__all__ = ["TissueChoice", "TissueState", "Tool"]
+
+Tool = Literal["add", "remove"]
+"""What a brush does with tissue."""
 
 
 @dataclass(frozen=True, slots=True)

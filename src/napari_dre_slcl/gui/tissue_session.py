@@ -1,0 +1,150 @@
+"""One slide whose tissue was found, and the slow questions about it, for a thread without Qt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dre_slcl.config import TilingConfig
+from napari_dre_slcl.gui.mask_painting import MaskPainting
+from napari_dre_slcl.gui.tissue_state import TissueChoice, TissueState
+from napari_dre_slcl.slide import SlideInfo
+from napari_dre_slcl.tiles import TileGrid, TissueMask
+from napari_dre_slcl.tiles.painting import classes_of, lay_over
+from napari_dre_slcl.tiles.preview import TilePreview
+
+__all__ = ["TissueSession", "begin", "judge"]
+
+
+@dataclass(slots=True, eq=False)
+class TissueSession:
+    """One slide whose tissue was found.
+
+    Parameters
+    ----------
+    info : SlideInfo
+        The slide, with the pixel size that it had then.
+    preview : TilePreview
+        Of the slide.
+    found : TissueMask
+        The mask that lies under the painting.
+    found_at : int or None
+        The threshold that it was found with.
+    painting : MaskPainting
+        Of the mask's layer.
+    threshold, min_tissue : optional
+        As the user wants them; None is automatic.
+    grid : TileGrid or None
+        The tiles that are shown.
+    n_unseen : int
+        Tiles that were not yet looked at for blur.
+    """
+
+    info: SlideInfo
+    preview: TilePreview
+    found: TissueMask
+    found_at: int | None
+    painting: MaskPainting
+    threshold: int | None = None
+    min_tissue: float | None = None
+    grid: TileGrid | None = None
+    n_unseen: int = 0
+
+    def state(self, is_in_hand: bool) -> TissueState:
+        """Return what there is to show.
+
+        Parameters
+        ----------
+        is_in_hand : bool
+            Whether the mask's layer is the one that the mouse works on.
+        """
+        return TissueState(
+            threshold=self.threshold,
+            # The whole number that gives the same mask; colours are whole numbers.
+            auto_threshold=math.ceil(self.preview.overview.auto_threshold),
+            min_tissue=self.min_tissue,
+            is_painted=self.painting.is_painted,
+            tool=self.painting.tool if is_in_hand else None,
+            brush_um=self.painting.brush_um,
+            grid=self.grid,
+            n_unseen=self.n_unseen,
+        )
+
+    def mask(self) -> TissueMask:
+        """Return the mask as threshold and painting make it now."""
+        return painted_over(self.preview.overview.mask(self.threshold), self.painting.values)
+
+    def choice(self) -> TissueChoice | None:
+        """Return what the user has changed; None where everything is automatic."""
+        is_changed = self.threshold is not None or self.painting.is_painted
+        if not is_changed and self.min_tissue is None:
+            return None
+        return TissueChoice(self.mask() if is_changed else None, self.min_tissue)
+
+
+def painted_over(found: TissueMask, values: NDArray[np.uint8]) -> TissueMask:
+    """Return a mask with a painting over it."""
+    return replace(found, labels=classes_of(lay_over(values, found.labels)))
+
+
+def begin(info: SlideInfo, threshold: int | None) -> tuple[TilePreview, TissueMask]:
+    """Read a slide and find its tissue.
+
+    Parameters
+    ----------
+    info : SlideInfo
+        The slide.
+    threshold : int or None
+        None lets the slide decide.
+
+    Raises
+    ------
+    SlideError
+        If the slide cannot be read or is not brightfield.
+    """
+    preview = TilePreview(info)
+    return preview, preview.overview.mask(threshold)
+
+
+def judge(
+    preview: TilePreview,
+    found: TissueMask | int | None,
+    values: NDArray[np.uint8],
+    min_tissue: float | None,
+    looks: int,
+) -> tuple[TissueMask, TileGrid, int]:
+    """Find the mask, and the tiles that it leaves with a painting over it.
+
+    Parameters
+    ----------
+    preview : TilePreview
+        Of the slide.
+    found : TissueMask, int or None
+        The mask where it is known, else the threshold to find it with.
+    values : ndarray of uint8
+        The painting.
+    min_tissue : float or None
+        Least share of tissue in a tile.
+    looks : int
+        How many tiles may be looked at for blur now.
+
+    Returns
+    -------
+    found : TissueMask
+    grid : TileGrid
+    n_unseen : int
+        Tiles that still have to be looked at.
+
+    Raises
+    ------
+    SlideError
+        If the slide can no longer be read.
+    """
+    if not isinstance(found, TissueMask):
+        found = preview.overview.mask(found)
+    config = TilingConfig() if min_tissue is None else TilingConfig(min_tissue=min_tissue)
+    grid, n_unseen = preview.grid(painted_over(found, values), config, looks)
+    return found, grid, n_unseen
