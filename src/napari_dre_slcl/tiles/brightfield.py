@@ -41,9 +41,10 @@ def refuse_other_than_brightfield(name: str, pixels: NDArray[np.uint8]) -> None:
             f"Slide '{name}' is dark nearly everywhere, so it is no brightfield slide; "
             "give an H&E slide."
         )
-    is_false = _is_falsely_coloured(pixels)
-    if is_false.size and is_false.mean() > MAX_FALSE_SHARE:
-        colour = [int(value) for value in np.median(pixels[:-1, :-1][is_false], axis=0)]
+    most, least = _extremes(pixels)
+    is_false = _is_falsely_coloured(most, least)
+    if is_false.mean() > MAX_FALSE_SHARE:
+        colour = [int(value) for value in np.median(most[is_false], axis=0)]
         raise SlideError(
             f"Slide '{name}' has false colours: its empty glass is not white but red {colour[0]}, "
             f"green {colour[1]}, blue {colour[2]}, as when a file calls its pixels RGB that are "
@@ -51,17 +52,26 @@ def refuse_other_than_brightfield(name: str, pixels: NDArray[np.uint8]) -> None:
         )
 
 
-def _is_falsely_coloured(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return where a slide is bright and flat, but coloured, and not in the hue of a stain."""
-    first = pixels[:-1, :-1]
-    most, least = first.copy(), first.copy()
-    for neighbour in (pixels[1:, :-1], pixels[:-1, 1:], pixels[1:, 1:]):
-        np.maximum(most, neighbour, out=most)
-        np.minimum(least, neighbour, out=least)
+def _is_falsely_coloured(most: NDArray[np.uint8], least: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which blocks are bright and flat, but coloured, and not in the hue of a stain.
+
+    Parameters
+    ----------
+    most, least : ndarray of uint8, shape (height, width, 3)
+        The largest and smallest value of each channel in each block.
+    """
+    chroma = chroma_of(most)
     is_flat = most_of(most - least) <= MAX_FLAT_RANGE
-    chroma = chroma_of(first)
-    is_stain = green_gap(first) >= MAX_STAIN_GAP * chroma
+    is_stain = green_gap(most) >= MAX_STAIN_GAP * chroma
     is_false: NDArray[np.bool_] = (
         is_flat & (most_of(most) >= MIN_GLASS) & (chroma >= MIN_FALSE_CHROMA) & ~is_stain
     )
     return is_false
+
+
+def _extremes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the largest and the smallest value of each channel in blocks of 2 by 2 pixels."""
+    height, width = (max(1, size // 2) for size in pixels.shape[:2])
+    corners = [pixels[top::2, left::2][:height, :width] for top in (0, 1) for left in (0, 1)]
+    corners = [corner for corner in corners if corner.shape == corners[0].shape]
+    return np.maximum.reduce(corners), np.minimum.reduce(corners)

@@ -37,18 +37,19 @@ def find_pen(pixels: NDArray[np.uint8], pixel_um2: float) -> NDArray[np.bool_]:
     ndarray of bool, shape (height, width)
         Marks with a margin of 16 µm.
     """
-    red, green, blue = np.moveaxis(pixels, 2, 0).astype(np.int16)
+    red, green, blue = np.moveaxis(pixels, 2, 0)
     most, chroma = most_of(pixels), chroma_of(pixels)
     # Over tissue, blue ink lets through what the eosin leaves: hardly more green than red.
-    is_blue = ((green - red > 5) & (red < 110)) | ((green - red > -5) & (red < 70))
-    is_green = (green - red > 20) & (red < 80)
-    cold = (is_blue & (chroma > 60)) | (is_green & (chroma > 45))
-    warm = (red > 80) & (green < 50) & (blue < 70) & (red - blue > 40)
+    coldness = green.astype(np.int16) - red
+    is_blue = ((coldness > 5) & (red < 110)) | ((coldness > -5) & (red < 70))
+    cold = (is_blue & (chroma > 60)) | ((coldness > 20) & (red < 80) & (chroma > 45))
+    is_warm = red.astype(np.int16) - blue > 40
+    warm = is_warm & (red > 80) & (green < 50) & (blue < 70)
     black = (most < 60) & (chroma < 25) & (most > MAX_PADDING)
-    ink = np.zeros(red.shape, bool)
+    ink = np.zeros(most.shape, bool)
     for core, faint, least_um2 in (
-        (cold, (green - red > 0) & (chroma > 40), MIN_INK_UM2),
-        (warm, (red - blue > 40) & (green < 70) & (blue < 90), 4 * MIN_INK_UM2),
+        (cold, (coldness > 0) & (chroma > 40), MIN_INK_UM2),
+        (warm, is_warm & (green < 70) & (blue < 90), 4 * MIN_INK_UM2),
         (black, (most < 80) & (most > MAX_PADDING), 5 * MIN_INK_UM2),
     ):
         ink |= with_core(faint, core, least_um2 / pixel_um2)

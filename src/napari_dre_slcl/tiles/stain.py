@@ -71,10 +71,10 @@ def without_unstained(
     ndarray of bool, shape (height, width)
     """
     labels, n_labels = ndimage.label(tissue)
-    flat = labels.ravel()
-    area = np.maximum(np.bincount(flat, minlength=n_labels + 1), 1)
-    mean_chroma = np.bincount(flat, chroma.ravel(), n_labels + 1) / area
-    mean_gap = np.bincount(flat, gap.ravel(), n_labels + 1) / area
+    inside = labels[tissue]
+    area = np.maximum(np.bincount(inside, minlength=n_labels + 1), 1)
+    mean_chroma = np.bincount(inside, chroma[tissue], n_labels + 1) / area
+    mean_gap = np.bincount(inside, gap[tissue], n_labels + 1) / area
     is_dropped = (mean_chroma < MAX_TINT_CHROMA) & (mean_gap < MIN_STAIN_GAP * mean_chroma)
     boxes = ndimage.find_objects(labels, n_labels)
     for label in np.flatnonzero((mean_chroma < MAX_LINE_CHROMA) & ~is_dropped):
