@@ -15,6 +15,8 @@ from PIL import Image
 
 Pixels = NDArray[np.uint8]
 Encode = Callable[[Pixels], bytes]
+Spoiled = tuple[Path, Path]
+DAMAGED_TILE = 13  # row 2, column 1 of the file's tiles
 
 APERIO = "Aperio Image Library v12.0.15\r\n{w}x{h} [0,0 {w}x{h}] ({t}x{t}) {codec} Q=90"
 QPI = """<?xml version="1.0" encoding="utf-16"?>
@@ -209,6 +211,75 @@ def write_qptiff(
     return path
 
 
+class Spoiler:
+    """Sound slides of every kind, and ways to spoil a copy of one.
+
+    Every way returns the path of the copy and that of the sound slide.
+    """
+
+    def __init__(self, folder: Path, drawn: Pixels) -> None:
+        self.folder, self.drawn = folder, drawn
+        self.pyramid = write_generic(folder / "pyramid.tif", drawn)
+        self.flat = write_generic(folder / "flat.tif", drawn, factors=(1,))
+        self.lzw = write_generic(folder / "lzw.tif", drawn, factors=(1,), codec="lzw")
+        self.aperio = write_aperio(folder / "a.svs", drawn, factors=(1,), has_tables=True)
+        self.j2k = write_aperio(folder / "j2k.svs", drawn, "j2k-rgb", (1,), extras=False)
+        self.upside_down = write_generic(folder / "down.tif", drawn, factors=(4, 1))
+        with tifffile.TiffFile(self.upside_down, mode="r+") as tiff:
+            for page, kind in zip(tiff.pages, (0, 1), strict=True):
+                page.tags["NewSubfileType"].overwrite(kind)  # the first page is the slide
+        self.ome = write_ome(folder / "sound.ome.tif", drawn)
+        self.ome_deflate = write_ome(folder / "deflate.ome.tif", drawn, "deflate")
+        self.ome_j2k = write_ome(folder / "j2k.ome.tif", drawn, "j2k-rgb")
+        self.ome_webp = write_ome(folder / "webp.ome.tif", drawn, "webp")
+
+    def copy(self, source: Path, content: bytes) -> Spoiled:
+        """Write other content under the same suffix."""
+        suffix = "".join(source.suffixes)
+        path = self.folder / f"bad{len(list(self.folder.iterdir()))}{suffix}"
+        path.write_bytes(content)
+        return path, source
+
+    def cut(self, source: Path, n_bytes: int) -> Spoiled:
+        """Copy the first bytes."""
+        return self.copy(source, source.read_bytes()[:n_bytes])
+
+    def patched(self, source: Path, *tags: tuple[Any, ...]) -> Spoiled:
+        """Copy with other values of the first page's tags: (code, value[, dtype])."""
+        path, _ = self.copy(source, source.read_bytes())
+        with tifffile.TiffFile(path, mode="r+") as tiff:
+            for code, value, *dtype in tags:
+                tiff.pages[0].tags[code].overwrite(value, dtype=(dtype or [None])[0])
+        return path, source
+
+    def with_tile(self, source: Path, change: Callable[[bytes], bytes]) -> Spoiled:
+        """Copy with other bytes in one tile: change(its bytes), cut or padded to their length."""
+        with tifffile.TiffFile(source) as tiff:
+            offset = tiff.pages[0].dataoffsets[DAMAGED_TILE]
+            size = tiff.pages[0].databytecounts[DAMAGED_TILE]
+        content = bytearray(source.read_bytes())
+        new = change(bytes(content[offset : offset + size]))
+        content[offset : offset + size] = new[:size].ljust(size, b"\0")
+        return self.copy(source, content)
+
+    def with_place(
+        self, source: Path, offset: int | None = None, count: int | None = None, data: bytes = b""
+    ) -> Spoiled:
+        """Copy whose tile is said to lie elsewhere, with data added at the end of the file."""
+        path, _ = self.copy(source, source.read_bytes() + data)
+        with tifffile.TiffFile(path, mode="r+") as tiff:
+            for name, value in (("TileOffsets", offset), ("TileByteCounts", count)):
+                tag = tiff.pages[0].tags[name]
+                values = list(tag.value)
+                values[DAMAGED_TILE] = values[DAMAGED_TILE] if value is None else value
+                tag.overwrite(values)
+        return path, source
+
+    def with_jpeg(self, source: Path, data: bytes) -> Spoiled:
+        """Copy with a tile that lies at the end of the file, whatever its length."""
+        return self.with_place(source, source.stat().st_size, len(data), data)
+
+
 @pytest.fixture(scope="session")
 def drawn(tissue_image: Callable[..., Pixels]) -> Pixels:
     """Pixels to write: 900x1300, no multiple of any tile size, tissue up to two edges."""
@@ -230,3 +301,9 @@ def writers() -> dict[str, Callable[..., Path]]:
         "ome": write_ome,
         "qptiff": write_qptiff,
     }
+
+
+@pytest.fixture(scope="session")
+def spoiler(tmp_path_factory: pytest.TempPathFactory, drawn: Pixels) -> Spoiler:
+    """Return sound slides and ways to spoil a copy."""
+    return Spoiler(tmp_path_factory.mktemp("bad_files"), drawn)

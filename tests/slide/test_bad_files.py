@@ -21,75 +21,8 @@ import tifffile
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 
 READER = Path(__file__).with_name("read_bad_files.py")
-TILE, TILE_ROW, TILE_COL = 13, 2, 1  # the file tile that is damaged where one is
-SUBFILE, IMAGE_WIDTH, IMAGE_LENGTH, OFFSETS, COUNTS = 254, 256, 257, 324, 325
-
-
-class Sound:
-    """The slides that bad ones are made from, and ways to spoil a copy."""
-
-    def __init__(self, folder, writers, drawn, reduced):
-        self.folder, self.drawn, self.reduced = folder, drawn, reduced
-        self.pyramid = writers["generic"](folder / "pyramid.tif", drawn)
-        self.flat = writers["generic"](folder / "flat.tif", drawn, factors=(1,))
-        self.lzw = writers["generic"](folder / "lzw.tif", drawn, factors=(1,), codec="lzw")
-        self.aperio = writers["aperio"](folder / "a.svs", drawn, factors=(1,), has_tables=True)
-        self.j2k = writers["aperio"](folder / "j2k.svs", drawn, "j2k-rgb", (1,), extras=False)
-        self.upside_down = writers["generic"](folder / "down.tif", drawn, factors=(4, 1))
-        self._mark_as_coarser(self.upside_down)
-        self.ome = writers["ome"](folder / "sound.ome.tif", drawn)
-        self.ome_deflate = writers["ome"](folder / "deflate.ome.tif", drawn, "deflate")
-        self.ome_j2k = writers["ome"](folder / "j2k.ome.tif", drawn, "j2k-rgb")
-        self.ome_webp = writers["ome"](folder / "webp.ome.tif", drawn, "webp")
-
-    def _mark_as_coarser(self, path):
-        """Call the second page the coarser level, and the first the full one."""
-        with tifffile.TiffFile(path, mode="r+") as tiff:
-            for page, kind in zip(tiff.pages, (0, 1), strict=True):
-                page.tags[SUBFILE].overwrite(kind)
-
-    def copy(self, source, content):
-        """Write other content under the same suffix; returns the path and what it was made of."""
-        suffix = "".join(source.suffixes)
-        path = self.folder / f"bad{len(list(self.folder.iterdir()))}{suffix}"
-        path.write_bytes(content)
-        return path, source
-
-    def cut(self, source, n_bytes):
-        return self.copy(source, source.read_bytes()[:n_bytes])
-
-    def patched(self, source, *tags, page=0):
-        """Copy with other values of tags: (code, value) or (code, value, dtype)."""
-        path, _ = self.copy(source, source.read_bytes())
-        with tifffile.TiffFile(path, mode="r+") as tiff:
-            for code, value, *dtype in tags:
-                tiff.pages[page].tags[code].overwrite(value, dtype=(dtype or [None])[0])
-        return path, source
-
-    def with_tile(self, source, change, tile=TILE):
-        """Copy with other bytes in one tile: change(its bytes), cut or padded to their length."""
-        with tifffile.TiffFile(source) as tiff:
-            offset = tiff.pages[0].dataoffsets[tile]
-            size = tiff.pages[0].databytecounts[tile]
-        content = bytearray(source.read_bytes())
-        new = change(bytes(content[offset : offset + size]))
-        content[offset : offset + size] = new[:size].ljust(size, b"\0")
-        return self.copy(source, content)
-
-    def with_place(self, source, offset=None, count=None, data=b"", tile=TILE):
-        """Copy whose tile is said to lie elsewhere, with data added at the end of the file."""
-        path, _ = self.copy(source, source.read_bytes() + data)
-        with tifffile.TiffFile(path, mode="r+") as tiff:
-            for code, value in ((OFFSETS, offset), (COUNTS, count)):
-                tag = tiff.pages[0].tags[code]
-                values = list(tag.value)
-                values[tile] = values[tile] if value is None else value
-                tag.overwrite(values)
-        return path, source
-
-    def with_jpeg(self, source, data):
-        """Copy with a tile that lies at the end of the file, whatever its length."""
-        return self.with_place(source, source.stat().st_size, len(data), data)
+TILE_ROW, TILE_COL = 2, 1  # of the file tile that `Spoiler` damages
+IMAGE_WIDTH, IMAGE_LENGTH, OFFSETS = 256, 257, 324
 
 
 def noise(n_bytes):
@@ -188,6 +121,17 @@ def first_page(sound):
 def bomb(n_bytes):
     """Return deflated zeros: a thousandth of their size."""
     return zlib.compress(bytes(n_bytes))
+
+
+def wall(sound):
+    """A slide that is what it says: 2^19 x 2^19 px, nearly all of it without data."""
+    path = sound.folder / "wall.tif"
+    tile = jpeg(2048, 2048, subsampling="420")
+    tags = {"compression": 7, "photometric": 6, "subsampling": (2, 2), "metadata": None}
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        data = (tile if index == 7 else b"" for index in range(2**16))
+        writer.write(data, shape=(2**19, 2**19, 3), dtype=np.uint8, tile=(2048, 2048), **tags)
+    return path, None
 
 
 HUGE = 2**31
@@ -312,23 +256,27 @@ EITHER = {
 }
 MAKERS = {
     f"{group}: {name}": make
-    for group, makers in (("refused", REFUSED), ("one tile", ONE_TILE), ("either", EITHER))
+    for group, makers in (
+        ("refused", REFUSED),
+        ("one tile", ONE_TILE),
+        ("either", EITHER),
+        ("odd", {"wall": wall}),
+    )
     for name, make in makers.items()
 }
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory, writers, drawn, reduced):
+def outcomes(spoiler):
     """Make every bad file, have a child read them all, and return what it said of each."""
-    sound = Sound(tmp_path_factory.mktemp("bad_files"), writers, drawn, reduced)
-    made = {name: make(sound) for name, make in MAKERS.items()}
+    made = {name: make(spoiler) for name, make in MAKERS.items()}
     entries = [
         {"name": name, "path": str(path), "sound": str(source) if source else None}
         for name, (path, source) in made.items()
     ]
     found = {}
     while entries:
-        found |= read_all(entries, sound.folder / "manifest.json")
+        found |= read_all(entries, spoiler.folder / "manifest.json")
         entries = [entry for entry in entries if entry["name"] not in found]
     return found
 
@@ -396,3 +344,12 @@ def test_broken_slide_is_refused_or_what_is_read_is_right(outcomes, name):
         assert came["other"] == []
         assert came["equal"] + len(came["damaged"]) > 0
         assert came["info"]["code"] == 0
+
+
+def test_slide_as_large_as_a_wall_opens_and_tissue_is_not_looked_for(outcomes):
+    came = outcome(outcomes, "odd", "wall")
+    assert came["other"]
+    assert came["damaged"] == {}
+    note = json.loads(came["info"]["out"])["tiles_note"]
+    assert_sentence(note)
+    assert "would be 262 x 262 mm at 0.5 µm per pixel" in note

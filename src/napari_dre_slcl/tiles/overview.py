@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
-from napari_dre_slcl.errors import DamagedSlideError
+from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide import Slide
 from napari_dre_slcl.tiles.brightfield import refuse_other_than_brightfield
 from napari_dre_slcl.tiles.fold import find_folds
@@ -27,6 +28,8 @@ MAX_HOLE_UM2 = 8_000.0
 MIN_PIECE_UM2 = 10_000.0
 STRIP_ROWS = 512
 LEAST_BLOCK_PX = 16
+# 65 x 65 mm. The largest slides are 50 x 75 mm.
+MAX_OVERVIEW_PX = 2**26
 # A scanner's padding is black; so is nothing on the glass, ink included.
 MAX_BLACK = 20
 
@@ -110,11 +113,13 @@ def read_overview(slide: Slide) -> Overview:
     Raises
     ------
     SlideError
-        If the pixel size is unknown or the slide is not brightfield.
+        If the pixel size is unknown, makes the slide larger than any, or the slide is not
+        brightfield.
     """
     mpp = known_mpp(slide)
     downsample = max(1.0, MASK_MPP / mpp)
     pixel_um2 = (downsample * mpp) ** 2
+    _refuse_absurd_size(slide, mpp, downsample)
     pixels, damaged = _read(slide, downsample)
     refuse_other_than_brightfield(slide.name, pixels)
     balanced = balance(pixels)
@@ -132,6 +137,16 @@ def read_overview(slide: Slide) -> Overview:
         auto_threshold=_auto_threshold(chroma),
     )
     return replace(overview, fold=find_folds(balanced, overview.mask().tissue, pixel_um2))
+
+
+def _refuse_absurd_size(slide: Slide, mpp: float, downsample: float) -> None:
+    """Refuse to make room for what no glass holds: a header or a pixel size that is wrong."""
+    if math.prod(mask_shape(slide.info.shape, downsample)) > MAX_OVERVIEW_PX:
+        height, width = (size * mpp / 1000 for size in slide.info.shape)
+        raise SlideError(
+            f"Slide '{slide.name}' would be {height:,.0f} x {width:,.0f} mm at {mpp:g} µm per "
+            "pixel, larger than any glass; correct its pixel size, or copy the file again."
+        )
 
 
 def _read(slide: Slide, downsample: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
