@@ -20,9 +20,10 @@ from napari_dre_slcl.tiles.painting import PAINTED, is_painted, lay_over, mark_s
 
 __all__ = ["MaskPainting"]
 
-# Lines leave the tissue under a mask visible; while it is painted on, areas are clearer.
-_LINES = {"contour": 2, "opacity": 0.9}
 _AREAS = {"contour": 0, "opacity": 0.3}
+_LINES_OPACITY = 0.9
+_SMALL_PX = 400
+_MOST_LINES_PX = 4_000_000
 _LABELS: dict[Tool, int] = {
     "add": PAINTED + MaskClass.TISSUE,
     "remove": PAINTED + MaskClass.GLASS,
@@ -61,7 +62,8 @@ class MaskPainting(QObject):
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._on_stroke)
-        set_attributes(layer, _LINES)
+        self._lines = _lines(found.shape)
+        set_attributes(layer, self._lines)
         for event, slot in self._slots():
             event.connect(slot)
 
@@ -154,8 +156,9 @@ class MaskPainting(QObject):
     def _on_tool(self, event: object = None) -> None:
         """Fill the mask while it is painted on, by our buttons or napari's."""
         is_painting = self.layer.mode in ("paint", "erase", "fill", "polygon")
-        if is_painting != (self.layer.contour == 0):
-            set_attributes(self.layer, _AREAS if is_painting else _LINES)
+        wanted = _AREAS if is_painting else self._lines
+        if self.layer.contour != wanted["contour"]:
+            set_attributes(self.layer, wanted)
         self.tool_changed.emit()
 
     def _on_paint(self, event: object = None) -> None:
@@ -194,3 +197,13 @@ class MaskPainting(QObject):
             self.layer.refresh()
         finally:
             self._is_ours = False
+
+
+def _lines(shape: tuple[int, ...]) -> dict[str, float]:
+    """Return how a mask is drawn to be looked at: as lines, so that tissue stays visible.
+
+    napari draws lines on the main thread; for the largest masks that would be felt.
+    """
+    if shape[0] * shape[1] > _MOST_LINES_PX:
+        return _AREAS
+    return {"contour": 1 if max(shape) < _SMALL_PX else 2, "opacity": _LINES_OPACITY}
