@@ -71,6 +71,20 @@ def test_prediction_goes_on_with_white_tiles_and_tells_each_time(
         predict(model_dir, slide, device="cpu")
 
 
+def test_tiles_found_damaged_while_tissue_is_looked_for_are_told_of(
+    model_dir: Path, tmp_path: Path, make_slide: WriteSlide, tissue_image, damage_tiles
+) -> None:
+    image = tissue_image(1024, 1536, (0, 0, 1024, 1536))
+    path = damage_tiles(make_slide(tmp_path / "hurt.tif", image=image, levels=3), [7, 8])
+    result, told = _predict(model_dir, tmp_path / "out", path)
+    (sentence,) = told
+    assert sentence.startswith("Slide 'hurt.tif': 2 of 24 tiles cannot be decoded and were left out;")
+    rowcol = load_result(result.paths["hurt"]).rowcol.tolist()
+    assert len(rowcol) == 22
+    assert [1, 1] not in rowcol
+    assert [1, 2] not in rowcol
+
+
 def test_whole_slide_is_predicted_without_a_warning(
     model_dir: Path, tmp_path: Path, write_damaged: WriteSlide
 ) -> None:

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 from napari_dre_slcl.engine.allocator import keep_freed_memory
+from napari_dre_slcl.engine.damage import left_out_warning
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.predict_source import predict_source
@@ -131,6 +132,7 @@ def _predict_file(
         source = TileSource(slide, tile_slide(slide, tiling, mask))
         reporter.log(f"{path.name}: {tiles_text(source.grid)}.")
         warn_of_findings([slide.info], reporter)
+        reporter.warn_once(left_out_warning(source))
         result = predict_source(
             bundle,
             source,

@@ -14,6 +14,7 @@ from napari_dre_slcl.cohort.reports import fit_report_encoder
 from napari_dre_slcl.cohort.splits import assign_splits
 from napari_dre_slcl.cohort.tasks import Task, encode_labels, find_tasks, guess_task_columns
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.damage import left_out_warning
 from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError
@@ -149,4 +150,6 @@ def _tile_all(cohort: Cohort, config: DreSlclConfig, reporter: Reporter) -> tupl
         reporter.progress("Finding tissue", len(cohort), len(cohort))
         opened.pop_all()  # all went well: whoever asked closes them
     warn_of_findings((source.slide.info for source in sources), reporter)
+    for source in sources:
+        reporter.warn_once(left_out_warning(source))
     return tuple(sources)
