@@ -78,7 +78,9 @@ def test_tiles_found_damaged_while_tissue_is_looked_for_are_told_of(
     path = damage_tiles(make_slide(tmp_path / "hurt.tif", image=image, levels=3), [7, 8])
     result, told = _predict(model_dir, tmp_path / "out", path)
     (sentence,) = told
-    assert sentence.startswith("Slide 'hurt.tif': 2 of 24 tiles cannot be decoded and were left out;")
+    assert sentence.startswith(
+        "Slide 'hurt.tif': 2 of 24 tiles cannot be decoded and were left out;"
+    )
     rowcol = load_result(result.paths["hurt"]).rowcol.tolist()
     assert len(rowcol) == 22
     assert [1, 1] not in rowcol
