@@ -293,6 +293,38 @@ def read_all(entries, manifest):
     return said
 
 
+REAL = {
+    f"{name} cut after {tenths} tenths": (name, tenths)
+    for name, tenths in (
+        ("CMU-1-Small-Region.svs", 3),
+        ("CMU-1-Small-Region.svs", 8),
+        ("test3-DAPI-2-387.ndpi", 3),
+        ("test3-DAPI-2-387.ndpi", 8),
+        ("dicom_cmu-1-small-region", 5),
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def real_outcomes(real_data, tmp_path_factory):
+    """As `outcomes`, of real slides that are cut; of a folder, the file of level 0."""
+    folder = tmp_path_factory.mktemp("cut")
+    entries = []
+    for case, (name, tenths) in REAL.items():
+        source = real_data / "slides" / name
+        files = sorted(source.iterdir()) if source.is_dir() else [source]
+        place = folder / f"{tenths}-{name}"
+        if source.is_dir():
+            place.mkdir()
+        for file in files:
+            content = file.read_bytes()
+            if file is files[0]:
+                content = content[: len(content) * tenths // 10]
+            (place / file.name if source.is_dir() else place).write_bytes(content)
+        entries.append({"name": f"real: {case}", "path": str(place), "sound": str(source)})
+    return read_all(entries, folder / "manifest.json")
+
+
 def outcome(outcomes, group, name):
     came = outcomes[f"{group}: {name}"]
     assert "died" not in came, f"the process died with {came['died']}: {came['why']}"
@@ -336,7 +368,16 @@ def test_damaged_tile_is_named_and_the_others_are_right(outcomes, name):
 
 @pytest.mark.parametrize("name", EITHER)
 def test_broken_slide_is_refused_or_what_is_read_is_right(outcomes, name):
-    came = outcome(outcomes, "either", name)
+    assert_refused_or_right(outcome(outcomes, "either", name))
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", REAL)
+def test_real_slide_that_is_cut_is_refused_or_what_is_read_is_right(real_outcomes, name):
+    assert_refused_or_right(outcome(real_outcomes, "real", name))
+
+
+def assert_refused_or_right(came):
     if "refused" in came:
         assert_sentence(came["refused"])
         assert came["info"]["code"] == 2

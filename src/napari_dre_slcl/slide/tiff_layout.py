@@ -154,6 +154,8 @@ def series_levels(path: Path) -> tuple[tuple[TiffLevel, ...], dict[str, str]]:
     with _opened(path) as tiff:
         if not tiff.series:
             raise BrokenTiffError("its TIFF header names no image")
+        if tiff.is_ndpi:  # whose tiles only OpenSlide cuts out of the JPEG stream
+            raise BrokenTiffError("its Hamamatsu header is broken")
         pages = [level.keyframe for level in tiff.series[0].levels]
         base = (pages[0].imagelength, pages[0].imagewidth)
         kept = [page for page in pages if page.imagelength <= base[0]]
