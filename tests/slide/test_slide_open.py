@@ -3,8 +3,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,6 +76,32 @@ def test_file_that_is_no_slide_is_one_sentence(tmp_path, name, content, words):
         open_slide(tmp_path / name)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+UNREADABLE = """
+import os, sys
+from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.slide import open_slide
+open_slide(sys.argv[1]).close()  # imports what is imported late
+os.chmod(sys.argv[1], 0)
+if os.geteuid() == 0:
+    os.seteuid(65534)  # the superuser may read everything
+try:
+    open_slide(sys.argv[1])
+except SlideError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="permissions as Unix has them")
+def test_file_that_may_not_be_read_is_one_sentence(slide_file):
+    path = slide_file("secret.tif")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        shutil.copy(path, folder)
+        command = [sys.executable, "-c", UNREADABLE, str(Path(folder) / path.name)]
+        child = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "secret.tif' cannot be read (Permission denied); check" in child.stdout, child.stderr
 
 
 def test_missing_file_and_folder_without_dicom(tmp_path):

@@ -37,6 +37,8 @@ def file_to_open(path: Path) -> Path:
         if path.is_dir():
             return _dicom_file(path)
         facts = path.stat()
+        if stat.S_ISREG(facts.st_mode):
+            path.open("rb").close()  # OpenSlide would say that it does not know the format
     except FileNotFoundError as error:
         raise SlideError(f"Slide '{path}' does not exist; check the path.") from error
     except OSError as error:
