@@ -14,7 +14,7 @@ __all__ = ["find_folds"]
 # How far a score must lie from the tissue's median, in steps from there to its 90th percentile.
 CORE_REACH, FAINT_REACH = 1.8, 1.3
 RIM_UM = 24.0
-MIN_CORE_UM2 = 8_000.0
+MIN_CORE_UM2 = 16_000.0
 MAX_WIDTH_UM = 400.0
 MIN_ELONGATION = 3.0
 FLANK_UM = 40.0
