@@ -13,9 +13,10 @@ from typing import Any
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_dre_slcl.gui.arrangement import TISSUE_KINDS, arrange_result, show_tissue
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.layer_facts import facts_of, give_mpp, set_attributes
-from napari_dre_slcl.gui.side_by_side import COPY_KIND, set_grid, slide_copy, stack_in_pairs
+from napari_dre_slcl.gui.side_by_side import COPY_KIND, slide_copy
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
 from napari_dre_slcl.layers import (
     METADATA_KEY,
@@ -196,7 +197,7 @@ class Overlay(QObject):
         self._results[result.slide_path] = result
         self._add_or_update(cluster_layer(result))
         self._add_or_update(attention_layer(result))
-        for kind in ("mask", "tissue"):  # they would hide the clusters
+        for kind in TISSUE_KINDS:  # they would hide the clusters
             hidden = self.layer(kind, result.slide_path)
             if hidden is not None:
                 hidden.visible = False
@@ -241,6 +242,17 @@ class Overlay(QObject):
         if layer is not None:
             layer.visible = is_visible
 
+    def look_at_tissue(self) -> None:
+        """Show mask and tiles of the slide that is meant instead of its result."""
+        if self.is_side_by_side:
+            self.set_side_by_side(False)
+        show_tissue(self._viewer, self.layer)
+
+    @property
+    def is_side_by_side(self) -> bool:
+        """Whether clusters and attention are shown beside each other."""
+        return self.layer(COPY_KIND) is not None
+
     def set_side_by_side(self, is_on: bool) -> None:
         """Show clusters and attention of the slide that is meant beside each other, or over it.
 
@@ -249,19 +261,11 @@ class Overlay(QObject):
         is_on : bool
             The slide is drawn a second time, under the attention; False removes that layer.
         """
-        slide, copy = self.layer("slide"), self.layer(COPY_KIND)
-        clusters, attention = self.layer("clusters"), self.layer("attention")
-        is_on = is_on and None not in (slide, clusters, attention)
-        if is_on:
-            copy = copy or self._add(slide_copy(slide))
-            stack_in_pairs(self._viewer, slide, clusters, copy, attention)
-            self._viewer.layers.selection.active = slide
-        elif copy is not None:
-            self._viewer.layers.remove(copy)
-        for layer in filter(None, (clusters, attention)):
-            layer.name_overlay.box = True
-            layer.name_overlay.visible = is_on
-        set_grid(self._viewer, is_on)
+        slide = self.layer("slide")
+        can_be_on = None not in (slide, self.layer("clusters"), self.layer("attention"))
+        if is_on and can_be_on and not self.is_side_by_side:
+            self._add(slide_copy(slide))
+        arrange_result(self._viewer, self.layer, is_on and can_be_on)
 
     def close(self) -> None:
         """Let go of the viewer; the layers stay."""

@@ -245,6 +245,9 @@ class ResultPanel(QWidget):
             toggle.blockSignals(True)
             toggle.setChecked(layer is not None and layer.visible)
             toggle.blockSignals(False)
+        self.side_by_side.blockSignals(True)
+        self.side_by_side.setChecked(self._overlay.is_side_by_side)
+        self.side_by_side.blockSignals(False)
 
     def _pick_result(self) -> None:
         pattern = f"Results (*{RESULT_SUFFIX})"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.gui.arrangement import TISSUE_KINDS
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.mask_painting import MaskPainting
 from napari_dre_slcl.gui.overlay import Overlay
@@ -76,6 +77,7 @@ class TissueFinder(QObject):
             return
         before = self._sessions.get(info.path)
         threshold = None if before is None else before.threshold
+        self._show_something()
         self._reading = info.path
         self._background.run(
             "tissue overview",
@@ -228,10 +230,9 @@ class TissueFinder(QObject):
 
     def _show_something(self) -> None:
         """Show mask and tiles where both are hidden, as they are once a result was shown."""
-        layers = [self._overlay.layer(kind) for kind in ("mask", "tissue")]
+        layers = map(self._overlay.layer, TISSUE_KINDS)
         if not any(layer is not None and layer.visible for layer in layers):
-            for kind in ("mask", "tissue"):
-                self._overlay.set_visible(kind, True)
+            self._overlay.look_at_tissue()
 
     def _show_mask(self, session: TissueSession) -> None:
         """Bring the mask's layer back where the user has deleted it."""
@@ -274,7 +275,10 @@ class TissueFinder(QObject):
             session.found, session.found_at = found, threshold
             session.painting.lay_over(found.labels)
         path = session.info.path
+        is_first = self._overlay.layer("tissue", path) is None
         self._overlay.show_over(path, tissue_layer(Path(path).stem, session.grid))
+        if is_first and session is self._session:
+            self._overlay.look_at_tissue()
         if session.n_unseen:
             self._judge(session, _LOOKS_AT_ONCE)
         self.changed.emit()

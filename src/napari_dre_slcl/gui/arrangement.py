@@ -1,0 +1,70 @@
+"""Which layers of one slide are shown together: its result, side by side or not, or its tissue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from napari.layers import Layer
+
+from napari_dre_slcl.gui.side_by_side import COPY_KIND, set_grid, stack_in_pairs
+
+__all__ = ["TISSUE_KINDS", "arrange_result", "show_tissue"]
+
+TISSUE_KINDS = ("mask", "tissue")
+"""Kinds of the layers that show a slide's tissue mask and its tiles."""
+_RESULT_KINDS = ("clusters", "attention")
+
+LayerOf = Callable[[str], Layer | None]
+
+
+def show_tissue(viewer: Any, layer_of: LayerOf) -> None:
+    """Show a slide's mask and tiles, above everything, instead of its result.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    layer_of : callable
+        Returns the slide's layer of a kind, or None.
+    """
+    for layer in _present(layer_of, _RESULT_KINDS):
+        layer.visible = False
+    tissue = _present(layer_of, TISSUE_KINDS)
+    _raise(viewer, tissue)
+    for layer in tissue:
+        layer.visible = True
+
+
+def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> None:
+    """Show clusters and attention beside each other, or over each other again.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    layer_of : callable
+        Returns the slide's layer of a kind, or None.
+    is_side_by_side : bool
+        The slide's second layer must be there then; else it is removed.
+    """
+    tissue, copy = _present(layer_of, TISSUE_KINDS), layer_of(COPY_KIND)
+    if is_side_by_side:
+        for layer in tissue:  # a layer that is shown takes a place in the grid
+            layer.visible = False
+        stack_in_pairs(viewer, *_present(layer_of, ("slide", "clusters", COPY_KIND, "attention")))
+        viewer.layers.selection.active = layer_of("slide")
+    elif copy is not None:
+        viewer.layers.remove(copy)
+        _raise(viewer, tissue)
+    for layer in _present(layer_of, _RESULT_KINDS):
+        layer.name_overlay.box = True
+        layer.name_overlay.visible = is_side_by_side
+    set_grid(viewer, is_side_by_side)
+
+
+def _present(layer_of: LayerOf, kinds: Iterable[str]) -> list[Layer]:
+    return [layer for layer in map(layer_of, kinds) if layer is not None]
+
+
+def _raise(viewer: Any, layers: list[Layer]) -> None:
+    for layer in layers:
+        viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
