@@ -55,6 +55,25 @@ def test_dot_is_found(slide_file, tissue_image, with_ink, colour, width_um):
     assert pen.sum() * 64 < 4 * width_um**2
 
 
+def test_tissue_inside_a_drawn_circle_is_tissue(slide_file, tissue_image, with_ink):
+    shape = (1024, 1536)
+    where = disc(shape, (512, 768), 400) & ~disc(shape, (512, 768), 260)
+    image = tissue_image(*shape, (0, 0, *shape))
+    with open_slide(slide_file(image=with_ink(image, INKS["blue"], where))) as slide:
+        mask = find_tissue(slide)
+    assert mask.tissue[23:41, 39:57].all()
+    assert mask.pen[12, 48]
+
+
+def test_black_ink_over_dark_tissue_has_no_holes(slide_file, tissue_image, with_ink):
+    image = tissue_image(1024, 1536, (0, 0, 1024, 1536)).copy()
+    image[480:560, 700:800] = (90, 40, 110)
+    where = np.zeros((1024, 1536), bool)
+    where[:, 600:900] = True
+    with open_slide(slide_file(image=with_ink(image, INKS["black"], where))) as slide:
+        assert find_tissue(slide).pen[:, 39:55].all()
+
+
 def test_user_may_keep_tiles_with_pen(slide_file, tissue_image, with_line):
     image = with_line(tissue_image(), INKS["blue"], 40, [(384, 0), (384, 1023)])
     with open_slide(slide_file(image=image)) as slide:

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import disk
 
-from napari_dre_slcl.tiles.regions import with_core
+from napari_dre_slcl.tiles.regions import with_core, without_small
 from napari_dre_slcl.tiles.stain import chroma_of, most_of
 
 __all__ = ["find_pen"]
 
 MIN_INK_UM2 = 4_000.0
+MAX_HOLE_UM2 = 8_000.0
 PEN_MARGIN_UM = 16.0
 # A scanner's padding is black; so is nothing on the glass, ink included.
 MAX_PADDING = 20
@@ -53,5 +54,9 @@ def find_pen(pixels: NDArray[np.uint8], pixel_um2: float) -> NDArray[np.bool_]:
         (black, (most < 80) & (most > MAX_PADDING), 5 * MIN_INK_UM2),
     ):
         ink |= with_core(faint, core, least_um2 / pixel_um2)
+    if not ink.any():
+        return ink
+    # Black ink over dark tissue is as black as padding. Larger holes are what a pen drew round.
+    ink = ~without_small(~ink, MAX_HOLE_UM2 / pixel_um2)
     reach = max(1, round(PEN_MARGIN_UM / pixel_um2**0.5))
-    return ndimage.binary_dilation(ink, disk(reach)) if ink.any() else ink
+    return ndimage.binary_dilation(ink, disk(reach))
