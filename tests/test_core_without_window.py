@@ -41,3 +41,16 @@ def test_public_names_are_imported_from_the_package() -> None:
     assert set(dir(napari_dre_slcl)) == set(napari_dre_slcl.__all__)
     for name in napari_dre_slcl.__all__:
         assert getattr(napari_dre_slcl, name) is not None
+
+
+def test_slide_is_shown_without_the_libraries_that_only_tissue_needs(slide_file) -> None:
+    path: Path = slide_file("slide.tif", mpp=0.5)
+    program = (
+        "import sys; from napari_dre_slcl import open_slide; from napari_dre_slcl import layers; "
+        "layers.slide_layer(open_slide(sys.argv[1]))[0][-1][:]; "
+        "print(sorted({'scipy', 'skimage', 'sklearn', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == "[]", done.stderr
