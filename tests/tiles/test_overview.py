@@ -58,6 +58,26 @@ def test_damaged_part_is_marked_and_the_rest_is_read(slide_file, tissue_image, d
     assert overview.mask().tissue[~overview.damaged].mean() > 0.95
 
 
+@pytest.mark.parametrize("levels", [2, 3])
+def test_damaged_coarse_level_is_made_up_for_by_a_finer_one(
+    slide_file, tissue_image, damage_tiles, levels
+):
+    image = tissue_image(2048, 2048, (500, 300, 1700, 1900))
+    path = slide_file(image=image, levels=levels)
+    with open_slide(path) as slide:
+        whole = read_overview(slide)
+    for level in range(1, levels):
+        damage_tiles(path, range((2048 // 4**level // 256) ** 2 or 1), level=level)
+    with open_slide(path) as slide:
+        overview = read_overview(slide)
+    assert not overview.damaged.any()
+    both, either = (
+        operation(overview.mask().tissue, whole.mask().tissue).sum()
+        for operation in (np.logical_and, np.logical_or)
+    )
+    assert both >= 0.98 * either
+
+
 def test_slide_without_one_sound_pixel_is_refused(slide_file, damage_tiles):
     path = damage_tiles(slide_file(levels=1), range(24))
     with open_slide(path) as slide, pytest.raises(DamagedSlideError, match="none of its pixels"):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
-from napari_dre_slcl.errors import DamagedSlideError, SlideError
+from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import Slide
 from napari_dre_slcl.tiles.brightfield import refuse_other_than_brightfield
 from napari_dre_slcl.tiles.fold import find_folds
@@ -19,6 +19,7 @@ from napari_dre_slcl.tiles.mask import MaskClass, TissueMask, mask_shape
 from napari_dre_slcl.tiles.pen import find_pen
 from napari_dre_slcl.tiles.regions import closed, without_small
 from napari_dre_slcl.tiles.stain import chroma_of, green_gap, most_of, without_unstained
+from napari_dre_slcl.tiles.whole_slide import read_whole
 
 __all__ = ["MASK_MPP", "Overview", "read_overview"]
 
@@ -26,8 +27,6 @@ MASK_MPP = 8.0
 CHROMA_LIMITS = (8.0, 12.0)
 MAX_HOLE_UM2 = 8_000.0
 MIN_PIECE_UM2 = 10_000.0
-STRIP_ROWS = 512
-LEAST_BLOCK_PX = 16
 # 65 x 65 mm. The largest slides are 50 x 75 mm.
 MAX_OVERVIEW_PX = 2**26
 # A scanner's padding is black; so is nothing on the glass, ink included.
@@ -120,7 +119,7 @@ def read_overview(slide: Slide) -> Overview:
     downsample = max(1.0, MASK_MPP / mpp)
     pixel_um2 = (downsample * mpp) ** 2
     _refuse_absurd_size(slide, mpp, downsample)
-    pixels, damaged = _read(slide, downsample)
+    pixels, damaged = read_whole(slide, downsample)
     refuse_other_than_brightfield(slide.name, pixels)
     balanced = balance(pixels)
     chroma = _chroma(balanced)
@@ -147,44 +146,6 @@ def _refuse_absurd_size(slide: Slide, mpp: float, downsample: float) -> None:
             f"Slide '{slide.name}' would be {height:,.0f} x {width:,.0f} mm at {mpp:g} µm per "
             "pixel, larger than any glass; correct its pixel size, or copy the file again."
         )
-
-
-def _read(slide: Slide, downsample: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Read the whole slide strip by strip; what is damaged is left white and marked."""
-    height, width = mask_shape(slide.info.shape, downsample)
-    pixels = np.full((height, width, 3), 255, np.uint8)
-    damaged = np.zeros((height, width), bool)
-
-    def read(top: int, left: int, rows: int, cols: int) -> None:
-        box = slice(top, top + rows), slice(left, left + cols)
-        try:
-            pixels[box] = slide.read_scaled(
-                top * downsample, left * downsample, rows, cols, downsample
-            )
-        except DamagedSlideError:
-            if max(rows, cols) <= LEAST_BLOCK_PX:
-                damaged[box] = True
-                return
-            for first, n_rows in _halves(top, rows):
-                for start, n_cols in _halves(left, cols):
-                    read(first, start, n_rows, n_cols)
-
-    for top in range(0, height, STRIP_ROWS):
-        read(top, 0, min(STRIP_ROWS, height - top), width)
-    if damaged.all():
-        raise DamagedSlideError(
-            f"Slide '{slide.name}' is damaged: none of its pixels can be read; "
-            "copy the file anew from where it came from."
-        )
-    return pixels, damaged
-
-
-def _halves(start: int, length: int) -> list[tuple[int, int]]:
-    """Cut a range in two, or leave it where it is short."""
-    if length <= LEAST_BLOCK_PX:
-        return [(start, length)]
-    half = length // 2
-    return [(start, half), (start + half, length - half)]
 
 
 def _chroma(balanced: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -59,4 +59,5 @@ def find_pen(pixels: NDArray[np.uint8], pixel_um2: float) -> NDArray[np.bool_]:
     # Black ink over dark tissue is as black as padding. Larger holes are what a pen drew round.
     ink = ~without_small(~ink, MAX_HOLE_UM2 / pixel_um2)
     reach = max(1, round(PEN_MARGIN_UM / pixel_um2**0.5))
-    return ndimage.binary_dilation(ink, disk(reach))
+    marks: NDArray[np.bool_] = ndimage.binary_dilation(ink, disk(reach))
+    return marks
