@@ -82,7 +82,10 @@ def _readers(
     if not (yx % TILE_PX).any() and downsample == int(downsample):
         yield "bare JPEG decoder, 1 thread", _bare_decoder(path, yx, downsample)
     if importlib.util.find_spec("tiatoolbox") is not None:
-        yield "TIAToolbox, 1 thread", _tiatoolbox(path, yx, downsample)
+        try:
+            yield "TIAToolbox, 1 thread", _tiatoolbox(path, yx, downsample)
+        except ValueError as error:
+            print(f"TIAToolbox does not open this slide: {error}")
     if importlib.util.find_spec("wsidata") is not None:
         yield "LazySlide (wsidata), 1 thread", _wsidata(path, yx, downsample)
 
@@ -144,6 +147,7 @@ def _tiatoolbox(path: Path, yx: NDArray[np.int64], downsample: float) -> Reader:
     from tiatoolbox.wsicore.wsireader import OpenSlideWSIReader
 
     reader = OpenSlideWSIReader(path)
+    _ = reader.info  # judges the header when first asked
 
     def read() -> None:
         for y, x in yx.tolist():
