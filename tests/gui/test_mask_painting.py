@@ -266,6 +266,11 @@ def test_painting_keeps_its_place_at_another_pixel_size(qtbot, dock, box) -> Non
     settle(qtbot, dock)
     assert mask_class(dock, (16, 20)) == MaskClass.GLASS
     assert dock.tissue.state.is_painted
+    box.undo_button.click()  # strokes on the mask of another size cannot be undone any more
+    assert mask_class(dock, (16, 20)) == MaskClass.GLASS
+    box.discard_button.click()
+    settle(qtbot, dock)
+    assert mask_class(dock, (16, 20)) == MaskClass.TISSUE
 
 
 def test_a_saved_mask_is_opened_again_as_painting(qtbot, dock, box, tmp_path) -> None:

@@ -62,6 +62,10 @@ class MaskPainting(QObject):
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._on_stroke)
+        # The layer may have shown a mask of another size, to which its history would not fit:
+        # napari forgets the history of a layer that cannot be edited.
+        layer.editable = False
+        layer.editable = True
         self._lines = _lines(found.shape)
         set_attributes(layer, self._lines)
         for event, slot in self._slots():
