@@ -52,6 +52,23 @@ def test_reduced_boxes_are_parts_of_one_reduced_level(direct, reduction):
     assert difference.mean() < 2.5
 
 
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+@pytest.mark.parametrize("shape", [(1003, 1301), (1000, 1023), (767, 511)])
+def test_padding_of_edge_tiles_is_not_mixed_in(tmp_path, reduction, shape):
+    path = tmp_path / "black.tif"
+    tifffile.imwrite(path, np.full((*shape, 3), 200, np.uint8), tile=(256, 256), compression="jpeg")
+    with open_slide(path) as slide:
+        assert slide.info.backend == "tiff-jpeg"
+        height, width = (size // reduction for size in shape)
+        inside = slide.read_scaled(0, 0, height, width, float(reduction))
+        beyond = slide.read_scaled(0, 0, height + 2, width + 2, float(reduction))
+    # Scaling in the DCT domain of the file's own, lossy blocks leaves a level or two.
+    assert np.abs(inside.astype(int) - 200).max() <= 2
+    assert beyond.min() >= 198
+    assert (beyond[-1] == 255).all()
+    assert (beyond[:, -1] == 255).all()
+
+
 @pytest.mark.parametrize("reduction", [1, 2])
 def test_out_of_any_memory_layout_is_filled(direct, reduction):
     wide = np.zeros((300, 700, 3), np.uint8)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from napari_dre_slcl.errors import DamagedSlideError
 from napari_dre_slcl.slide.block_cache import BlockCache
@@ -20,6 +21,7 @@ from napari_dre_slcl.slide.tiff_layout import TiffLevel
 __all__ = ["TiffBackend"]
 
 CACHE_BYTES = 64 * 2**20
+JPEG_BLOCK_PX = 8
 _serials = itertools.count()
 
 
@@ -145,6 +147,12 @@ class TiffBackend:
         self, level: int, tile: tuple[int, int], reduction: int, out: NDArray[np.uint8] | None
     ) -> NDArray[np.uint8]:
         one = self._levels[level]
+        inside = tuple(
+            min(edge, size - number * edge)
+            for edge, size, number in zip(one.tile_shape, one.shape, tile, strict=True)
+        )
+        if reduction > 1 and any(size % JPEG_BLOCK_PX for size in inside):
+            return self._reduce_edge(level, tile, reduction, inside, out)
         index = tile[0] * one.grid_shape[1] + tile[1]
         count = int(one.counts[index])
         try:
@@ -156,6 +164,24 @@ class TiffBackend:
             return one.decoder.decode(data, index, reduction, out)
         except (ValueError, OSError) as error:
             raise DamagedSlideError(self._complaint(level, tile, str(error))) from error
+
+    def _reduce_edge(
+        self,
+        level: int,
+        tile: tuple[int, int],
+        reduction: int,
+        inside: tuple[int, ...],
+        out: NDArray[np.uint8] | None,
+    ) -> NDArray[np.uint8]:
+        """Reduce a tile that the slide's edge cuts, so that nothing of its padding is mixed in."""
+        full = self._decode(level, tile, 1, None)
+        full[inside[0] :] = 255
+        full[:, inside[1] :] = 255
+        reduced = np.array(Image.fromarray(full).reduce(reduction))
+        if out is None:
+            return reduced
+        out[:] = reduced
+        return out
 
     def _complaint(self, level: int, tile: tuple[int, int], reason: str) -> str:
         one = self._levels[level]
