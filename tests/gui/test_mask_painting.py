@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_dre_slcl.gui.dock import DreSlclDock
+from napari_dre_slcl.gui.mask_painting import MaskPainting
 from napari_dre_slcl.gui.tissue_box import TissueBox
 from napari_dre_slcl.results import load_result
 from napari_dre_slcl.slide import open_slide
@@ -179,16 +181,20 @@ def test_a_hidden_mask_is_shown_when_its_painting_is_discarded(qtbot, dock, box)
     np.testing.assert_array_equal(layer.data, found)
 
 
-def test_naparis_polygon_and_a_script_count_too(qtbot, dock, box) -> None:
-    layer = dock.overlay.layer("mask")
-    layer.paint_polygon([(2, 2), (2, 12), (12, 12), (12, 2)], PAINTED + MaskClass.TISSUE)
-    qtbot.waitUntil(lambda: dock.tissue.state.is_painted, timeout=WAIT_MS)
-    settle(qtbot, dock)
-    assert dock.tissue.mask(dock.overlay.slide.path).labels[GLASS] == MaskClass.TISSUE
-    layer.fill(CENTRE, MaskClass.FOLD)
-    qtbot.waitUntil(lambda: layer.data[CENTRE] == PAINTED + MaskClass.FOLD, timeout=WAIT_MS)
-    settle(qtbot, dock)
-    assert dock.tissue.state.grid.reasons["fold"] > 0
+@pytest.mark.parametrize("contour", [0, 2])
+def test_naparis_polygon_and_fill_count_too(qtbot, contour) -> None:
+    found = np.zeros((64, 80), np.uint8)
+    layer = Labels(found.copy())
+    painting = MaskPainting(layer, found, 8.0)
+    layer.contour = contour
+    with qtbot.waitSignal(painting.painted):
+        layer.paint_polygon([(2, 2), (2, 12), (12, 12), (12, 2)], MaskClass.TISSUE)
+    assert painting.values[GLASS] == PAINTED + MaskClass.TISSUE
+    with qtbot.waitSignal(painting.painted):
+        layer.fill(CENTRE, MaskClass.FOLD)
+    assert painting.values[CENTRE] == PAINTED + MaskClass.FOLD
+    assert painting.values[GLASS] == PAINTED + MaskClass.TISSUE
+    painting.close()
 
 
 def test_buttons_and_naparis_tools_agree(qtbot, viewer, dock, box) -> None:
