@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide import SlideInfo, open_slide
 from napari_dre_slcl.slide.info import level_downsample
 
@@ -80,7 +81,7 @@ def test_file_that_is_no_slide_is_one_sentence(tmp_path, name, content, words):
 
 UNREADABLE = """
 import os, sys
-from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide import open_slide
 open_slide(sys.argv[1]).close()  # imports what is imported late
 os.chmod(sys.argv[1], 0)
@@ -110,6 +111,24 @@ def test_missing_file_and_folder_without_dicom(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(SlideError, match="holds no DICOM slide"):
         open_slide(tmp_path)
+
+
+def test_file_that_was_not_copied_whole_says_so_when_opened(slide_file):
+    path = slide_file(levels=2)
+    with open_slide(path) as whole:
+        assert whole.info.findings == ()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
+    with open_slide(path) as slide:
+        (finding,) = slide.info.findings
+        assert (finding.code, finding.severity) == ("file-cut-off", "warning")
+        n_missing = int(re.search(r"ends before (\d+) of the 24 tiles", finding.sentence)[1])
+        damaged = 0
+        for y, x in np.ndindex(4, 6):
+            try:
+                slide.read_region(y * 256, x * 256, 256, 256)
+            except DamagedSlideError:
+                damaged += 1
+        assert n_missing == damaged > 0
 
 
 def test_closed_slide_says_so(slide):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import DamagedSlideError, SlideError
+from napari_dre_slcl.slide.info import Finding
 from napari_dre_slcl.slide.openslide_backend import OpenSlideBackend, UnknownFormatError
 from napari_dre_slcl.slide.tiff_backend import TiffBackend
 from napari_dre_slcl.slide.tiff_layout import (
@@ -37,6 +38,7 @@ class SlideBackend(Protocol):
     level_shapes: tuple[tuple[int, int], ...]
     tile_shape: tuple[int, int]
     associated_images: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
     def reductions(self, level: int) -> tuple[int, ...]:
         """Return the factors at which a level can be read, 1 first."""

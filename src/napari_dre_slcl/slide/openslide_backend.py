@@ -16,6 +16,7 @@ from PIL import Image
 from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide.file_to_open import file_to_open
 from napari_dre_slcl.slide.forked import restart_after_fork
+from napari_dre_slcl.slide.info import Finding
 
 __all__ = ["OpenSlideBackend", "UnknownFormatError"]
 
@@ -45,6 +46,7 @@ class OpenSlideBackend:
 
     name = "openslide"
     reason = ""
+    findings: tuple[Finding, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self._path = path

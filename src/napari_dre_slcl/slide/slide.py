@@ -259,7 +259,7 @@ def _describe(
         objective_power=_positive(properties.get("openslide.objective-power")),
         tile_shape=backend.tile_shape,
         associated_images=backend.associated_images,
-        findings=size.findings,
+        findings=(*size.findings, *backend.findings),
     )
 
 

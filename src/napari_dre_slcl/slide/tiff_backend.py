@@ -14,6 +14,7 @@ from PIL import Image
 
 from napari_dre_slcl.errors import DamagedSlideError
 from napari_dre_slcl.slide.block_cache import BlockCache
+from napari_dre_slcl.slide.cut_file import cut_findings
 from napari_dre_slcl.slide.forked import restart_after_fork
 from napari_dre_slcl.slide.positioned_file import PositionedFile
 from napari_dre_slcl.slide.tiff_layout import TiffLevel
@@ -61,6 +62,7 @@ class TiffBackend:
         self.level_shapes = tuple(level.shape for level in levels)
         self.tile_shape = levels[0].tile_shape
         self.associated_images = associated_images
+        self.findings = cut_findings(path, levels)
 
     def reductions(self, level: int) -> tuple[int, ...]:
         """Return the factors at which a level can be read, 1 first."""
