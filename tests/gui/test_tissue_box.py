@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -244,3 +246,28 @@ def test_the_slide_stays_the_active_layer(qtbot, viewer, dock, box, made_slide) 
     box.threshold.setValue(30)
     settle(qtbot, dock)
     assert viewer.layers.selection.active == dock.overlay.layer("slide")
+
+
+def test_tiles_are_those_of_the_model_that_is_chosen(
+    qtbot, dock, box, made_slide, trained, tmp_path
+) -> None:
+    find(qtbot, dock, made_slide)
+    automatic = box.counts.text()
+    model = tmp_path / "coarse"
+    shutil.copytree(trained.run_dir / "model", model)
+    header = json.loads((model / "model.json").read_text())
+    tiling = TilingConfig(tile_px=128, mpp=0.8, min_tissue=0.25, tissue_threshold=30)
+    header["config"]["tiling"] = tiling.model_dump()
+    (model / "model.json").write_text(json.dumps(header))
+    dock.result_panel.model_field.setValue(model)
+    settle(qtbot, dock)
+    with open_slide(made_slide) as slide:
+        wanted = tile_slide(slide, tiling)
+    np.testing.assert_array_equal(dock.tissue.state.grid.status, wanted.status)
+    assert "128 px of 0.8 µm" in box.counts.text()
+    assert (box.threshold.value(), box.threshold.mark) == (30, 30)
+    assert (box.share.value(), box.share.mark) == (25, 25)
+    assert dock.tissue.choice(str(made_slide)) is None
+    dock.result_panel.model_field.setValue(tmp_path / "no model")
+    settle(qtbot, dock)
+    assert box.counts.text() == automatic

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from napari.layers import Layer
@@ -20,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.job_runner import JobRunner
+from napari_dre_slcl.gui.model_tiling import model_tiling
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.result_panel import ResultPanel
 from napari_dre_slcl.gui.slide_panel import SlidePanel
@@ -85,6 +87,7 @@ class DreSlclDock(QWidget):
         self.slide_panel.other_images.image_read.connect(self._add_image)
         self.train_panel.start_requested.connect(self.start_job)
         self.train_panel.cancel_requested.connect(self.runner.cancel)
+        self.result_panel.model_field.valueChanged.connect(self._on_model)
         self.result_panel.predict_requested.connect(self.start_job)
         self.result_panel.cancel_requested.connect(self.runner.cancel)
         self.runner.started.connect(self._on_started)
@@ -162,6 +165,9 @@ class DreSlclDock(QWidget):
         self.train_panel.on_ended(job, end)
         if isinstance(end, Result):
             self.result_panel.model_field.setValue(end.paths["model"])
+
+    def _on_model(self, model: Path | None) -> None:
+        self.tissue.set_tiling(model_tiling(model))
 
     def _on_theme(self, event: Any) -> None:
         colors = theme_colors(self._viewer.theme)

@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dre_slcl.config import TilingConfig
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.heading import heading
 from napari_dre_slcl.gui.marked_slider import MarkedSlider
@@ -69,13 +68,10 @@ class TissueBox(QWidget):
         )
         self.auto_button = QPushButton("Auto")
         self.auto_button.setToolTip("Let the slide decide. A double click on the slider does too.")
-        default = round(TilingConfig().min_tissue * 100)
         self.share = MarkedSlider(*_SHARES)
-        self.share.set_mark(default)
-        self.share.setValue(default)
         self.share.setToolTip("How much of a tile must be tissue for the tile to be used.")
         self.share_button = QPushButton("Auto")
-        self.share_button.setToolTip("Go back to the value that models are trained with.")
+        self.share_button.setToolTip("Go back to the value that the model was trained with.")
         self.threshold_text, self.share_text = QLabel(), QLabel()
         self.tools = {"add": QPushButton("Add tissue"), "remove": QPushButton("Remove tissue")}
         for button in self.tools.values():
@@ -184,9 +180,10 @@ class TissueBox(QWidget):
 
     def _show_values(self, state: TissueState) -> None:
         threshold = state.auto_threshold if state.threshold is None else state.threshold
-        default = TilingConfig().min_tissue
-        share = round(100 * (default if state.min_tissue is None else state.min_tissue))
+        wanted = state.auto_min_tissue if state.min_tissue is None else state.min_tissue
+        share = round(100 * wanted)
         self.threshold.set_mark(state.auto_threshold)
+        self.share.set_mark(round(100 * state.auto_min_tissue))
         for field, value in (
             (self.threshold, threshold),
             (self.share, share),

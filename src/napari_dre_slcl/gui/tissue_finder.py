@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_dre_slcl.config import TilingConfig
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.gui.arrangement import TISSUE_KINDS
 from napari_dre_slcl.gui.background import Background
@@ -51,6 +52,7 @@ class TissueFinder(QObject):
         super().__init__()
         self._overlay = overlay
         self._background = background
+        self._tiling = TilingConfig()
         self._sessions: dict[str, TissueSession] = {}
         self._reading: str | None = None
         overlay.slide_changed.connect(self._on_slide)
@@ -76,7 +78,7 @@ class TissueFinder(QObject):
         if info is None:
             return
         before = self._sessions.get(info.path)
-        threshold = None if before is None else before.threshold
+        threshold = self._tiling.tissue_threshold if before is None else before.wanted_threshold
         self._show_something()
         self._reading = info.path
         self._background.run(
@@ -88,6 +90,16 @@ class TissueFinder(QObject):
             on_error=self._on_error,
         )
         self.changed.emit()
+
+    def set_tiling(self, tiling: TilingConfig) -> None:
+        """Show tiles as a model with this tiling sees them, where the user wants nothing else."""
+        if tiling == self._tiling:
+            return
+        self._tiling = tiling
+        for session in self._sessions.values():
+            session.tiling = tiling
+        if self._session is not None:
+            self._judge(self._session)
 
     def set_threshold(self, threshold: int | None) -> None:
         """Take pixels of at least this colour for tissue; None lets the slide decide."""
@@ -189,12 +201,12 @@ class TissueFinder(QObject):
         if session is not None and info is not None and info.mpp is not None:
             if session.info.mpp != info.mpp:
                 self.find()
-            elif session.n_unseen:
+            else:  # its last question may have been dropped for one about another slide
                 self._judge(session)
         self.changed.emit()
 
     def _on_begun(
-        self, info: SlideInfo, threshold: int | None, begun: tuple[TilePreview, TissueMask]
+        self, info: SlideInfo, threshold: float | None, begun: tuple[TilePreview, TissueMask]
     ) -> None:
         preview, found = begun
         self._reading = None
@@ -207,7 +219,7 @@ class TissueFinder(QObject):
             values = lay_over(resized(before.painting.values, values.shape), found.labels)
         painting = self._paint_on(info, found, values)
         painting.set_brush_um(_BRUSH_UM if before is None else before.painting.brush_um)
-        session = TissueSession(info, preview, found, threshold, painting)
+        session = TissueSession(info, preview, found, threshold, painting, self._tiling)
         if before is not None:
             session.threshold, session.min_tissue = before.threshold, before.min_tissue
         self._sessions[info.path] = session
@@ -247,16 +259,16 @@ class TissueFinder(QObject):
 
     def _judge(self, session: TissueSession, looks: int = 0) -> None:
         """Ask which tiles there are now; the answer to an earlier question is dropped."""
-        is_found = session.found_at == session.threshold
+        threshold = session.wanted_threshold
         self._background.run(
             "tissue",
             judge,
             session.preview,
-            session.found if is_found else session.threshold,
+            session.found if session.found_at == threshold else threshold,
             session.painting.values,
-            session.min_tissue,
+            session.wanted_tiling,
             looks,
-            on_done=partial(self._on_answer, session, session.threshold),
+            on_done=partial(self._on_answer, session, threshold),
             on_error=self._on_error,
         )
         self.changed.emit()
@@ -264,7 +276,7 @@ class TissueFinder(QObject):
     def _on_answer(
         self,
         session: TissueSession,
-        threshold: int | None,
+        threshold: float | None,
         answer: tuple[TissueMask, TileGrid, int],
     ) -> None:
         if self._sessions.get(session.info.path) is not session:

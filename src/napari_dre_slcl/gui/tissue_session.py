@@ -31,10 +31,12 @@ class TissueSession:
         Of the slide.
     found : TissueMask
         The mask that lies under the painting.
-    found_at : int or None
+    found_at : float or None
         The threshold that it was found with.
     painting : MaskPainting
         Of the mask's layer.
+    tiling : TilingConfig
+        What is automatic.
     threshold, min_tissue : optional
         As the user wants them; None is automatic.
     grid : TileGrid or None
@@ -46,12 +48,25 @@ class TissueSession:
     info: SlideInfo
     preview: TilePreview
     found: TissueMask
-    found_at: int | None
+    found_at: float | None
     painting: MaskPainting
+    tiling: TilingConfig
     threshold: int | None = None
     min_tissue: float | None = None
     grid: TileGrid | None = None
     n_unseen: int = 0
+
+    @property
+    def wanted_threshold(self) -> float | None:
+        """The threshold to find the mask with; None lets the slide decide."""
+        return self.tiling.tissue_threshold if self.threshold is None else self.threshold
+
+    @property
+    def wanted_tiling(self) -> TilingConfig:
+        """The tiling with the least tissue that the user wants."""
+        if self.min_tissue is None:
+            return self.tiling
+        return self.tiling.model_copy(update={"min_tissue": self.min_tissue})
 
     def state(self, is_in_hand: bool) -> TissueState:
         """Return what there is to show.
@@ -61,11 +76,13 @@ class TissueSession:
         is_in_hand : bool
             Whether the mask's layer is the one that the mouse works on.
         """
+        automatic = self.tiling.tissue_threshold or self.preview.overview.auto_threshold
         return TissueState(
             threshold=self.threshold,
             # The whole number that gives the same mask; colours are whole numbers.
-            auto_threshold=math.ceil(self.preview.overview.auto_threshold),
+            auto_threshold=math.ceil(automatic),
             min_tissue=self.min_tissue,
+            auto_min_tissue=self.tiling.min_tissue,
             is_painted=self.painting.is_painted,
             tool=self.painting.tool if is_in_hand else None,
             brush_um=self.painting.brush_um,
@@ -75,7 +92,7 @@ class TissueSession:
 
     def mask(self) -> TissueMask:
         """Return the mask as threshold and painting make it now."""
-        return painted_over(self.preview.overview.mask(self.threshold), self.painting.values)
+        return painted_over(self.preview.overview.mask(self.wanted_threshold), self.painting.values)
 
     def choice(self) -> TissueChoice | None:
         """Return what the user has changed; None where everything is automatic."""
@@ -90,14 +107,14 @@ def painted_over(found: TissueMask, values: NDArray[np.uint8]) -> TissueMask:
     return replace(found, labels=classes_of(lay_over(values, found.labels)))
 
 
-def begin(info: SlideInfo, threshold: int | None) -> tuple[TilePreview, TissueMask]:
+def begin(info: SlideInfo, threshold: float | None) -> tuple[TilePreview, TissueMask]:
     """Read a slide and find its tissue.
 
     Parameters
     ----------
     info : SlideInfo
         The slide.
-    threshold : int or None
+    threshold : float or None
         None lets the slide decide.
 
     Raises
@@ -111,9 +128,9 @@ def begin(info: SlideInfo, threshold: int | None) -> tuple[TilePreview, TissueMa
 
 def judge(
     preview: TilePreview,
-    found: TissueMask | int | None,
+    found: TissueMask | float | None,
     values: NDArray[np.uint8],
-    min_tissue: float | None,
+    tiling: TilingConfig,
     looks: int,
 ) -> tuple[TissueMask, TileGrid, int]:
     """Find the mask, and the tiles that it leaves with a painting over it.
@@ -122,12 +139,12 @@ def judge(
     ----------
     preview : TilePreview
         Of the slide.
-    found : TissueMask, int or None
+    found : TissueMask, float or None
         The mask where it is known, else the threshold to find it with.
     values : ndarray of uint8
         The painting.
-    min_tissue : float or None
-        Least share of tissue in a tile.
+    tiling : TilingConfig
+        Tile edge, resolution and what to leave out.
     looks : int
         How many tiles may be looked at for blur now.
 
@@ -145,6 +162,5 @@ def judge(
     """
     if not isinstance(found, TissueMask):
         found = preview.overview.mask(found)
-    config = TilingConfig() if min_tissue is None else TilingConfig(min_tissue=min_tissue)
-    grid, n_unseen = preview.grid(painted_over(found, values), config, looks)
+    grid, n_unseen = preview.grid(painted_over(found, values), tiling, looks)
     return found, grid, n_unseen

@@ -24,7 +24,9 @@ class TissueState:
     auto_threshold : int
         What the slide decides.
     min_tissue : float or None
-        As set; None is that of the settings.
+        As set; None is that of the model or the settings.
+    auto_min_tissue : float
+        What None is.
     is_painted : bool
         Whether the mask was painted on.
     tool : "add", "remove" or None
@@ -40,6 +42,7 @@ class TissueState:
     threshold: int | None
     auto_threshold: int
     min_tissue: float | None
+    auto_min_tissue: float
     is_painted: bool
     tool: Tool | None
     brush_um: float
