@@ -212,6 +212,8 @@ ONE_TILE = {
     "a count of 2^31": lambda s: s.with_place(s.flat, count=2**31),
     "a count of -1": lambda s: s.with_place(s.flat, count=2**32 - 1),
     "a count of 2^31 in LZW": lambda s: s.with_place(s.lzw, count=2**31),
+    "a count of 2^31 in JPEG 2000": lambda s: s.with_place(s.j2k, count=2**31),
+    "a count of -1 in OME-TIFF": lambda s: s.with_place(s.ome, count=2**32 - 1),
 }
 # Refused or read; what is read is right.
 EITHER = {

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import DamagedSlideError, SlideError
+from napari_dre_slcl.slide.file_to_open import file_to_open
 from napari_dre_slcl.slide.info import Finding
 from napari_dre_slcl.slide.openslide_backend import OpenSlideBackend, UnknownFormatError
 from napari_dre_slcl.slide.tiff_backend import TiffBackend
@@ -17,6 +18,7 @@ from napari_dre_slcl.slide.tiff_layout import (
     BrokenTiffError,
     TiffLevel,
     UnsuitableTiffError,
+    claims_too_much,
     colour_fault,
     is_tiff,
     matching_levels,
@@ -72,13 +74,16 @@ def open_backend(path: Path) -> SlideBackend:
     SlideError
         If there is no such file or it is no slide.
     """
+    is_dicom_folder = path.is_dir()
+    if not is_dicom_folder and is_tiff(file_to_open(path)) and claims_too_much(path):
+        return _open_with_tifffile(path, "a tile claims more bytes than the file has")
     try:
         openslide = OpenSlideBackend(path)
-    except UnknownFormatError as refusal:
-        if not is_tiff(path):
+    except UnknownFormatError:
+        if is_dicom_folder or not is_tiff(path):
             raise
-        return _open_with_tifffile(path, refusal)
-    if path.is_dir() or not is_tiff(path):
+        return _open_with_tifffile(path, "OpenSlide does not read it")
+    if is_dicom_folder or not is_tiff(path):
         openslide.reason = "the file is no TIFF"
         return openslide
     fault = colour_fault(path)
@@ -94,15 +99,14 @@ def open_backend(path: Path) -> SlideBackend:
     return direct
 
 
-def _open_with_tifffile(path: Path, refusal: SlideError) -> TiffBackend:
+def _open_with_tifffile(path: Path, why: str) -> TiffBackend:
     try:
         levels, properties = series_levels(path)
     except BrokenTiffError as reason:
-        advice = "copy the file again from its source"
-        raise _not_readable(path, str(reason), advice) from refusal
+        raise _not_readable(path, str(reason), "copy the file again from its source") from reason
     except UnsuitableTiffError as reason:
-        raise _not_readable(path, str(reason), "give a tiled 8-bit RGB slide") from refusal
-    return TiffBackend(path, levels, properties, reason="OpenSlide does not read it")
+        raise _not_readable(path, str(reason), "give a tiled 8-bit RGB slide") from reason
+    return TiffBackend(path, levels, properties, reason=why)
 
 
 def _not_readable(path: Path, reason: str, advice: str) -> SlideError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import struct
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ __all__ = [
     "BrokenTiffError",
     "TiffLevel",
     "UnsuitableTiffError",
+    "claims_too_much",
     "colour_fault",
     "is_tiff",
     "matching_levels",
@@ -89,6 +91,23 @@ def is_tiff(path: Path) -> bool:
     """Say whether a file starts as TIFF files do."""
     with path.open("rb") as file:
         return file.read(4) in _MAGIC
+
+
+def claims_too_much(path: Path) -> bool:
+    """Say whether a tile or strip of a TIFF claims more bytes than the whole file has.
+
+    OpenSlide would make room for them, and end the process where there is none.
+    """
+    n_bytes = path.stat().st_size
+    try:
+        with _opened(path) as tiff:
+            for page in itertools.islice(tiff.pages, _MAX_PAGES):
+                for one in (page, *(page.pages or ())):
+                    if max(one.databytecounts, default=0) > n_bytes:
+                        return True
+    except UnsuitableTiffError:
+        return False
+    return False
 
 
 def colour_fault(path: Path) -> str:

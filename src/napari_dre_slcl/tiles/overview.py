@@ -29,6 +29,7 @@ MAX_HOLE_UM2 = 8_000.0
 MIN_PIECE_UM2 = 10_000.0
 # 65 x 65 mm. The largest slides are 50 x 75 mm.
 MAX_OVERVIEW_PX = 2**26
+MAX_EDGE_MM = 300.0
 # A scanner's padding is black; so is nothing on the glass, ink included.
 MAX_BLACK = 20
 
@@ -140,8 +141,9 @@ def read_overview(slide: Slide) -> Overview:
 
 def _refuse_absurd_size(slide: Slide, mpp: float, downsample: float) -> None:
     """Refuse to make room for what no glass holds: a header or a pixel size that is wrong."""
-    if math.prod(mask_shape(slide.info.shape, downsample)) > MAX_OVERVIEW_PX:
-        height, width = (size * mpp / 1000 for size in slide.info.shape)
+    height, width = (size * mpp / 1000 for size in slide.info.shape)
+    n_px = math.prod(mask_shape(slide.info.shape, downsample))
+    if n_px > MAX_OVERVIEW_PX or max(height, width) > MAX_EDGE_MM:
         raise SlideError(
             f"Slide '{slide.name}' would be {height:,.0f} x {width:,.0f} mm at {mpp:g} µm per "
             "pixel, larger than any glass; correct its pixel size, or copy the file again."
