@@ -192,6 +192,12 @@ def test_another_pixel_size_makes_mask_and_tiles_anew(qtbot, dock, box, made_sli
     assert mask.get_value((500 * 0.25, 800 * 0.25), world=True) == MaskClass.TISSUE
     with open_slide(made_slide, 0.25) as slide:
         assert len(dock.tissue.state.grid) == len(tile_slide(slide))
+    mask.visible = tiles.visible = False
+    dock.overlay.set_mpp(0.499)
+    qtbot.waitUntil(lambda: dock.overlay.layer("mask").data.shape == before, timeout=WAIT_MS)
+    settle(qtbot, dock)
+    assert not mask.visible
+    assert not tiles.visible
 
 
 def test_each_slide_keeps_its_own_threshold(qtbot, dock, box, made_slide, slide_path) -> None:

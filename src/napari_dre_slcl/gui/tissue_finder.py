@@ -75,21 +75,9 @@ class TissueFinder(QObject):
     def find(self) -> None:
         """Read the slide that is meant and lay its mask and tiles over it."""
         info = self._overlay.slide
-        if info is None:
-            return
-        before = self._sessions.get(info.path)
-        threshold = self._tiling.tissue_threshold if before is None else before.wanted_threshold
-        self._show_something()
-        self._reading = info.path
-        self._background.run(
-            "tissue overview",
-            begin,
-            info,
-            threshold,
-            on_done=partial(self._on_begun, info, threshold),
-            on_error=self._on_error,
-        )
-        self.changed.emit()
+        if info is not None:
+            self._show_something()
+            self._read(info)
 
     def set_tiling(self, tiling: TilingConfig) -> None:
         """Show tiles as a model with this tiling sees them, where the user wants nothing else."""
@@ -110,7 +98,7 @@ class TissueFinder(QObject):
             self._judge(session)
 
     def set_min_tissue(self, share: float | None) -> None:
-        """Use tiles with at least this share of tissue, 0 to 1; None is that of the settings."""
+        """Use tiles with at least this share of tissue, 0 to 1; None is that of the model."""
         session = self._session
         if session is not None and share != session.min_tissue:
             session.min_tissue = share
@@ -200,9 +188,23 @@ class TissueFinder(QObject):
         session = self._session
         if session is not None and info is not None and info.mpp is not None:
             if session.info.mpp != info.mpp:
-                self.find()
+                self._read(info)
             else:  # its last question may have been dropped for one about another slide
                 self._judge(session)
+        self.changed.emit()
+
+    def _read(self, info: SlideInfo) -> None:
+        before = self._sessions.get(info.path)
+        threshold = self._tiling.tissue_threshold if before is None else before.wanted_threshold
+        self._reading = info.path
+        self._background.run(
+            "tissue overview",
+            begin,
+            info,
+            threshold,
+            on_done=partial(self._on_begun, info, threshold),
+            on_error=self._on_error,
+        )
         self.changed.emit()
 
     def _on_begun(
