@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -376,8 +377,8 @@ def test_nothing_outlives_the_dock(qtbot, make_napari_viewer_proxy, made_slide) 
 
 def test_tissue_and_result_take_turns(qtbot, viewer, dock, box, trained) -> None:
     panel = dock.result_panel
-    panel.model_field.setValue(trained.run_dir)
-    predict(qtbot, dock)
+    result = load_result(trained.result_path)
+    dock.overlay.show_result(replace(result, slide_path=dock.overlay.slide.path))
     layers = {
         kind: dock.overlay.layer(kind) for kind in ("clusters", "attention", "mask", "tissue")
     }
