@@ -74,6 +74,7 @@ def test_slide_tab_shows_facts_and_finds_tissue(qtbot, dock, slide_path) -> None
     assert facts["File"] == slide_path.name
     assert facts["Size"] == "1,024 x 1,024 px, wide x high"
     assert facts["Pixel size"].startswith("0.5 µm")
+    assert facts["Format"] == "generic-tiff, read by tiff-jpeg: its tiles are plain JPEG"
     panel.tissue.find_button.click()
     qtbot.waitUntil(lambda: "left out" in panel.tissue.counts.text(), timeout=WAIT_MS)
     tissue = dock.overlay.layer("tissue")

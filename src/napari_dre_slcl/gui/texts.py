@@ -26,6 +26,7 @@ def slide_rows(info: SlideInfo) -> list[tuple[str, str]]:
     """Return (name, value) lines about a slide."""
     height, width = info.shape
     power = "not stated" if info.objective_power is None else f"{info.objective_power:g}x"
+    reason = f": {info.backend_reason}" if info.backend_reason else ""
     factors = ", ".join(f"{factor:.4g}" for factor in info.level_downsamples)
     return [
         ("File", info.path.replace("\\", "/").rsplit("/", 1)[-1]),
@@ -33,7 +34,7 @@ def slide_rows(info: SlideInfo) -> list[tuple[str, str]]:
         ("Pixel size", mpp_text(info)),
         ("Magnification", power),
         ("Levels", f"{len(info.level_shapes)} (downsampled {factors})"),
-        ("Format", f"{info.vendor}, read by {info.backend}"),
+        ("Format", f"{info.vendor}, read by {info.backend}{reason}"),
     ]
 
 
