@@ -34,7 +34,7 @@ demo: setup
 	$(BIN)/dre-slcl demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup $(VENV)/.dev-installed
 	$(BIN)/ruff check .

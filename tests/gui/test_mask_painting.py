@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -373,32 +372,3 @@ def test_nothing_outlives_the_dock(qtbot, make_napari_viewer_proxy, made_slide) 
     assert [one() for one in gone] == [None, None, None]
     layer.paint(CENTRE, PAINTED + MaskClass.TISSUE)  # the layer is the user's now
     assert layer.data[CENTRE] == PAINTED + MaskClass.TISSUE
-
-
-def test_tissue_and_result_take_turns(qtbot, viewer, dock, box, trained) -> None:
-    panel = dock.result_panel
-    result = load_result(trained.result_path)
-    dock.overlay.show_result(replace(result, slide_path=dock.overlay.slide.path))
-    layers = {
-        kind: dock.overlay.layer(kind) for kind in ("clusters", "attention", "mask", "tissue")
-    }
-
-    def shown() -> set[str]:
-        return {kind for kind, layer in layers.items() if layer.visible}
-
-    assert shown() == {"clusters", "attention"}
-    panel.side_by_side.setChecked(True)
-    assert viewer.canvas.grid.actual_shape(viewer.layers) == (1, 2)
-    box.threshold.setValue(20)
-    assert shown() == {"mask", "tissue"}
-    assert not viewer.canvas.grid.enabled
-    assert not panel.side_by_side.isChecked()
-    slide = viewer.layers.index(dock.overlay.layer("slide"))
-    assert slide < min(viewer.layers.index(layers[kind]) for kind in ("mask", "tissue"))
-    settle(qtbot, dock)
-    panel.side_by_side.setChecked(True)
-    assert shown() == {"clusters", "attention"}
-    panel.side_by_side.setChecked(False)
-    box.toggles["mask"].setChecked(True)
-    assert shown() == {"clusters", "attention", "mask"}
-    assert slide < viewer.layers.index(layers["mask"])

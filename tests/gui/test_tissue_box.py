@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from qtpy.QtTest import QTest
 from napari_dre_slcl.config import TilingConfig
 from napari_dre_slcl.gui.dock import DreSlclDock
 from napari_dre_slcl.gui.tissue_box import TissueBox
+from napari_dre_slcl.results import load_result
 from napari_dre_slcl.slide import open_slide
 from napari_dre_slcl.tiles import MaskClass, TileStatus, find_tissue, tile_slide
 
@@ -277,3 +279,33 @@ def test_tiles_are_those_of_the_model_that_is_chosen(
     dock.result_panel.model_field.setValue(tmp_path / "no model")
     settle(qtbot, dock)
     assert box.counts.text() == automatic
+
+
+def test_tissue_and_result_take_turns(qtbot, viewer, dock, box, made_slide, trained) -> None:
+    find(qtbot, dock, made_slide)
+    panel = dock.result_panel
+    result = load_result(trained.result_path)
+    dock.overlay.show_result(replace(result, slide_path=dock.overlay.slide.path))
+    layers = {
+        kind: dock.overlay.layer(kind) for kind in ("clusters", "attention", "mask", "tissue")
+    }
+
+    def shown() -> set[str]:
+        return {kind for kind, layer in layers.items() if layer.visible}
+
+    assert shown() == {"clusters", "attention"}
+    panel.side_by_side.setChecked(True)
+    assert viewer.canvas.grid.actual_shape(viewer.layers) == (1, 2)
+    box.threshold.setValue(20)
+    assert shown() == {"mask", "tissue"}
+    assert not viewer.canvas.grid.enabled
+    assert not panel.side_by_side.isChecked()
+    slide = viewer.layers.index(dock.overlay.layer("slide"))
+    assert slide < min(viewer.layers.index(layers[kind]) for kind in ("mask", "tissue"))
+    settle(qtbot, dock)
+    panel.side_by_side.setChecked(True)
+    assert shown() == {"clusters", "attention"}
+    panel.side_by_side.setChecked(False)
+    box.toggles["mask"].setChecked(True)
+    assert shown() == {"clusters", "attention", "mask"}
+    assert slide < viewer.layers.index(layers["mask"])
