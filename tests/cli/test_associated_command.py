@@ -48,3 +48,12 @@ def test_slide_without_other_images_says_so(slide_file, capsys) -> None:
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "'plain.tif' has no other images" in shown.err
+
+
+def test_file_that_cannot_be_written_is_one_sentence(labelled_slide, tmp_path, capsys) -> None:
+    (tmp_path / "file").write_text("no folder")
+    out = tmp_path / "file" / "label.png"
+    assert main(["associated", str(labelled_slide), "label", "--out", str(out), CONSENT]) == 2
+    shown = capsys.readouterr().err
+    assert "cannot be written" in shown
+    assert "Traceback" not in shown

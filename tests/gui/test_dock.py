@@ -21,6 +21,7 @@ from napari_dre_slcl.errors import ConfigError, JobError
 from napari_dre_slcl.gui.dock import DreSlclDock
 from napari_dre_slcl.gui.texts import prediction_rows
 from napari_dre_slcl.results import TaskPrediction, load_result
+from napari_dre_slcl.slide.mpp_table import remember_mpp
 
 WAIT_MS = 120_000
 NARROW_PX = 380
@@ -131,6 +132,15 @@ def test_predict_says_what_is_missing(dock, slide_file, trained) -> None:
     dock.overlay.set_mpp(0.5)
     job = panel.value()
     assert (job.mpp, job.out) == (0.5, trained.run_dir / "results")
+
+
+def test_prediction_uses_the_pixel_size_that_is_shown(dock, slide_file, trained) -> None:
+    path = slide_file("shown.tif", mpp=0.5)
+    dock.slide_panel.open_path(path)
+    dock.result_panel.model_field.setValue(trained.run_dir)
+    remember_mpp(path, 0.25)  # by someone else, meanwhile
+    job = dock.result_panel.value()
+    assert (job.mpp, job.mpp_source) == (0.5, "TIFF resolution")
 
 
 def test_result_tab_shows_what_the_result_says(dock, slide_path, trained) -> None:

@@ -70,6 +70,15 @@ def test_slide_tab_says_what_is_wrong_and_is_silent_about_a_sound_slide(
     assert "1 more" in box.message.text()
 
 
+def test_field_does_not_offer_the_size_of_another_slide(
+    dock: Any, plain: Path, slide_file: Callable[..., Path]
+) -> None:
+    dock.slide_panel.open_path(slide_file("coarse.tif", mpp=0.77))
+    assert dock.slide_panel.pixel_size.field.value() == 0.77
+    dock.slide_panel.open_path(plain)
+    assert dock.slide_panel.pixel_size.field.value() == 0.25
+
+
 def test_answer_is_stored_and_used_now_and_at_the_next_open(
     dock: Any, viewer: Any, plain: Path, open_dialog: Callable[[Path], PixelSizeDialog]
 ) -> None:

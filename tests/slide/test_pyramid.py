@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 import subprocess
@@ -252,3 +253,8 @@ def test_threads_come_again_in_a_forked_child_and_end_with_the_last_pyramid(slid
     command = [sys.executable, "-W", "ignore", "-c", _DRAW_AND_LET_GO, str(slide_file())]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_deep_copy_of_a_layers_data_draws_the_same_slide(levels) -> None:
+    copies = copy.deepcopy(levels)
+    assert np.array_equal(copies[-1][:], levels[-1][:])

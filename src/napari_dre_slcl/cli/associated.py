@@ -71,6 +71,9 @@ def save_image(path: Path, name: str, out: Path | None, has_consent: bool) -> No
             f"Where shall the {name} image of slide '{path.name}' go? Give --out FILE.png."
         )
     pixels = read_associated_image(path, name)
-    with atomic_writer(out) as stream:
-        Image.fromarray(pixels).save(stream, "PNG")
+    try:
+        with atomic_writer(out) as stream:
+            Image.fromarray(pixels).save(stream, "PNG")
+    except OSError as error:
+        raise SlideError(f"The image '{out}' cannot be written: {error.strerror}.") from error
     say(f"Wrote {out}")

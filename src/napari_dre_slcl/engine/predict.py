@@ -128,7 +128,7 @@ def _predict_file(
         tiling = tiling.model_copy(update={"min_tissue": job.min_tissue})
     if job.mask is not None:
         mask = load_tissue_mask(job.mask)
-    with open_slide(path, mpp=job.mpp) as slide:
+    with open_slide(path, mpp=job.mpp, mpp_source=job.mpp_source) as slide:
         source = TileSource(slide, tile_slide(slide, tiling, mask))
         reporter.log(f"{path.name}: {tiles_text(source.grid)}.")
         warn_of_findings([slide.info], reporter)

@@ -56,9 +56,6 @@ class Overlay(QObject):
     failed = Signal(str)
     """A sentence."""
 
-    given_sources = ("user", _FROM_RESULT)
-    """Sources of a pixel size that the slide's file does not know of."""
-
     def __init__(self, viewer: Any, background: Background, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer

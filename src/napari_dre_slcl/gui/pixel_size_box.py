@@ -68,8 +68,9 @@ class PixelSizeBox(QWidget):
         """Tell what is doubtful about a slide's pixel size; nothing where it is sound."""
         self.setVisible(info is not None)
         self.message.tell("" if info is None else doubt_text(info))
-        if info is not None and info.mpp is not None:
-            self.field.setValue(info.mpp)
+        if info is not None:
+            # Never the size of the slide before: one click would give it to this one.
+            self.field.setValue(info.mpp or _USUAL_MPP)
 
     def open_dialog(self) -> None:
         """Open the dialog for the slide that is meant, beside the window, which stays usable."""

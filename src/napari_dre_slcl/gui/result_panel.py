@@ -156,12 +156,13 @@ class ResultPanel(QWidget):
             raise JobError(
                 f"Slide '{Path(slide.path).name}' has no pixel size. Give it in the Slide tab."
             )
-        is_from_file = slide.mpp_source not in self._overlay.given_sources
         return PredictJob(
             model=model.absolute(),
             slides=(Path(slide.path),),
             out=results_dir(model.absolute()),
-            mpp=None if is_from_file else slide.mpp,
+            # As it is shown, whatever the file or a table says by now.
+            mpp=slide.mpp,
+            mpp_source=slide.mpp_source,
         )
 
     def predict(self) -> None:

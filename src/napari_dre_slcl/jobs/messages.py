@@ -57,6 +57,7 @@ class PredictJob(_Message):
     mpp: float | None = Field(
         None, description="Pixel size in µm, 0.1 to 10; wins over what the slides state."
     )
+    mpp_source: str = Field("user", description="Who gave mpp; kept in the results.")
     mask: Path | None = Field(
         None, description="Tissue mask of the one slide; found in its pixels by default."
     )

@@ -82,6 +82,10 @@ class LevelArray:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> LevelArray:
+        """Return the array itself, which nothing can change; napari copies layers deeply."""
+        return self
+
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
             raise ValueError("A slide is read from disk, so its array is always a copy.")
