@@ -40,6 +40,18 @@ def test_result_lies_on_the_tiles_of_the_open_slide(viewer, dock, slide_path, re
     np.testing.assert_allclose(shown, result.attention * len(result.attention))
 
 
+@pytest.mark.parametrize("mpp", [0.25, 1.3])
+def test_dropped_result_lies_on_the_tiles_of_the_open_slide(
+    viewer, dock, slide_path, trained, result, mpp
+) -> None:
+    dock.overlay.open_slide(slide_path, mpp)
+    viewer.open(str(trained.result_path), plugin="napari-dre-slcl")
+    centres = (result.tile_yx + (result.tile_size_px - 1) / 2) * mpp
+    shown = [dock.overlay.layer("clusters").get_value(at, world=True) for at in centres]
+    np.testing.assert_array_equal(shown, result.codeword + 1)
+    assert dock.overlay.layer("attention").units == dock.overlay.layer("slide").units
+
+
 def test_second_result_updates_the_layers(viewer, dock, slide_path, result) -> None:
     dock.overlay.open_slide(slide_path)
     dock.overlay.show_result(result)

@@ -63,7 +63,7 @@ class Overlay(QObject):
         self._last_path: str | None = None
         self._results: dict[str, SlideResult] = {}
         events = viewer.layers.events
-        events.inserted.connect(self._on_layers_changed)
+        events.inserted.connect(self._on_inserted)
         events.removed.connect(self._on_layers_changed)
         viewer.layers.selection.events.active.connect(self._on_layers_changed)
 
@@ -269,7 +269,7 @@ class Overlay(QObject):
         if self._viewer is None:
             return
         events = self._viewer.layers.events
-        events.inserted.disconnect(self._on_layers_changed)
+        events.inserted.disconnect(self._on_inserted)
         events.removed.disconnect(self._on_layers_changed)
         self._viewer.layers.selection.events.active.disconnect(self._on_layers_changed)
         for layer in self._layers():
@@ -292,6 +292,15 @@ class Overlay(QObject):
         self._last_path = path if layer is None else facts_of(layer)["path"]
         if self._last_path != before:
             self.slide_changed.emit(self.slide)
+
+    def _on_inserted(self, event: Any) -> None:
+        """Draw a result that was dropped on the canvas at the pixel size of its open slide."""
+        facts = facts_of(event.value)
+        slide = self._slide_layer(facts.get("path"))
+        if facts.get("kind") in ("clusters", "attention") and slide is not None:
+            facts["mpp"] = facts_of(slide)["mpp"]
+            set_attributes(event.value, grid_transform(facts["tile_size_px"], facts["mpp"]))
+        self._on_layers_changed(event)
 
     def _on_layers_changed(self, event: object = None) -> None:
         self.refresh()
