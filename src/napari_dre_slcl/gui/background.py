@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ __all__ = ["Background"]
 _POLL_MS = 30
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Call:
     topic: str
     future: Future[Any]
@@ -58,7 +59,8 @@ class Background(QObject):
         Parameters
         ----------
         topic : str
-            What it is about; only the newest call of a topic is answered.
+            What is done, in words such as "reading 'a.tif'"; only the newest call of a topic is
+            answered.
         work : callable
             Must not touch Qt or napari.
         *args
@@ -66,7 +68,7 @@ class Background(QObject):
         on_done : callable
             Gets what it returned, on the main thread.
         on_error : callable
-            Gets the sentence of a `DreSlclError`, on the main thread.
+            Gets a sentence where it failed, on the main thread.
         """
         for call in self._calls:
             if call.topic == topic:
@@ -84,14 +86,23 @@ class Background(QObject):
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _deliver(self) -> None:
-        ready = [call for call in self._calls if call.future.done()]
-        self._calls = [call for call in self._calls if not call.future.done()]
-        if not self._calls:
+        for call in [call for call in self._calls if call.future.done()]:
+            if call in self._calls:  # else the answer before made this one stale
+                self._calls.remove(call)
+                _answer(call)
+        if not self._calls and isalive(self._timer):
             self._timer.stop()
-        for call in ready:
-            try:
-                outcome = call.future.result()
-            except DreSlclError as error:
-                call.on_error(str(error))
-            else:
-                call.on_done(outcome)
+
+
+def _answer(call: _Call) -> None:
+    """Hand over the outcome; whatever went wrong, the user is told and the others get theirs."""
+    try:
+        call.on_done(call.future.result())
+    except DreSlclError as error:
+        call.on_error(str(error))
+    except Exception as error:  # a slot tells the user whatever happens
+        logging.getLogger("napari_dre_slcl").exception("Unexpected error while %s", call.topic)
+        call.on_error(
+            f"An error that this plugin does not know has ended {call.topic}: "
+            f"{type(error).__name__}: {error}. Please report it."
+        )

@@ -18,7 +18,7 @@ from napari_dre_slcl.gui.tissue_state import Tool
 from napari_dre_slcl.tiles import MaskClass
 from napari_dre_slcl.tiles.painting import PAINTED, is_painted, lay_over, mark_strokes
 
-__all__ = ["MaskPainting"]
+__all__ = ["MaskPainting", "as_values"]
 
 _AREAS = {"contour": 0, "opacity": 0.3}
 _LINES_OPACITY = 0.9
@@ -53,7 +53,8 @@ class MaskPainting(QObject):
         self.layer = layer
         self.pixel_um = pixel_um
         self._found = found
-        self._last = layer.data.copy()
+        self._last = as_values(layer.data)
+        self._is_painted: bool | None = None
         self._is_ours = False
         self._has_strokes = False
         # napari's history remembers the mask under a stroke. Once another mask lies there, what an
@@ -79,7 +80,9 @@ class MaskPainting(QObject):
     @property
     def is_painted(self) -> bool:
         """Whether anything is painted."""
-        return bool(is_painted(self._last).any())
+        if self._is_painted is None:
+            self._is_painted = bool(is_painted(self._last).any())
+        return self._is_painted
 
     @property
     def tool(self) -> Tool | None:
@@ -139,7 +142,7 @@ class MaskPainting(QObject):
         """
         self._found = found
         self._is_history_old = self._has_strokes
-        self._put(lay_over(self.layer.data, found))
+        self._put(lay_over(as_values(self.layer.data), found))
 
     def close(self) -> None:
         """Stop watching; the layer stays."""
@@ -174,14 +177,14 @@ class MaskPainting(QObject):
 
     def _on_stroke(self) -> None:
         if self._is_changed:
-            self._take(mark_strokes(self.layer.data, self._found))
+            self._take(mark_strokes(as_values(self.layer.data), self._found))
 
     def _on_set_data(self, event: object = None) -> None:
         """Notice undo and redo, which have no event of their own."""
         if self._is_ours or not self._is_changed:
             return
         marked = lay_over if self._is_history_old else mark_strokes
-        self._take(marked(self.layer.data, self._found))
+        self._take(marked(as_values(self.layer.data), self._found))
 
     @property
     def _is_changed(self) -> bool:
@@ -193,6 +196,7 @@ class MaskPainting(QObject):
 
     def _put(self, values: NDArray[np.uint8]) -> None:
         self._last = values.copy()
+        self._is_painted = None
         if np.array_equal(self.layer.data, values):
             return
         self._is_ours = True
@@ -201,6 +205,11 @@ class MaskPainting(QObject):
             self.layer.refresh()
         finally:
             self._is_ours = False
+
+
+def as_values(data: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return what a mask layer holds as bytes, a copy; napari lets users convert a layer's data."""
+    return np.clip(data, 0, np.iinfo(np.uint8).max).astype(np.uint8)
 
 
 def _lines(shape: tuple[int, ...]) -> dict[str, float]:

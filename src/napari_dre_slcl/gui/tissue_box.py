@@ -80,6 +80,7 @@ class TissueBox(QWidget):
         self.brush = QSpinBox()
         self.brush.setRange(*_BRUSHES_UM)
         self.brush.setSingleStep(50)
+        self.brush.setKeyboardTracking(False)  # half a number is no width
         self.brush.setSuffix(" µm")
         self.brush.setToolTip("Width of the brush.")
         self.undo_button = QPushButton("Undo")
@@ -151,6 +152,7 @@ class TissueBox(QWidget):
             info is not None and info.mpp is not None and not self._finder.is_busy
         )
         self._details.setVisible(state is not None)
+        self._details.setEnabled(info is not None and info.mpp is not None)
         if state is not None:
             self._show_values(state)
             self._show_visibility()
@@ -182,18 +184,16 @@ class TissueBox(QWidget):
         threshold = state.auto_threshold if state.threshold is None else state.threshold
         wanted = state.auto_min_tissue if state.min_tissue is None else state.min_tissue
         share = round(100 * wanted)
-        self.threshold.set_mark(state.auto_threshold)
-        self.share.set_mark(round(100 * state.auto_min_tissue))
-        for field, value in (
-            (self.threshold, threshold),
-            (self.share, share),
-            (self.brush, round(state.brush_um)),
-        ):
-            field.blockSignals(True)
-            field.setValue(value)
-            field.blockSignals(False)
+        auto_share = max(1, round(100 * state.auto_min_tissue))
+        _show_on(self.threshold, _THRESHOLDS, threshold, state.auto_threshold)
+        _show_on(self.share, _SHARES, max(1, share), auto_share)
+        brush_um = round(state.brush_um)
+        if self.brush.value() != brush_um:  # else leave alone what is being typed
+            self.brush.blockSignals(True)
+            self.brush.setValue(brush_um)
+            self.brush.blockSignals(False)
         self.threshold_text.setText(str(threshold))
-        self.share_text.setText(f"{share} %")
+        self.share_text.setText(f"{share} %" if share else "<1 %")
         self.auto_button.setEnabled(state.threshold is not None)
         self.share_button.setEnabled(state.min_tissue is not None)
         for tool, button in self.tools.items():
@@ -211,7 +211,7 @@ class TissueBox(QWidget):
     def _show_counts(self, state: TissueState | None) -> None:
         if self._finder.is_busy:
             self.counts.tell("Reading the slide…")
-        elif state is None:
+        elif state is None or state.has_failed or not self._details.isEnabled():
             self.counts.tell("")
         elif state.grid is None:
             self.counts.tell("Counting tiles…")
@@ -236,6 +236,16 @@ class TissueBox(QWidget):
     def _usual_path(self) -> str:
         info = self._overlay.slide
         return "" if info is None else str(Path(info.path).with_suffix(MASK_SUFFIX))
+
+
+def _show_on(slider: MarkedSlider, usual: tuple[int, int], value: int, mark: int) -> None:
+    """Show a value and the mark; the range is the usual one, and as much wider as they need."""
+    slider.blockSignals(True)
+    if not slider.isSliderDown():  # the range must not move under the mouse
+        slider.setRange(min(usual[0], value, mark), max(usual[1], value, mark))
+    slider.setValue(value)
+    slider.blockSignals(False)
+    slider.set_mark(mark)
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

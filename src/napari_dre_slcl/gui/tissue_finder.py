@@ -16,14 +16,15 @@ from napari_dre_slcl.config import TilingConfig
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.gui.arrangement import TISSUE_KINDS
 from napari_dre_slcl.gui.background import Background
-from napari_dre_slcl.gui.mask_painting import MaskPainting
+from napari_dre_slcl.gui.layer_facts import facts_of
+from napari_dre_slcl.gui.mask_painting import MaskPainting, as_values
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.tissue_session import TissueSession, begin, judge
 from napari_dre_slcl.gui.tissue_state import TissueChoice, TissueState, Tool
 from napari_dre_slcl.layers import mask_layer, tissue_layer
 from napari_dre_slcl.slide import SlideInfo
 from napari_dre_slcl.tiles import TileGrid, TissueMask, load_tissue_mask
-from napari_dre_slcl.tiles.painting import lay_over, painting_of, resized
+from napari_dre_slcl.tiles.painting import is_painted, lay_over, painting_of, resized
 from napari_dre_slcl.tiles.preview import TilePreview
 
 __all__ = ["TissueFinder"]
@@ -54,7 +55,10 @@ class TissueFinder(QObject):
         self._background = background
         self._tiling = TilingConfig()
         self._sessions: dict[str, TissueSession] = {}
-        self._reading: str | None = None
+        self._reading: set[str] = set()
+        # Slides of which the user waits for the first tiles; those that could not be read.
+        self._sought: set[str] = set()
+        self._unreadable: set[tuple[str, float | None]] = set()
         overlay.slide_changed.connect(self._on_slide)
         overlay.active_changed.connect(self._on_active)
 
@@ -62,7 +66,7 @@ class TissueFinder(QObject):
     def is_busy(self) -> bool:
         """Whether the slide that is meant is being read."""
         info = self._overlay.slide
-        return info is not None and info.path == self._reading
+        return info is not None and info.path in self._reading
 
     @property
     def state(self) -> TissueState | None:
@@ -76,6 +80,7 @@ class TissueFinder(QObject):
         """Read the slide that is meant and lay its mask and tiles over it."""
         info = self._overlay.slide
         if info is not None:
+            self._sought.add(info.path)
             self._show_something()
             self._read(info)
 
@@ -95,7 +100,7 @@ class TissueFinder(QObject):
         if session is not None and threshold != session.threshold:
             session.threshold = threshold
             self._show_something()
-            self._judge(session)
+            self._answer_to_user(session)
 
     def set_min_tissue(self, share: float | None) -> None:
         """Use tiles with at least this share of tissue, 0 to 1; None is that of the model."""
@@ -103,7 +108,7 @@ class TissueFinder(QObject):
         if session is not None and share != session.min_tissue:
             session.min_tissue = share
             self._show_something()
-            self._judge(session)
+            self._answer_to_user(session)
 
     def set_brush_um(self, width: float) -> None:
         """Set the width of the brush in µm."""
@@ -171,7 +176,8 @@ class TissueFinder(QObject):
         """Let go of the layers; they stay."""
         for session in self._sessions.values():
             session.painting.close()
-        self._sessions.clear()
+        for paths in (self._sessions, self._reading, self._sought):
+            paths.clear()
 
     @property
     def _session(self) -> TissueSession | None:
@@ -182,6 +188,8 @@ class TissueFinder(QObject):
         """Forget slides that were closed."""
         for path in [p for p in self._sessions if self._overlay.layer("slide", p) is None]:
             self._sessions.pop(path).painting.close()
+            self._sought.discard(path)
+        self._read_painted()
         self.changed.emit()
 
     def _on_slide(self, info: SlideInfo | None) -> None:
@@ -189,21 +197,33 @@ class TissueFinder(QObject):
         if session is not None and info is not None and info.mpp is not None:
             if session.info.mpp != info.mpp:
                 self._read(info)
-            else:  # its last question may have been dropped for one about another slide
+            else:  # the tiling may be another one by now
                 self._judge(session)
+        self._read_painted()
         self.changed.emit()
+
+    def _read_painted(self) -> None:
+        """Read a slide whose painted mask outlived its slide's layer or the dock: it counts."""
+        info = self._overlay.slide
+        if info is None or info.mpp is None or info.path in self._sessions:
+            return
+        mask = self._overlay.layer("mask")
+        if info.path in self._reading or (info.path, info.mpp) in self._unreadable:
+            return
+        if mask is not None and is_painted(as_values(mask.data)).any():
+            self._read(info)
 
     def _read(self, info: SlideInfo) -> None:
         before = self._sessions.get(info.path)
         threshold = self._tiling.tissue_threshold if before is None else before.wanted_threshold
-        self._reading = info.path
+        self._reading.add(info.path)
         self._background.run(
-            "tissue overview",
+            f"finding the tissue of '{info.path}'",
             begin,
             info,
             threshold,
             on_done=partial(self._on_begun, info, threshold),
-            on_error=self._on_error,
+            on_error=partial(self._on_unreadable, info),
         )
         self.changed.emit()
 
@@ -211,26 +231,49 @@ class TissueFinder(QObject):
         self, info: SlideInfo, threshold: float | None, begun: tuple[TilePreview, TissueMask]
     ) -> None:
         preview, found = begun
-        self._reading = None
-        if self._overlay.layer("slide", info.path) is None:
+        self._reading.discard(info.path)
+        now = self._info_of(info.path)
+        if now is None or now.mpp != info.mpp:  # the user went on while it was read
+            if now is not None and now.mpp is not None:
+                self._read(now)
+            self.changed.emit()
             return
         before = self._sessions.pop(info.path, None)
+        painted = self._values_of(info.path) if before is None else before.painting.values
         values = found.labels.copy()
+        if painted is not None:
+            values = lay_over(resized(painted, values.shape), found.labels)
         if before is not None:
             before.painting.close()
-            values = lay_over(resized(before.painting.values, values.shape), found.labels)
         painting = self._paint_on(info, found, values)
         painting.set_brush_um(_BRUSH_UM if before is None else before.painting.brush_um)
         session = TissueSession(info, preview, found, threshold, painting, self._tiling)
         if before is not None:
             session.threshold, session.min_tissue = before.threshold, before.min_tissue
+        session.is_asked = info.path in self._sought or (before is not None and before.is_asked)
         self._sessions[info.path] = session
         self._judge(session)
 
-    def _on_error(self, sentence: str) -> None:
-        self._reading = None
+    def _on_unreadable(self, info: SlideInfo, sentence: str) -> None:
+        self._reading.discard(info.path)
+        self._unreadable.add((info.path, info.mpp))
         self.failed.emit(sentence)
         self.changed.emit()
+
+    def _on_no_answer(self, session: TissueSession, sentence: str) -> None:
+        session.has_failed = True
+        self.failed.emit(sentence)
+        self.changed.emit()
+
+    def _info_of(self, path: str) -> SlideInfo | None:
+        """Return what is known of an open slide now."""
+        layer = self._overlay.layer("slide", path)
+        return None if layer is None else facts_of(layer)["info"]
+
+    def _values_of(self, path: str) -> NDArray[np.uint8] | None:
+        """Return what the mask on the canvas holds."""
+        layer = self._overlay.layer("mask", path)
+        return None if layer is None or layer.data.ndim != 2 else as_values(layer.data)
 
     def _paint_on(
         self, info: SlideInfo, found: TissueMask, values: NDArray[np.uint8]
@@ -254,16 +297,25 @@ class TissueFinder(QObject):
             before = session.painting
             before.close()
             session.painting = self._paint_on(session.info, session.found, before.values)
+            session.painting.set_brush_um(before.brush_um)
 
     def _on_painted(self, path: str) -> None:
         if path in self._sessions:
-            self._judge(self._sessions[path])
+            self._answer_to_user(self._sessions[path])
+
+    def _answer_to_user(self, session: TissueSession) -> None:
+        session.is_asked = True
+        self._judge(session)
 
     def _judge(self, session: TissueSession, looks: int = 0) -> None:
         """Ask which tiles there are now; the answer to an earlier question is dropped."""
+        session.has_failed = False
         threshold = session.wanted_threshold
+        if self._is_outdated(session):  # it is read again, or waits for a pixel size
+            self.changed.emit()
+            return
         self._background.run(
-            "tissue",
+            f"counting the tiles of '{session.info.path}'",
             judge,
             session.preview,
             session.found if session.found_at == threshold else threshold,
@@ -271,7 +323,7 @@ class TissueFinder(QObject):
             session.wanted_tiling,
             looks,
             on_done=partial(self._on_answer, session, threshold),
-            on_error=self._on_error,
+            on_error=partial(self._on_no_answer, session),
         )
         self.changed.emit()
 
@@ -281,18 +333,28 @@ class TissueFinder(QObject):
         threshold: float | None,
         answer: tuple[TissueMask, TileGrid, int],
     ) -> None:
-        if self._sessions.get(session.info.path) is not session:
+        path = session.info.path
+        if self._is_outdated(session):
             return
         found, session.grid, session.n_unseen = answer
-        self._show_mask(session)
+        if session.is_asked:
+            self._show_mask(session)
         if found is not session.found:
             session.found, session.found_at = found, threshold
             session.painting.lay_over(found.labels)
-        path = session.info.path
-        is_first = self._overlay.layer("tissue", path) is None
-        self._overlay.show_over(path, tissue_layer(Path(path).stem, session.grid))
-        if is_first and session is self._session:
-            self._overlay.look_at_tissue()
+        if session.is_asked or self._overlay.layer("tissue", path) is not None:
+            self._overlay.show_over(path, tissue_layer(Path(path).stem, session.grid))
+        session.is_asked = False
+        if path in self._sought:
+            self._sought.discard(path)
+            if session is self._session:
+                self._overlay.look_at_tissue()
         if session.n_unseen:
             self._judge(session, _LOOKS_AT_ONCE)
         self.changed.emit()
+
+    def _is_outdated(self, session: TissueSession) -> bool:
+        """Whether its slide was closed, read anew, or has another pixel size by now."""
+        now = self._info_of(session.info.path)
+        is_current = self._sessions.get(session.info.path) is session
+        return not is_current or now is None or now.mpp != session.info.mpp

@@ -43,6 +43,10 @@ class TissueSession:
         The tiles that are shown.
     n_unseen : int
         Tiles that were not yet looked at for blur.
+    is_asked : bool
+        Whether the user waits for the next answer; only then do deleted layers come back.
+    has_failed : bool
+        Whether the last question had no answer.
     """
 
     info: SlideInfo
@@ -55,6 +59,8 @@ class TissueSession:
     min_tissue: float | None = None
     grid: TileGrid | None = None
     n_unseen: int = 0
+    is_asked: bool = False
+    has_failed: bool = False
 
     @property
     def wanted_threshold(self) -> float | None:
@@ -88,11 +94,15 @@ class TissueSession:
             brush_um=self.painting.brush_um,
             grid=self.grid,
             n_unseen=self.n_unseen,
+            has_failed=self.has_failed,
         )
 
     def mask(self) -> TissueMask:
         """Return the mask as threshold and painting make it now."""
-        return painted_over(self.preview.overview.mask(self.wanted_threshold), self.painting.values)
+        threshold = self.wanted_threshold
+        is_known = self.found_at == threshold
+        found = self.found if is_known else self.preview.overview.mask(threshold)
+        return painted_over(found, self.painting.values)
 
     def choice(self) -> TissueChoice | None:
         """Return what the user has changed; None where everything is automatic."""

@@ -37,6 +37,8 @@ class TissueState:
         The tiles; None until they are known.
     n_unseen : int
         Tiles that were not yet looked at for blur.
+    has_failed : bool
+        Whether the tiles could not be counted.
     """
 
     threshold: int | None
@@ -48,6 +50,7 @@ class TissueState:
     brush_um: float
     grid: TileGrid | None
     n_unseen: int
+    has_failed: bool
 
 
 @dataclass(frozen=True, slots=True)
