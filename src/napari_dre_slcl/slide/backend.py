@@ -22,7 +22,8 @@ from napari_dre_slcl.slide.tiff_layout import (
     colour_fault,
     is_tiff,
     matching_levels,
-    series_levels,
+    page_levels,
+    page_shapes,
 )
 
 __all__ = ["SlideBackend", "open_backend"]
@@ -90,6 +91,11 @@ def open_backend(path: Path) -> SlideBackend:
     if fault:
         openslide.close()
         raise _not_readable(path, fault, "give a tiled 8-bit RGB slide")
+    if openslide.properties.get("openslide.vendor") == "generic-tiff":
+        better = _open_right_pages(path, openslide)
+        if better is not None:
+            openslide.close()
+            return better
     try:
         direct = _open_directly(path, openslide)
     except UnsuitableTiffError as reason:
@@ -101,7 +107,7 @@ def open_backend(path: Path) -> SlideBackend:
 
 def _open_with_tifffile(path: Path, why: str) -> TiffBackend:
     try:
-        levels, properties = series_levels(path)
+        levels, properties = page_levels(path)
     except BrokenTiffError as reason:
         raise _not_readable(path, str(reason), "copy the file again from its source") from reason
     except UnsuitableTiffError as reason:
@@ -119,10 +125,6 @@ def _open_directly(path: Path, openslide: OpenSlideBackend) -> TiffBackend:
     vendor = openslide.properties.get("openslide.vendor", "unknown")
     if vendor not in _PLAIN_VENDORS:
         raise UnsuitableTiffError(f"{vendor} files arrange tiles in a way of their own")
-    if vendor == "generic-tiff":
-        more = _levels_that_openslide_misses(path, openslide)
-        if more is not None:
-            return more
     levels = matching_levels(path, openslide.level_shapes)
     reason = "its tiles are plain JPEG"
     direct = TiffBackend(path, levels, openslide.properties, openslide.associated_images, reason)
@@ -135,17 +137,33 @@ def _open_directly(path: Path, openslide: OpenSlideBackend) -> TiffBackend:
     return direct
 
 
-def _levels_that_openslide_misses(path: Path, openslide: OpenSlideBackend) -> TiffBackend | None:
-    """Return a backend with the whole pyramid where levels lie in SubIFDs, as OME-TIFF has them."""
+def _open_right_pages(path: Path, openslide: OpenSlideBackend) -> TiffBackend | None:
+    """Return a backend for the true pyramid where OpenSlide takes other pages for it.
+
+    It begins with the first page, even if that is a macro image or a coarse level, takes every
+    tiled page for a level, even a label, and does not see SubIFDs, where OME-TIFF has levels.
+    """
+    shapes = page_shapes(path)
+    if shapes in ((), openslide.level_shapes):
+        return None
+    is_base_right = shapes[0] == openslide.level_shapes[0]
+    is_more_shown = any(shape not in shapes for shape in openslide.level_shapes)
     try:
-        levels, properties = series_levels(path)
-    except UnsuitableTiffError:
+        levels, properties = page_levels(path)
+    except UnsuitableTiffError as reason:
+        if not is_base_right:
+            openslide.close()
+            advice = "convert it to a pyramid that begins with its largest page"
+            raise _not_readable(path, f"its first page is not level 0, and {reason}", advice) from (
+                reason
+            )
+        openslide.keep_levels(shapes)
         return None
-    is_same_image = levels[0].shape == openslide.level_shapes[0]
-    if not is_same_image or len(levels) <= len(openslide.level_shapes):
-        return None
-    reason = "OpenSlide does not see its coarser levels"
-    return TiffBackend(path, levels, {**openslide.properties, **properties}, (), reason)
+    reason = "OpenSlide takes other pages for its levels"
+    if is_base_right and not is_more_shown:
+        reason = "OpenSlide does not see its coarser levels"
+        properties = {**openslide.properties, **properties}
+    return TiffBackend(path, levels, properties, (), reason)
 
 
 def _compare(

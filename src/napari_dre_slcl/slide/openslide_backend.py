@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -62,6 +62,7 @@ class OpenSlideBackend:
         self.level_shapes = tuple((int(h), int(w)) for w, h in handle.level_dimensions)
         self.associated_images = tuple(sorted(handle.associated_images))
         self._downsamples = tuple(float(value) for value in handle.level_downsamples)
+        self._numbers = tuple(range(len(self.level_shapes)))
         self.tile_shape = _tile_shape(self.properties, 0, self.level_shapes[0])
         self._check_tiles()
 
@@ -74,6 +75,21 @@ class OpenSlideBackend:
                     f"Slide '{self._path.name}' claims to store tiles of {height}x{width} px, "
                     "too large for memory; copy the file again from its source."
                 )
+
+    def keep_levels(self, shapes: Collection[tuple[int, int]]) -> None:
+        """Forget the levels of other shapes: pages that are no levels, such as a label.
+
+        Parameters
+        ----------
+        shapes : collection of (int, int)
+            (height, width) of the levels that stay, level 0 among them.
+        """
+        kept = [
+            entry
+            for entry in zip(self.level_shapes, self._downsamples, self._numbers, strict=True)
+            if entry[0] in shapes
+        ]
+        self.level_shapes, self._downsamples, self._numbers = zip(*kept, strict=True)
 
     def reductions(self, level: int) -> tuple[int, ...]:
         """Return the factors at which a level can be read: only as it is."""
@@ -113,7 +129,7 @@ class OpenSlideBackend:
         SlideError
             If the slide is closed.
         """
-        factor = self._downsamples[level]
+        factor, level = self._downsamples[level], self._numbers[level]
         # OpenSlide takes level-0 positions; the rounded one is within half a level-0 pixel.
         location = (round(x * factor), round(y * factor))
         with self._borrow() as handle:
@@ -202,6 +218,11 @@ def _open(file: Path, path: Path) -> openslide.OpenSlide:
             "give a pyramidal SVS, TIFF, NDPI, MRXS, SCN or DICOM slide."
         ) from error
     except (openslide.OpenSlideError, OSError) as error:
+        if "Too many open files" in str(error):
+            raise SlideError(
+                f"Slide '{path.name}' cannot be opened: too many files are open at once. Raise the "
+                "system's limit (ulimit -n), or use fewer slides."
+            ) from error
         if "Unsupported TIFF compression" in str(error):
             raise UnknownFormatError(
                 f"Slide '{path.name}' cannot be opened ({_first_line(error)}); "
@@ -236,10 +257,13 @@ class _SharedCache:
     """OpenSlide's decoded tiles, of all slides together."""
 
     def __init__(self) -> None:
-        self.restart_in_child()
+        self.shared = openslide.OpenSlideCache(CACHE_BYTES)
+        self._inherited: list[openslide.OpenSlideCache] = []
         restart_after_fork(self)
 
     def restart_in_child(self) -> None:
+        # Freeing the parent's would wait for a lock that a thread of the parent may hold.
+        self._inherited.append(self.shared)
         self.shared = openslide.OpenSlideCache(CACHE_BYTES)
 
 

@@ -29,9 +29,10 @@ class PositionedFile:
     def __init__(self, path: Path) -> None:
         self._name = path.name
         self._lock = threading.Lock()
-        self._file: int | None = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self._readers = 0
         self._is_closed = False
+        self._file: int | None = None
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
     def __del__(self) -> None:
         self.close()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_dre_slcl.errors import DamagedSlideError
+from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide.block_cache import BlockCache
 from napari_dre_slcl.slide.cut_file import cut_findings
 from napari_dre_slcl.slide.forked import restart_after_fork
@@ -40,6 +40,11 @@ class TiffBackend:
         Names only.
     reason : str
         Why this backend serves the slide.
+
+    Raises
+    ------
+    SlideError
+        If the file cannot be opened.
     """
 
     def __init__(
@@ -54,7 +59,12 @@ class TiffBackend:
         self._levels = levels
         self._serial = next(_serials)
         self._scratch = threading.local()
-        self._file = PositionedFile(path)
+        try:
+            self._file = PositionedFile(path)
+        except OSError as error:
+            raise SlideError(
+                f"Slide '{path.name}' cannot be opened: {error.strerror}. Check the file."
+            ) from error
         restart_after_fork(self._file)
         self.name = "tiff-jpeg" if all(level.is_jpeg for level in levels) else "tifffile"
         self.reason = reason

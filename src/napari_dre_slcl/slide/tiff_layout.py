@@ -25,7 +25,8 @@ __all__ = [
     "colour_fault",
     "is_tiff",
     "matching_levels",
-    "series_levels",
+    "page_levels",
+    "page_shapes",
 ]
 
 # Its warnings about odd headers are for programmers; users get our findings.
@@ -34,6 +35,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MAX_PAGES = 256
 _MAX_BITS = 16
+_ROUNDING_PX = 1.5
 _MAX_TILE_EDGE_PX = 8192
 _JPEG, _RGB, _YCBCR = 7, 2, 6
 # Packed bytes, whose unpacked size tifffile bounds: none, LZW, deflate twice, PackBits, zstd.
@@ -144,7 +146,7 @@ def matching_levels(path: Path, shapes: Sequence[tuple[int, int]]) -> tuple[Tiff
     with _opened(path) as tiff:
         pages: dict[tuple[int, int], Any] = {}
         for page in _tiled_pages(tiff):
-            pages.setdefault((int(page.imagelength), int(page.imagewidth)), page)
+            pages.setdefault(_shape(page), page)
         levels = []
         for number, shape in enumerate(shapes):
             if shape not in pages:
@@ -156,42 +158,68 @@ def matching_levels(path: Path, shapes: Sequence[tuple[int, int]]) -> tuple[Tiff
         return tuple(levels)
 
 
-def series_levels(path: Path) -> tuple[tuple[TiffLevel, ...], dict[str, str]]:
-    """Return the pyramid of the first image that tifffile finds, and its properties.
+def page_levels(path: Path) -> tuple[tuple[TiffLevel, ...], dict[str, str]]:
+    """Return the pyramid that the largest page of a TIFF heads, and that page's properties.
 
-    Returns
-    -------
-    levels : tuple of TiffLevel
-    properties : dict of str to str
-        Under OpenSlide's names.
+    Levels are the pages, and their SubIFDs, that show the same picture smaller; a label or a macro
+    image has another shape.
 
     Raises
     ------
     UnsuitableTiffError
-        If there is no tiled 8-bit RGB image.
+        If its tiles cannot be read directly.
     """
     with _opened(path) as tiff:
-        if not tiff.series:
+        if not len(tiff.pages):
             raise BrokenTiffError("its TIFF header names no image")
         if tiff.is_ndpi:  # whose tiles only OpenSlide cuts out of the JPEG stream
             raise BrokenTiffError("its Hamamatsu header is broken")
-        pages = [level.keyframe for level in tiff.series[0].levels]
-        base = (pages[0].imagelength, pages[0].imagewidth)
-        kept = [page for page in pages if page.imagelength <= base[0]]
-        levels = tuple(_level(page, number) for number, page in enumerate(kept))
+        pages = _pyramid_pages(tiff)
+        levels = tuple(_level(page, number) for number, page in enumerate(pages))
         return levels, _properties(tiff, pages[0])
+
+
+def page_shapes(path: Path) -> tuple[tuple[int, int], ...]:
+    """Return the shapes of the levels that `page_levels` would give, empty if it cannot be told."""
+    try:
+        with _opened(path) as tiff:
+            return tuple(_shape(page) for page in _pyramid_pages(tiff))
+    except UnsuitableTiffError:
+        return ()
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with tifffile.TiffFile(path) as tiff:
+        # Never its sisters: a multi-file OME-TIFF names others, whose offsets mean nothing here.
+        with tifffile.TiffFile(path, _multifile=False) as tiff:
             yield tiff
     except UnsuitableTiffError:
         raise
     except _BROKEN as error:
         text = str(error).strip() or type(error).__name__
         raise BrokenTiffError(f"its TIFF header is broken ({text})") from error
+
+
+def _pyramid_pages(tiff: Any) -> list[Any]:
+    """Return the largest tiled page and those that show the same smaller, one of each shape."""
+    first_of_shape: dict[tuple[int, int], Any] = {}
+    for page in _tiled_pages(tiff):
+        first_of_shape.setdefault(_shape(page), page)
+    if not first_of_shape:
+        raise UnsuitableTiffError("level 0 is stored in strips")
+    height, width = max(first_of_shape, key=lambda shape: shape[0] * shape[1])
+    by_size = sorted(first_of_shape, reverse=True)
+    return [
+        first_of_shape[rows, cols]
+        for rows, cols in by_size
+        if abs(cols - width * rows / height) <= _ROUNDING_PX
+        or abs(rows - height * cols / width) <= _ROUNDING_PX
+    ]
+
+
+def _shape(page: Any) -> tuple[int, int]:
+    return int(page.imagelength), int(page.imagewidth)
 
 
 def _tiled_pages(tiff: Any) -> Iterator[Any]:
@@ -204,7 +232,7 @@ def _tiled_pages(tiff: Any) -> Iterator[Any]:
 
 
 def _level(page: Any, number: int) -> TiffLevel:
-    shape = (int(page.imagelength), int(page.imagewidth))
+    shape = _shape(page)
     if not page.is_tiled:
         raise UnsuitableTiffError(f"level {number} is stored in strips")
     tile_shape = (int(page.tilelength), int(page.tilewidth))
