@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Layer
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -49,6 +52,15 @@ def find(qtbot: Any, dock: DreSlclDock, path: Path) -> None:
 
 def look_at(dock: DreSlclDock, path: Path) -> None:
     dock.overlay.open_slide(path)  # only activates the layer of a slide that is open
+
+
+def hold(dock: DreSlclDock) -> threading.Event:
+    """Let what is asked from now on wait for the event, as for a slide that takes long to read."""
+    go_on = threading.Event()
+    dock.background.run(
+        "waiting", go_on.wait, WAIT_MS / 1000, on_done=lambda _: None, on_error=pytest.fail
+    )
+    return go_on
 
 
 def remove_tissue(qtbot: Any, dock: DreSlclDock, at: tuple[int, int] = CENTRE) -> None:
@@ -150,8 +162,11 @@ def test_a_slide_that_is_read_takes_no_answer_from_another(qtbot, dock, box, fir
     dock.overlay.open_slide(second)
     box.find_button.click()
     look_at(dock, first)
-    # Asked while the second is read: the answers come after its own question was asked.
+    go_on = hold(dock)
     box.threshold.setValue(60)
+    # The second asks for its own tiles before this question has its answer.
+    qtbot.waitUntil(lambda: dock.overlay.layer("mask", str(second)) is not None, timeout=WAIT_MS)
+    go_on.set()
     settle(qtbot, dock)
     assert box.threshold.value() == 60
     np.testing.assert_array_equal(dock.overlay.layer("mask").data, right_mask(first, 60))
@@ -179,9 +194,14 @@ def test_a_slide_that_cannot_be_read_leaves_the_other_one_reading(
     qtbot, dock, box, first, slide_file
 ) -> None:
     dark = slide_file("dark.tif", image=np.full((512, 512, 3), 30, np.uint8))
-    for path in (dark, first):
-        dock.overlay.open_slide(path)
-        box.find_button.click()
+    dock.overlay.open_slide(dark)
+    box.find_button.click()
+    go_on = hold(dock)
+    dock.overlay.open_slide(first)
+    box.find_button.click()
+    qtbot.waitUntil(lambda: "dark nearly everywhere" in box.message.text(), timeout=WAIT_MS)
+    assert box.counts.text() == "Reading the slide…"
+    go_on.set()
     settle(qtbot, dock)
     assert dock.tissue.state.grid is not None
     look_at(dock, dark)
@@ -261,3 +281,24 @@ def test_a_mask_whose_data_type_was_converted_is_painted_and_saved(
     path = tmp_path / "first.tissue.png"
     box.save_mask(path)
     np.testing.assert_array_equal(load_tissue_mask(path).labels, classes_of(layer.data))
+
+
+def test_painting_goes_on_in_a_copy_whose_original_was_deleted(
+    qtbot, viewer, dock, box, first
+) -> None:
+    find(qtbot, dock, first)
+    remove_tissue(qtbot, dock)
+    original = dock.overlay.layer("mask")
+    copy = Layer.create(*deepcopy(original.as_layer_data_tuple()))  # as napari duplicates a layer
+    viewer.add_layer(copy)
+    assert dock.tissue.state.is_painted
+    viewer.layers.remove(original)
+    settle(qtbot, dock)
+    assert dock.overlay.layer("mask") == copy
+    remove_tissue(qtbot, dock, (20, 40))
+    labels = dock.tissue.choice(str(first)).mask.labels
+    assert labels[CENTRE] == labels[20, 40] == MaskClass.GLASS
+    np.testing.assert_array_equal(classes_of(copy.data), labels)
+    box.threshold.setValue(30)
+    settle(qtbot, dock)
+    assert copy.data[20, 40] == PAINTED + MaskClass.GLASS

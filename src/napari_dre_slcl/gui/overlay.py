@@ -233,6 +233,10 @@ class Overlay(QObject):
         """Whether a layer is the active one."""
         return self._viewer is not None and self._viewer.layers.selection.active == layer
 
+    def holds(self, layer: Layer) -> bool:
+        """Whether a layer is in the viewer."""
+        return self._viewer is not None and layer in self._viewer.layers
+
     def set_visible(self, kind: str, is_visible: bool) -> None:
         """Show or hide our layer of a kind of the slide that is meant."""
         layer = self.layer(kind)

@@ -59,6 +59,7 @@ class TissueFinder(QObject):
         # Slides of which the user waits for the first tiles; those that could not be read.
         self._sought: set[str] = set()
         self._unreadable: set[tuple[str, float | None]] = set()
+        self._is_adding = False
         overlay.slide_changed.connect(self._on_slide)
         overlay.active_changed.connect(self._on_active)
 
@@ -185,10 +186,16 @@ class TissueFinder(QObject):
         return None if info is None else self._sessions.get(info.path)
 
     def _on_active(self) -> None:
-        """Forget slides that were closed."""
+        """Forget slides that were closed; watch the mask that the user kept of several."""
         for path in [p for p in self._sessions if self._overlay.layer("slide", p) is None]:
             self._sessions.pop(path).painting.close()
             self._sought.discard(path)
+        for path, session in self._sessions.items():
+            values = self._values_of(path)
+            if values is None or self._is_adding or self._overlay.holds(session.painting.layer):
+                continue
+            self._watch_anew(session, values)
+            self._answer_to_user(session)
         self._read_painted()
         self.changed.emit()
 
@@ -294,10 +301,26 @@ class TissueFinder(QObject):
     def _show_mask(self, session: TissueSession) -> None:
         """Bring the mask's layer back where the user has deleted it."""
         if self._overlay.layer("mask", session.info.path) is None:
-            before = session.painting
-            before.close()
-            session.painting = self._paint_on(session.info, session.found, before.values)
-            session.painting.set_brush_um(before.brush_um)
+            self._watch_anew(session, session.painting.values)
+
+    def _watch_anew(self, session: TissueSession, values: NDArray[np.uint8]) -> None:
+        """Let the mask's layer that is in the viewer hold the painting; add it where there is none.
+
+        Parameters
+        ----------
+        session : TissueSession
+        values : ndarray of uint8
+            What is painted.
+        """
+        before, labels = session.painting, session.found.labels
+        before.close()
+        self._is_adding = True
+        try:
+            painting = lay_over(resized(values, labels.shape), labels)
+            session.painting = self._paint_on(session.info, session.found, painting)
+        finally:
+            self._is_adding = False
+        session.painting.set_brush_um(before.brush_um)
 
     def _on_painted(self, path: str) -> None:
         if path in self._sessions:
