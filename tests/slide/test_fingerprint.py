@@ -76,6 +76,74 @@ def test_a_folder_that_happens_to_bear_a_slides_name_does_not_count(tmp_path: Pa
     assert slide_fingerprint(tmp_path / "s.svs") == before
 
 
+def _dicom(path: Path, series: bytes) -> Path:
+    """Write the start of a DICOM file: preamble, SeriesInstanceUID, and something for pixels."""
+    uid = series + b"\0" * (len(series) % 2)
+    tag = b"\x20\x00\x0e\x00UI" + len(uid).to_bytes(2, "little") + uid
+    path.write_bytes(bytes(128) + b"DICM" + tag + bytes(300_000))
+    return path
+
+
+def test_every_file_of_a_dicom_series_counts_whichever_is_given(tmp_path: Path) -> None:
+    level_0, level_1 = (_dicom(tmp_path / name, b"1.2.3") for name in ("0.dcm", "1.dcm"))
+    before = slide_fingerprint(level_1)
+    assert slide_fingerprint(level_0) == before
+    _overwrite(level_0, 300_100, b"\1")
+    changed = slide_fingerprint(level_1)
+    assert changed != before
+    _dicom(tmp_path / "2.dcm", b"1.2.3")
+    assert slide_fingerprint(level_1) != changed
+
+
+def test_files_beside_a_dicom_slide_do_not_count(tmp_path: Path) -> None:
+    slide = _dicom(tmp_path / "a.dcm", b"1.2.3")
+    other = _dicom(tmp_path / "b.dcm", b"1.2.34")
+    before = slide_fingerprint(slide)
+    _overwrite(other, 300_100, b"\1")
+    (tmp_path / "notes.txt").write_text("mine")
+    _dicom(tmp_path / "c.dcm", b"")
+    assert slide_fingerprint(slide) == before
+
+
+def test_dicom_file_that_names_no_series_stands_alone(tmp_path: Path) -> None:
+    slide, other = (_dicom(tmp_path / name, b"") for name in ("a.dcm", "b.dcm"))
+    before = slide_fingerprint(slide)
+    _overwrite(other, 300_100, b"\1")
+    assert slide_fingerprint(slide) == before
+
+
+def test_overwritten_level_of_a_real_dicom_slide_is_noticed(real_data, tmp_path: Path) -> None:
+    source = real_data / "slides" / "dicom_cmu-1-small-region"
+    for file in source.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    levels = sorted(tmp_path.iterdir(), key=lambda file: file.stat().st_size)
+    before = slide_fingerprint(levels[0])
+    _overwrite(levels[-1], levels[-1].stat().st_size - 100, bytes(range(100)))
+    assert slide_fingerprint(levels[0]) != before
+
+
+@pytest.mark.parametrize("suffix", [".vms", ".VMU"])
+def test_every_file_that_a_hamamatsu_index_names_counts(tmp_path: Path, suffix: str) -> None:
+    index = tmp_path / f"scan{suffix}"
+    index.write_bytes(
+        b"[Virtual Microscope Specimen]\r\nImageFile=scan.jpg\r\nImageFile(1,0)=scan(1,0).jpg\r\n"
+        b"MapFile = other map.jpg\r\nOptimisationFile=scan.opt\r\nMacroImage=gone.jpg\r\n"
+    )
+    parts = [tmp_path / name for name in ("scan.jpg", "scan(1,0).jpg", "other map.jpg", "scan.opt")]
+    unrelated = [tmp_path / name for name in ("scan2.jpg", "scan.h5", "b.vms")]
+    for file in (*parts, *unrelated):
+        file.write_bytes(b"pixels")
+    before = slide_fingerprint(index)
+    for file in unrelated:
+        _overwrite(file, 0, b"PIXELS")
+    assert slide_fingerprint(index) == before
+    for file in parts:
+        _overwrite(file, 0, b"PIXELS")
+        after = slide_fingerprint(index)
+        assert after != before
+        before = after
+
+
 def test_a_missing_slide_is_named(tmp_path: Path) -> None:
     with pytest.raises(SlideError, match=r"Slide 'gone\.svs' cannot be read: No such file"):
         slide_fingerprint(tmp_path / "gone.svs")

@@ -9,7 +9,7 @@ import openslide
 
 from napari_dre_slcl.errors import SlideError
 
-__all__ = ["file_to_open"]
+__all__ = ["dicom_series", "file_to_open"]
 
 _DICOM_MAGIC = (128, b"DICM")
 _DICOM_SERIES = b"\x20\x00\x0e\x00UI"  # tag (0020,000E), a UID; slides are explicit little endian
@@ -54,15 +54,11 @@ def file_to_open(path: Path) -> Path:
 
 def _dicom_file(folder: Path) -> Path:
     """Return the first DICOM file in a folder that OpenSlide accepts as part of a slide."""
-    offset, magic = _DICOM_MAGIC
     first_of_series: dict[bytes, Path] = {}
     for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
-        with file.open("rb") as stream:
-            header = stream.read(_DICOM_HEADER_BYTES)
-        is_dicom = header[offset : offset + len(magic)] == magic
-        series = _dicom_series(header)
+        series = dicom_series(file)
         if (
-            is_dicom
+            series is not None
             and series not in first_of_series
             and openslide.OpenSlide.detect_format(str(file)) is not None
         ):
@@ -81,8 +77,30 @@ def _dicom_file(folder: Path) -> Path:
     return files[0]
 
 
-def _dicom_series(header: bytes) -> bytes:
-    """Return SeriesInstanceUID, by which the files of one slide know each other."""
+def dicom_series(file: Path) -> bytes | None:
+    """Return SeriesInstanceUID, by which the files of one DICOM slide know each other.
+
+    Parameters
+    ----------
+    file : Path
+        Any file.
+
+    Returns
+    -------
+    bytes or None
+        None for a file that is not DICOM, nothing for one that names no series.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    offset, magic = _DICOM_MAGIC
+    with file.open("rb") as stream:
+        header = stream.read(offset + len(magic))
+        if header[offset:] != magic:
+            return None
+        header += stream.read(_DICOM_HEADER_BYTES - len(header))
     start = header.find(_DICOM_SERIES)
     if start < 0:
         return b""

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.slide.file_to_open import dicom_series
 
 __all__ = ["slide_fingerprint"]
 
 _END_BYTES = 65_536
 _SAMPLE_BYTES = 1024
 _SAMPLES = 32
+_HAMAMATSU_INDEX = frozenset({".vms", ".vmu"})
+_INDEX_BYTES = 2**20
 
 
 def slide_fingerprint(path: str | Path) -> str:
@@ -25,7 +28,7 @@ def slide_fingerprint(path: str | Path) -> str:
     Parameters
     ----------
     path : str or Path
-        Slide file or DICOM folder.
+        Slide file, one of a DICOM slide's files, or the folder of a DICOM slide.
 
     Returns
     -------
@@ -50,11 +53,39 @@ def slide_fingerprint(path: str | Path) -> str:
 
 
 def _files_of(path: Path) -> list[Path]:
-    """Return the files that a slide is made of: one, those of a folder, or MIRAX's both."""
-    is_mirax = path.suffix.lower() == ".mrxs"
-    folder = path.with_suffix("") if is_mirax else path
-    parts = sorted(one for one in folder.iterdir() if one.is_file()) if folder.is_dir() else []
-    return parts if path.is_dir() else [path, *parts]
+    """Return the files that a slide is made of, those given by name and those that belong to it."""
+    if path.is_dir():
+        return _files_in(path)
+    suffix = path.suffix.lower()
+    if suffix == ".mrxs":
+        folder = path.with_suffix("")
+        return [path, *(_files_in(folder) if folder.is_dir() else ())]
+    if suffix in _HAMAMATSU_INDEX:
+        return [path, *_files_in_index(path)]
+    series = dicom_series(path)
+    if not series:
+        return [path]
+    return [file for file in _files_in(path.parent) if _is_of_series(file, series)]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_file())
+
+
+def _files_in_index(index: Path) -> list[Path]:
+    """Return the files that the lines of a Hamamatsu index name: image, map, macro and others."""
+    with index.open("rb") as stream:
+        lines = stream.read(_INDEX_BYTES).splitlines()
+    names = {os.fsdecode(line.partition(b"=")[2].strip()).casefold() for line in lines}
+    others = (file for file in _files_in(index.parent) if file.name != index.name)
+    return [file for file in others if file.name.casefold() in names]
+
+
+def _is_of_series(file: Path, series: bytes) -> bool:
+    try:
+        return dicom_series(file) == series
+    except OSError:  # OpenSlide passes over such a file too
+        return False
 
 
 def _samples(file: Path) -> Iterator[bytes]:
