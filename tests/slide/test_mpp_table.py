@@ -108,6 +108,68 @@ def test_slides_that_are_folders_have_answers_beside_the_folder(tmp_path):
     assert recall_mpp(folder).mpp is None
 
 
+def size_line(path: Path, *cells: str) -> str:
+    return "slide,mpp,size_bytes\n" + ",".join((*cells, str(path.stat().st_size))) + "\n"
+
+
+@pytest.mark.parametrize(
+    "cells", [("plain.tif", " 0.33"), (" plain.tif ", "0.33 "), ("plain.tif\t", " 0.33")]
+)
+def test_hand_edited_line_with_blanks_is_used_replaced_and_forgotten(plain, cells):
+    table = plain.parent / TABLE_NAME
+    text = size_line(plain, *cells).replace(
+        f",{plain.stat().st_size}", f", {plain.stat().st_size} "
+    )
+    table.write_text(text)
+    assert recall_mpp(plain).mpp == 0.33
+    assert forget_mpp(plain) == (table,)
+    assert recall_mpp(plain).mpp is None
+    table.write_text(text)
+    remember_mpp(plain, 0.5)
+    assert lines(table)[1:] == [f"plain.tif,0.5,{plain.stat().st_size}"]
+
+
+def test_exact_name_goes_before_a_hand_edited_line_below_it(plain):
+    table = plain.parent / TABLE_NAME
+    table.write_text(
+        size_line(plain, "plain.tif", "0.5") + f" plain.tif,0.25,{plain.stat().st_size}\n"
+    )
+    assert recall_mpp(plain).mpp == 0.5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such file names there")
+@pytest.mark.parametrize(
+    "name", [" plain.tif", "plain.tif ", "a\nb.tif", "a\r\nb.tif", "a\rb.tif", '"a",b.tif']
+)
+def test_strange_file_name_has_an_answer_of_its_own(plain, name):
+    strange = plain.with_name(name)
+    strange.write_bytes(plain.read_bytes())
+    table = remember_mpp(strange, 0.25)
+    assert (recall_mpp(strange).mpp, recall_mpp(plain).mpp) == (0.25, None)
+    assert forget_mpp(plain) == ()
+    remember_mpp(plain, 0.5)
+    assert (recall_mpp(strange).mpp, recall_mpp(plain).mpp) == (0.25, 0.5)
+    assert forget_mpp(strange) == (table,)
+    assert (recall_mpp(strange).mpp, recall_mpp(plain).mpp) == (None, 0.5)
+
+
+def test_file_name_that_is_not_utf_8_has_an_answer(plain):
+    latin = plain.with_name(os.fsdecode(b"caf\xe9.tif") if os.name == "posix" else "caf\udce9.tif")
+    try:
+        latin.write_bytes(plain.read_bytes())
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("the file system takes no file names that are not UTF-8")
+    utf8 = plain.with_name("café.tif")
+    utf8.write_bytes(plain.read_bytes())
+    table = remember_mpp(latin, 0.25)
+    assert table.read_bytes().splitlines()[1].startswith(b"caf\xe9.tif,0.25,")
+    remember_mpp(utf8, 0.5)
+    assert (recall_mpp(latin).mpp, recall_mpp(utf8).mpp) == (0.25, 0.5)
+    assert (info(latin).mpp, info(latin).mpp_source) == (0.25, "stored answer")
+    assert forget_mpp(latin) == (table,)
+    assert (recall_mpp(latin).mpp, recall_mpp(utf8).mpp) == (None, 0.5)
+
+
 def test_columns_and_lines_of_others_stay(plain):
     table = plain.parent / TABLE_NAME
     table.write_text(

@@ -18,7 +18,7 @@ from pathlib import Path
 import filelock
 import platformdirs
 
-from napari_dre_slcl.atomic_file import write_text
+from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.info import Finding
 from napari_dre_slcl.slide.pixel_size import MPP_RANGE, check_mpp
@@ -29,6 +29,8 @@ TABLE_NAME = "dre-slcl-mpp.csv"
 CONFIG_DIR_VARIABLE = "DRE_SLCL_CONFIG_DIR"
 
 _COLUMNS = ("slide", "mpp", "size_bytes")
+_NAME_ERRORS = "surrogateescape"  # as Python does for file names that are not UTF-8
+_UNDECODED = frozenset(map(chr, range(0xDC80, 0xDD00)))
 _LOCK_NAME = f".{TABLE_NAME}.lock"
 _LOCK_WAIT_S = 10.0
 
@@ -176,7 +178,8 @@ def _size_bytes(path: Path) -> int:
 
 def _look_up(table: Path, name: str, path: Path) -> tuple[float | None, bool]:
     """Return the answer for a slide, and whether there is one for another file of its name."""
-    rows = [row for row in _read(table) if row[0] == name]
+    rows = [row for row in _read(table) if _is_about(row[0], table, name)]
+    rows.sort(key=lambda row: row[0] == name)  # an exact name goes before, so it stands last
     if not rows:
         return None, False
     size = str(_size_bytes(path))
@@ -219,7 +222,9 @@ def _replace(place: tuple[Path, str], path: Path, row: _Row | None) -> bool:
         kept = [
             line
             for line in rows
-            if len(line) <= max(index) or (line[index[0]], line[index[2]]) != (name, size)
+            if len(line) <= max(index)
+            or line[index[2]].strip() != size
+            or not _is_about(line[index[0]], table, name)
         ]
         was_there = len(kept) < len(rows)
         if row is not None:
@@ -228,6 +233,16 @@ def _replace(place: tuple[Path, str], path: Path, row: _Row | None) -> bool:
         if kept != rows:
             _write(table, [header, *kept])
         return was_there
+
+
+def _is_about(cell: str, table: Path, name: str) -> bool:
+    """Say whether a line is for a slide, even one edited by hand with blanks around the name."""
+    if cell == name or cell.strip() != name:
+        return cell == name
+    spaced = table.parent / cell  # maybe the name of another file
+    return not os.path.lexists(spaced) or (
+        os.path.realpath(spaced) == os.path.realpath(table.parent / name)
+    )
 
 
 @contextmanager
@@ -258,23 +273,28 @@ def _parsed(table: Path, stamp: tuple[int, ...]) -> tuple[_Row, ...]:
     header, *rows = _read_text(table)
     _check_columns(header)
     index = [header.index(column) for column in _COLUMNS]
+    slide, mpp, size = index
     return tuple(
-        tuple(line[number].strip() for number in index) for line in rows if len(line) > max(index)
+        (line[slide], line[mpp].strip(), line[size].strip())
+        for line in rows
+        if len(line) > max(index)
     )
 
 
 def _read_text(table: Path) -> list[_Row]:
     """Return every line, the header first; a header alone where there is no table."""
     try:
-        text = table.read_text(encoding="utf-8-sig")
+        # File names need not be UTF-8, and may hold line ends of any kind.
+        with table.open(encoding="utf-8-sig", errors=_NAME_ERRORS, newline="") as stream:
+            text = stream.read()
     except FileNotFoundError:
         return [_COLUMNS]
-    except UnicodeDecodeError as error:
-        raise _BrokenTableError("it is no text in UTF-8") from error
     except OSError as error:
         raise _BrokenTableError(f"it cannot be read, {error.strerror}") from error
+    if any(sign in _UNDECODED for sign in text.partition("\n")[0]):
+        raise _BrokenTableError("it is no text in UTF-8")
     try:
-        rows = [tuple(row) for row in csv.reader(io.StringIO(text), strict=True) if row]
+        rows = [tuple(row) for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except csv.Error as error:
         raise _BrokenTableError(f"it is no CSV file, {error}") from error
     return rows or [_COLUMNS]
@@ -287,9 +307,16 @@ def _check_columns(header: Sequence[str]) -> None:
 
 
 def _write(table: Path, rows: Sequence[_Row]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_text(table, text.getvalue())
+    with atomic_writer(table) as stream:
+        for row in rows:
+            stream.write(_line(row).encode(errors=_NAME_ERRORS))
+
+
+def _line(row: _Row) -> str:
+    """Return a line of CSV; the writer quotes those signs only that its line ends consist of."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(row)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cannot_be_used(table: Path, broken: _BrokenTableError) -> str:
