@@ -129,6 +129,30 @@ def test_size_by_openslide_for_a_plain_tiff_is_the_resolution():
     assert (size.mpp, size.source, size.findings) == (0.25, "TIFF resolution", ())
 
 
+OME = '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image>{}</Image></OME>'
+PIXELS = '<Pixels PhysicalSizeX="{0}" PhysicalSizeY="{0}" SizeC="3">'
+
+
+def ome_mpp(text: str) -> float | None:
+    return judge_pixel_size("a.ome.tif", {"tiff.ImageDescription": OME.format(text)}).mpp
+
+
+@pytest.mark.parametrize(
+    "around", ["<!-- {} -->", "<!--\n-\n{}\n-->", "<!-- <!-- {} -->", "<![CDATA[ <!-- {} ]]>"]
+)
+def test_size_in_what_xml_leaves_out_is_not_believed(around):
+    hidden, real = around.format(PIXELS.format(2)), PIXELS.format(0.5)
+    assert ome_mpp(hidden + real) == 0.5
+    assert ome_mpp(hidden + hidden + real + hidden) == 0.5
+    assert ome_mpp(hidden) is None
+    assert ome_mpp(f"<!-- -->{real}<!-- -->") == 0.5
+
+
+@pytest.mark.parametrize("text", ["<!-- ", "<![CDATA[ ", "<Pixels ", "<!---->"])
+def test_huge_header_of_one_word_ends(text):
+    assert ome_mpp(text * 300_000) is None
+
+
 _TEXTS = (
     *("0.25", "0,25", "0.5", "250", "40000", "10000", "1", "0", "-0", "-1", "", " ", "nan", "inf"),
     *(

@@ -55,7 +55,9 @@ _UM_PER_LENGTH = {
 }
 
 _OME = re.compile(r"<(?:\w+:)?OME\b")
-_OME_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b[^>]*>")
+_OME_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b[^<>]*>")
+# Those that do not end reach to the end of the text, as a parser sees it, and cost no second look.
+_XML_NO_MARKUP = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)", re.DOTALL)
 _OME_SIZE = re.compile(r"""PhysicalSize([XY])(Unit)?\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _APERIO_MPP = re.compile(r"(?:^|\|)\s*MPP\s*=([^|\r\n]*)", re.MULTILINE)
 _IMAGEJ_UNIT = re.compile(r"^unit=(.*)$", re.MULTILINE)
@@ -163,7 +165,7 @@ def stated_objective(properties: Mapping[str, str]) -> tuple[float | None, Defec
 def _vendor(properties: Mapping[str, str]) -> Stated | None:
     description = properties.get("tiff.ImageDescription", "")
     if _OME.search(description):
-        return _ome(description)
+        return _ome(_XML_NO_MARKUP.sub("", description))
     vendor = properties.get("openslide.vendor", "")
     if vendor in _PLAIN_TIFF:
         return None
