@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset, dcmwrite
 
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.fingerprint import slide_fingerprint
@@ -76,11 +78,11 @@ def test_a_folder_that_happens_to_bear_a_slides_name_does_not_count(tmp_path: Pa
     assert slide_fingerprint(tmp_path / "s.svs") == before
 
 
-def _dicom(path: Path, series: bytes) -> Path:
+def _dicom(path: Path, series: bytes, before: bytes = b"") -> Path:
     """Write the start of a DICOM file: preamble, SeriesInstanceUID, and something for pixels."""
     uid = series + b"\0" * (len(series) % 2)
     tag = b"\x20\x00\x0e\x00UI" + len(uid).to_bytes(2, "little") + uid
-    path.write_bytes(bytes(128) + b"DICM" + tag + bytes(300_000))
+    path.write_bytes(bytes(128) + b"DICM" + before + tag + bytes(300_000))
     return path
 
 
@@ -93,6 +95,39 @@ def test_every_file_of_a_dicom_series_counts_whichever_is_given(tmp_path: Path) 
     assert changed != before
     _dicom(tmp_path / "2.dcm", b"1.2.3")
     assert slide_fingerprint(level_1) != changed
+
+
+@pytest.mark.parametrize("has_sizes", [True, False], ids=["sizes", "end marks"])
+def test_dicom_series_that_a_file_only_refers_to_is_not_its_own(
+    tmp_path: Path, has_sizes: bool
+) -> None:
+    refers = Dataset()
+    refers.SeriesInstanceUID = "9.9"
+    refers.ReferencedInstanceSequence = [Dataset()]
+    refers.is_undefined_length_sequence_item = not has_sizes
+    dataset = Dataset()
+    dataset.ReferencedSeriesSequence = [refers, refers]
+    dataset["ReferencedSeriesSequence"].is_undefined_length = not has_sizes
+    stream = BytesIO()
+    dcmwrite(stream, dataset, implicit_vr=False, little_endian=True)
+    slide = _dicom(tmp_path / "1.dcm", b"1.2.3", stream.getvalue())
+    level_0 = _dicom(tmp_path / "0.dcm", b"1.2.3")
+    other = _dicom(tmp_path / "2.dcm", b"9.9")
+    before = slide_fingerprint(slide)
+    _overwrite(other, 300_100, b"\1")
+    assert slide_fingerprint(slide) == before
+    _overwrite(level_0, 300_100, b"\1")
+    assert slide_fingerprint(slide) != before
+
+
+@pytest.mark.parametrize("kind", [b"SQ", b"UI", b"OB", b"\xff\xff"])
+def test_dicom_file_of_nonsense_stands_alone(tmp_path: Path, kind: bytes) -> None:
+    for name in ("a.dcm", "b.dcm"):
+        content = (b"\x08\x00\x15\x11" + kind + b"\xff" * 6) * 30_000
+        (tmp_path / name).write_bytes(bytes(128) + b"DICM" + content)
+    before = slide_fingerprint(tmp_path / "a.dcm")
+    _overwrite(tmp_path / "b.dcm", 10_000, b"\1")
+    assert slide_fingerprint(tmp_path / "a.dcm") == before
 
 
 def test_files_beside_a_dicom_slide_do_not_count(tmp_path: Path) -> None:

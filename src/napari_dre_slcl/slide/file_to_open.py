@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import struct
 from pathlib import Path
 
 import openslide
@@ -12,7 +13,10 @@ from napari_dre_slcl.errors import SlideError
 __all__ = ["dicom_series", "file_to_open"]
 
 _DICOM_MAGIC = (128, b"DICM")
-_DICOM_SERIES = b"\x20\x00\x0e\x00UI"  # tag (0020,000E), a UID; slides are explicit little endian
+_DICOM_SERIES = (0x0020, 0x000E)  # elements stand in order; slides are explicit little endian
+_DICOM_ITEM_GROUP, _DICOM_SEQUENCE_END = 0xFFFE, 0xE0DD
+_DICOM_LONG_KINDS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_DICOM_NO_SIZE = 0xFFFFFFFF
 _DICOM_HEADER_BYTES = 2**18
 
 
@@ -101,9 +105,27 @@ def dicom_series(file: Path) -> bytes | None:
         if header[offset:] != magic:
             return None
         header += stream.read(_DICOM_HEADER_BYTES - len(header))
-    start = header.find(_DICOM_SERIES)
-    if start < 0:
-        return b""
-    length_at = start + len(_DICOM_SERIES)
-    length = int.from_bytes(header[length_at : length_at + 2], "little")
-    return header[length_at + 2 : length_at + 2 + length].rstrip(b"\0 ")
+    return _series_uid(header, offset + len(magic))
+
+
+def _series_uid(header: bytes, place: int) -> bytes:
+    """Walk the elements to the file's own series: sequences before it may name other series."""
+    depth = 0
+    while place + 12 <= len(header):
+        group, element, kind, size = struct.unpack_from("<HH2sH", header, place)
+        if group == _DICOM_ITEM_GROUP:  # start or end of an item, or end of a sequence
+            depth -= element == _DICOM_SEQUENCE_END
+            place += 8
+            continue
+        if depth == 0 and (group, element) >= _DICOM_SERIES:
+            found = (group, element) == _DICOM_SERIES
+            return header[place + 8 : place + 8 + size].rstrip(b"\0 ") if found else b""
+        place += 8
+        if kind in _DICOM_LONG_KINDS:
+            (size,) = struct.unpack_from("<I", header, place)
+            place += 4
+        if size == _DICOM_NO_SIZE:
+            depth += 1
+        else:
+            place += size
+    return b""

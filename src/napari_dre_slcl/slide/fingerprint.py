@@ -76,7 +76,8 @@ def _files_in_index(index: Path) -> list[Path]:
     """Return the files that the lines of a Hamamatsu index name: image, map, macro and others."""
     with index.open("rb") as stream:
         lines = stream.read(_INDEX_BYTES).splitlines()
-    names = {os.fsdecode(line.partition(b"=")[2].strip()).casefold() for line in lines}
+    values = (line.partition(b"=")[2].strip() for line in lines)
+    names = {value.decode(errors="surrogateescape").casefold() for value in values}
     others = (file for file in _files_in(index.parent) if file.name != index.name)
     return [file for file in others if file.name.casefold() in names]
 
