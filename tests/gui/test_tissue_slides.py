@@ -31,8 +31,12 @@ def box(dock: DreSlclDock) -> TissueBox:
 
 
 @pytest.fixture
-def first(slide_file: Callable[..., Path]) -> Path:
-    return slide_file("first.tif")
+def first(slide_file: Callable[..., Path], tissue_image: Callable[..., np.ndarray]) -> Path:
+    """A slide whose tissue fades out below, so that thresholds differ."""
+    image = tissue_image().astype(float)
+    fading = np.linspace(1, 0.2, 512)[:, None, None]
+    image[256:768, 256:1280] = 243 - (243 - image[256:768, 256:1280]) * fading
+    return slide_file("first.tif", image=image.astype(np.uint8))
 
 
 @pytest.fixture
@@ -163,15 +167,16 @@ def test_a_slide_that_is_read_takes_no_answer_from_another(qtbot, dock, box, fir
     box.find_button.click()
     look_at(dock, first)
     go_on = hold(dock)
-    box.threshold.setValue(60)
+    box.threshold.setValue(35)
     # The second asks for its own tiles before this question has its answer.
     qtbot.waitUntil(lambda: dock.overlay.layer("mask", str(second)) is not None, timeout=WAIT_MS)
     go_on.set()
     settle(qtbot, dock)
-    assert box.threshold.value() == 60
-    np.testing.assert_array_equal(dock.overlay.layer("mask").data, right_mask(first, 60))
+    assert box.threshold.value() == 35
+    np.testing.assert_array_equal(dock.overlay.layer("mask").data, right_mask(first, 35))
+    assert not np.array_equal(right_mask(first, 35), right_mask(first))
     with open_slide(first) as slide:
-        wanted = tile_slide(slide, TilingConfig(tissue_threshold=60))
+        wanted = tile_slide(slide, TilingConfig(tissue_threshold=35))
     np.testing.assert_array_equal(dock.tissue.state.grid.status, wanted.status)
 
 
