@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import openslide
 import pytest
+import tifffile
 from PIL import Image
 
 from napari_dre_slcl.errors import SlideError
@@ -113,7 +116,39 @@ def test_empty_box_is_refused(slide, size):
         slide.read_region(0, 0, *size)
 
 
-@pytest.mark.parametrize("downsample", [0, -2, float("nan")])
-def test_downsample_must_be_positive(slide, downsample):
-    with pytest.raises(SlideError, match="greater than 0"):
+@pytest.mark.parametrize("downsample", [0, -2, 1e-7, 1e9, float("nan"), float("inf")])
+def test_downsample_must_make_sense(slide, downsample):
+    with pytest.raises(SlideError, match="makes no sense; give one from"):
         slide.read_tiles([[0, 0]], 8, downsample)
+
+
+@pytest.mark.parametrize("options", [{"size_px": -1}, {"size_px": 8.0}, {"n_threads": -1}])
+def test_numbers_of_tiles_must_make_sense(slide, options):
+    with pytest.raises(SlideError, match="give"):
+        slide.read_tiles([[0, 0]], **options)
+
+
+def test_corner_must_be_a_place(slide):
+    with pytest.raises(SlideError, match="no corner at y=nan"):
+        slide.read_scaled(float("nan"), 0, 8, 8, 2.5)
+
+
+@pytest.mark.parametrize("downsample", [70.5, 128.3, 300.0])
+def test_strong_shrinking_is_the_mean(tmp_path, tissue_image, downsample):
+    image = tissue_image(2048, 2048, (300, 500, 1700, 1900))
+    n_px = int(1800 / downsample)
+    # Not JPEG, whose tiles would be decoded smaller first.
+    tifffile.imwrite(tmp_path / "a.tif", image, tile=(256, 256), compression="deflate")
+    with open_slide(tmp_path / "a.tif") as slide:
+        shown = slide.read_scaled(101, 57, n_px, n_px, downsample).astype(float)
+        fine = slide.read_region(101, 57, 1900, 1900).astype(float)
+    assert np.abs(area_means(fine, n_px, downsample) - shown).mean() < 1.5
+
+
+@pytest.mark.parametrize("downsample", [2000.5, 20_000.0, 20_000.5])
+def test_memory_of_strong_shrinking_is_bounded(slide, downsample):
+    tracemalloc.start()
+    slide.read_scaled(0, 0, 4, 4, downsample)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 150 * 2**20

@@ -11,6 +11,7 @@ from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.evaluate import task_aucs, write_predictions
 from napari_dre_slcl.engine.fit import fit, make_method
+from napari_dre_slcl.engine.open_files import allow_many_open_files
 from napari_dre_slcl.engine.predict import result_path
 from napari_dre_slcl.engine.predict_source import predict_source
 from napari_dre_slcl.engine.prepare import PreparedCohort, prepare_cohort
@@ -51,6 +52,7 @@ def run_train(job: TrainJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
     reporter = Reporter(on_event, should_stop)
     config = with_overrides(load_preset(job.preset), job.overrides)
     check_run_dir(job.run_dir)
+    allow_many_open_files()
     try:
         with closing(prepare_cohort(job.cohort, config, reporter)) as prepared:
             method = make_method(config, prepared)

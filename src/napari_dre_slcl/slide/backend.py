@@ -150,13 +150,12 @@ def _open_right_pages(path: Path, openslide: OpenSlideBackend) -> TiffBackend | 
     is_more_shown = any(shape not in shapes for shape in openslide.level_shapes)
     try:
         levels, properties = page_levels(path)
-    except UnsuitableTiffError as reason:
+    except UnsuitableTiffError as error:
         if not is_base_right:
             openslide.close()
+            fault = f"its first page is not level 0, and {error}"
             advice = "convert it to a pyramid that begins with its largest page"
-            raise _not_readable(path, f"its first page is not level 0, and {reason}", advice) from (
-                reason
-            )
+            raise _not_readable(path, fault, advice) from error
         openslide.keep_levels(shapes)
         return None
     reason = "OpenSlide takes other pages for its levels"

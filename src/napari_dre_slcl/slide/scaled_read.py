@@ -14,6 +14,7 @@ from napari_dre_slcl.slide.backend import SlideBackend
 __all__ = ["read_scaled"]
 
 _MAX_READ_PX = 4096
+_LARGEST_SHRINK = 64
 _LANCZOS_SUPPORT_PX = 3
 # A level that is this little too coarse still counts as fine enough.
 _SLACK = 1.001
@@ -31,7 +32,8 @@ def read_scaled(
 ) -> None:
     """Fill `out` with a box at any downsample.
 
-    Whole factors on whole pixels are averaged, anything else is resampled with Lanczos' filter.
+    Whole factors on whole pixels are averaged, and so is what shrinks 64 times or more; anything
+    else is resampled with Lanczos' filter.
     Memory stays bounded however many level-0 pixels the box covers.
 
     Parameters
@@ -76,7 +78,7 @@ def _fill(
     out: NDArray[np.uint8],
 ) -> None:
     """Fill `out` from one level; corner in level pixels, `shrink` of them per pixel of `out`."""
-    is_whole = _is_whole(shrink) and all(map(_is_whole, corner))
+    is_whole = shrink <= _MAX_READ_PX and all(map(_is_whole, (shrink, *corner)))
     most = shrink * _SLACK / (1 if is_whole else _OVERSAMPLING)
     reduction = max(r for r in backend.reductions(level) if r == 1 or r <= most)
     if is_whole:
@@ -115,14 +117,23 @@ def _fill_resampled(
     reduction: int,
     out: NDArray[np.uint8],
 ) -> None:
-    (y, x), (height, width) = corner, (size * shrink for size in out.shape[:2])
-    margin = math.ceil(_LANCZOS_SUPPORT_PX * max(shrink, 1)) + 1
+    # So many pixels become one that their means, taken part by part, do instead of all of them.
+    mean = int(shrink // _LARGEST_SHRINK * 2) or 1
+    (y, x), shrink = (value / mean for value in corner), shrink / mean
+    height, width = (size * shrink for size in out.shape[:2])
+    margin = math.ceil(_LANCZOS_SUPPORT_PX * max(shrink, 1)) + 1 if mean == 1 else 1
     top, left = math.floor(y) - margin, math.floor(x) - margin
-    bottom, right = math.ceil(y + height) + margin, math.ceil(x + width) + margin
-    pixels = backend.read(level, top, left, bottom - top, right - left, reduction)
+    shape = math.ceil(y + height) + margin - top, math.ceil(x + width) + margin - left
+    pixels = np.empty((*shape, 3), np.uint8)
+    edge = max(1, _MAX_READ_PX // mean) if mean > 1 else max(shape)
+    for row in range(0, shape[0], edge):
+        for col in range(0, shape[1], edge):
+            part = pixels[row : row + edge, col : col + edge]
+            start = ((top + row) * mean * reduction, (left + col) * mean * reduction)
+            _fill_whole(backend, level, start, mean * reduction, reduction, part)
     box = (x - left, y - top, x - left + width, y - top + height)
-    size = (out.shape[1], out.shape[0])
-    image = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, box=box)
+    filter_ = Image.Resampling.LANCZOS if mean == 1 else Image.Resampling.BOX
+    image = Image.fromarray(pixels).resize((out.shape[1], out.shape[0]), filter_, box=box)
     out[:] = np.asarray(image)
 
 

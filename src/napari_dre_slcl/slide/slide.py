@@ -21,6 +21,7 @@ from napari_dre_slcl.slide.scaled_read import read_scaled
 __all__ = ["Slide", "open_slide"]
 
 MAX_THREADS = 8
+DOWNSAMPLES = (1 / 64, 65_536)
 
 
 def open_slide(path: str | Path, mpp: float | None = None, *, mpp_source: str = "user") -> Slide:
@@ -142,7 +143,7 @@ class Slide:
         height, width : int
             Of the output in pixels, each `downsample` level-0 pixels wide.
         downsample : float
-            Greater than 0.
+            1/64 to 65,536.
 
         Returns
         -------
@@ -155,6 +156,8 @@ class Slide:
         """
         _check_size(self.name, height, width)
         self._check_downsample(downsample)
+        if not (math.isfinite(y) and math.isfinite(x)):
+            raise SlideError(f"Slide '{self.name}': there is no corner at y={y}, x={x}.")
         out = np.empty((height, width, 3), np.uint8)
         read_scaled(self._backend, self.info.level_downsamples, (y, x), downsample, out)
         return out
@@ -189,9 +192,15 @@ class Slide:
         Raises
         ------
         SlideError
-            If `yx` or `out` has another shape, the file is damaged, or the slide is closed.
+            If `yx` or `out` has another shape, a number makes no sense, the file is damaged, or the
+            slide is closed.
         """
         corners = self._checked_corners(yx)
+        _check_size(self.name, size_px, size_px)
+        if n_threads is not None and n_threads < 1:
+            raise SlideError(
+                f"Slide '{self.name}': {n_threads} threads cannot read; give 1 or more."
+            )
         shape = (len(corners), size_px, size_px, 3)
         tiles = np.empty(shape, np.uint8) if out is None else out
         if tiles.shape != shape or tiles.dtype != np.uint8:
@@ -232,9 +241,11 @@ class Slide:
         return np.lexsort((corners[:, 1], corners[:, 0] // self.info.tile_shape[0]))
 
     def _check_downsample(self, downsample: float) -> None:
-        if not (math.isfinite(downsample) and downsample > 0):
+        least, most = DOWNSAMPLES
+        if not least <= downsample <= most:
             raise SlideError(
-                f"Slide '{self.name}': downsample {downsample} must be greater than 0."
+                f"Slide '{self.name}': downsample {downsample} makes no sense; give one from "
+                f"{least:g} to {most:g}."
             )
 
 
@@ -272,8 +283,12 @@ def _positive(text: str | None) -> float | None:
 
 
 def _check_size(name: str, height: int, width: int) -> None:
-    if height < 1 or width < 1:
-        raise SlideError(f"Slide '{name}': a box of {height}x{width} px cannot be read.")
+    is_whole = isinstance(height, int | np.integer) and isinstance(width, int | np.integer)
+    if not is_whole or height < 1 or width < 1:
+        raise SlideError(
+            f"Slide '{name}': a box of {height}x{width} px cannot be read; give whole numbers of "
+            "1 or more."
+        )
 
 
 def _n_processors() -> int:
