@@ -98,6 +98,17 @@ def test_painting_counts_again_once_its_slide_is_opened_again(
     np.testing.assert_array_equal(dock.overlay.layer("mask").data, painted)
 
 
+def test_slide_removed_while_its_mask_is_active_is_no_longer_told(
+    qtbot, viewer, dock, box, first
+) -> None:
+    find(qtbot, dock, first)
+    viewer.layers.selection.active = dock.overlay.layer("mask")
+    assert dock.slide_panel.facts()["File"] == "first.tif"
+    viewer.layers.remove(dock.overlay.layer("slide"))
+    assert dock.overlay.slide is None
+    assert dock.slide_panel.facts() == {}
+
+
 def test_painting_counts_again_once_the_dock_is_opened_again(qtbot, viewer, dock, first) -> None:
     find(qtbot, dock, first)
     remove_tissue(qtbot, dock)

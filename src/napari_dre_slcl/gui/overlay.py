@@ -61,6 +61,7 @@ class Overlay(QObject):
         self._viewer = viewer
         self._background = background
         self._last_path: str | None = None
+        self._has_slide = False
         self._results: dict[str, SlideResult] = {}
         events = viewer.layers.events
         events.inserted.connect(self._on_inserted)
@@ -294,7 +295,9 @@ class Overlay(QObject):
                 (one for one in self._layers() if facts_of(one).get("kind") == "slide"), None
             )
         self._last_path = path if layer is None else facts_of(layer)["path"]
-        if self._last_path != before:
+        # A mask may stay, and be the active layer, when its slide is removed.
+        has_slide, self._has_slide = self._has_slide, layer is not None
+        if self._last_path != before or self._has_slide != has_slide:
             self.slide_changed.emit(self.slide)
 
     def _on_inserted(self, event: Any) -> None:
