@@ -20,8 +20,9 @@ def test_every_task_runs_once(n_threads, n_tasks):
 
 
 def test_tasks_run_at_the_same_time():
-    meet = threading.Barrier(3, timeout=20)
-    BlockThreads(3).run([meet.wait] * 3)
+    meet, places = threading.Barrier(3, timeout=20), []
+    BlockThreads(3).run([lambda: places.append(meet.wait())] * 3)
+    assert sorted(places) == [0, 1, 2]  # each waited until all three were there
 
 
 def test_tasks_may_call_again_from_more_threads_than_there_are():

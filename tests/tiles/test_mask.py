@@ -30,7 +30,10 @@ def test_saved_mask_comes_back_whole(tmp_path):
 
 def test_loaded_mask_can_be_painted_on(tmp_path):
     random_mask().save(tmp_path / "a.tissue.png")
-    load_tissue_mask(tmp_path / "a.tissue.png").labels[0, 0] = MaskClass.TISSUE
+    labels = load_tissue_mask(tmp_path / "a.tissue.png").labels
+    for value in (MaskClass.TISSUE, MaskClass.GLASS):
+        labels[0, 0] = value
+        assert labels[0, 0] == value
 
 
 def test_saved_mask_is_a_picture_with_a_colour_per_class(tmp_path):

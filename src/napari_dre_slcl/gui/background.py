@@ -100,7 +100,7 @@ def _answer(call: _Call) -> None:
         call.on_done(call.future.result())
     except DreSlclError as error:
         call.on_error(str(error))
-    except Exception as error:  # a slot tells the user whatever happens
+    except Exception as error:  # one of the three boundaries: a slot tells, whatever happens
         logging.getLogger("napari_dre_slcl").exception("Unexpected error while %s", call.topic)
         call.on_error(
             f"An error that this plugin does not know has ended {call.topic}: "

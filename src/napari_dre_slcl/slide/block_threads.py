@@ -46,9 +46,8 @@ class BlockThreads:
                     except IndexError:  # another thread took the last one
                         return
                     task()
-            except BaseException:
+            finally:  # nothing is left, unless a task failed: then nobody shall begin another
                 waiting.clear()
-                raise
 
         helpers = [self._submit(work) for _ in range(min(self._n_threads, len(waiting)) - 1)]
         try:

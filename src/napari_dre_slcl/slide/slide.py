@@ -201,14 +201,8 @@ class Slide:
             raise SlideError(
                 f"Slide '{self.name}': {n_threads} threads cannot read; give 1 or more."
             )
-        shape = (len(corners), size_px, size_px, 3)
-        tiles = np.empty(shape, np.uint8) if out is None else out
-        if tiles.shape != shape or tiles.dtype != np.uint8:
-            raise SlideError(
-                f"Slide '{self.name}': out has shape {tiles.shape} and type {tiles.dtype}; "
-                f"give uint8 of shape {shape}."
-            )
         self._check_downsample(downsample)
+        tiles = self._checked_out(out, (len(corners), size_px, size_px, 3))
         order = self._disk_order(corners)
         n_threads = min(n_threads or _n_processors(), max(1, len(order)))
         backend, level_downsamples = self._backend, self.info.level_downsamples
@@ -235,6 +229,18 @@ class Slide:
                 f"{corners.dtype}; give whole numbers of shape (n, 2) as (y, x)."
             )
         return corners.astype(np.int64)
+
+    def _checked_out(
+        self, out: NDArray[np.uint8] | None, shape: tuple[int, ...]
+    ) -> NDArray[np.uint8]:
+        if out is None:
+            return np.empty(shape, np.uint8)
+        if out.shape != shape or out.dtype != np.uint8:
+            raise SlideError(
+                f"Slide '{self.name}': out has shape {out.shape} and type {out.dtype}; "
+                f"give uint8 of shape {shape}."
+            )
+        return out
 
     def _disk_order(self, corners: NDArray[np.int64]) -> NDArray[np.intp]:
         """Return the order in which tiles share most of what was decoded: along the file's rows."""
