@@ -1,0 +1,33 @@
+"""Every setting, once: form, file, command line and functions all read these models.
+
+Frozen pydantic models; `load_preset` and `with_overrides` are the only ways to make another.
+"""
+
+from napari_dre_slcl.config.all_settings import DreSlclConfig
+from napari_dre_slcl.config.data import CohortConfig, FeaturesConfig, TextConfig, TilingConfig
+from napari_dre_slcl.config.learning import LossConfig, PretrainConfig, TrainingConfig
+from napari_dre_slcl.config.network import CodebookConfig, EncoderConfig, ResidualConfig
+from napari_dre_slcl.config.presets import (
+    load_preset,
+    preset_names,
+    setting_names,
+    with_overrides,
+)
+
+__all__ = [
+    "CodebookConfig",
+    "CohortConfig",
+    "DreSlclConfig",
+    "EncoderConfig",
+    "FeaturesConfig",
+    "LossConfig",
+    "PretrainConfig",
+    "ResidualConfig",
+    "TextConfig",
+    "TilingConfig",
+    "TrainingConfig",
+    "load_preset",
+    "preset_names",
+    "setting_names",
+    "with_overrides",
+]
