@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from napari_dre_slcl.errors import JobError
 
 __all__ = [
+    "PAUSED_STAGE",
     "Cancelled",
     "Command",
     "Event",
@@ -23,12 +24,16 @@ __all__ = [
     "PredictJob",
     "Progress",
     "Result",
+    "ResumeJob",
     "TrainJob",
     "event_line",
     "parse_command",
     "parse_event",
     "parse_job",
 ]
+
+PAUSED_STAGE = "Paused"
+"""Stage of the `Progress` that says a job holds still; one of another stage says it goes on."""
 
 
 class _Message(BaseModel):
@@ -45,6 +50,13 @@ class TrainJob(_Message):
     overrides: dict[str, Any] = Field(
         default_factory=dict, description="Settings by dotted name, such as 'training.epochs'."
     )
+
+
+class ResumeJob(_Message):
+    """Go on with a training that was killed, cancelled or stopped by an error."""
+
+    kind: Literal["resume"] = "resume"
+    run_dir: Path = Field(description="Run folder of the training.")
 
 
 class PredictJob(_Message):
@@ -70,7 +82,7 @@ class PredictJob(_Message):
     device: str = Field("auto", description="auto, cpu, cuda or mps.")
 
 
-JobSpec = Annotated[TrainJob | PredictJob, Field(discriminator="kind")]
+JobSpec = Annotated[TrainJob | ResumeJob | PredictJob, Field(discriminator="kind")]
 
 
 class Progress(_Message):
@@ -135,11 +147,11 @@ Event = Annotated[
 class Command(_Message):
     """A line that the engine process reads from its standard input."""
 
-    command: Literal["run", "cancel", "quit"]
+    command: Literal["run", "pause", "continue", "cancel", "quit"]
     job: Path | None = Field(None, description="The job file, for 'run'.")
 
 
-_JOB: TypeAdapter[TrainJob | PredictJob] = TypeAdapter(JobSpec)
+_JOB: TypeAdapter[TrainJob | ResumeJob | PredictJob] = TypeAdapter(JobSpec)
 _EVENT: TypeAdapter[Any] = TypeAdapter(Event)
 
 
@@ -174,7 +186,7 @@ def parse_command(line: str) -> Command:
         raise JobError(f"The engine got a line that is no command: {line[:200]!r}.") from error
 
 
-def parse_job(path: Path) -> TrainJob | PredictJob:
+def parse_job(path: Path) -> TrainJob | ResumeJob | PredictJob:
     """Read a job file.
 
     Raises
@@ -183,7 +195,7 @@ def parse_job(path: Path) -> TrainJob | PredictJob:
         If the file is missing or is no job.
     """
     try:
-        return _JOB.validate_json(path.read_bytes())
+        job: TrainJob | ResumeJob | PredictJob = _JOB.validate_json(path.read_bytes())
     except OSError as error:
         raise JobError(f"The job file '{path}' cannot be read: {error.strerror}.") from error
     except ValidationError as error:
@@ -192,3 +204,4 @@ def parse_job(path: Path) -> TrainJob | PredictJob:
         raise JobError(
             f"The job file '{path}' is not valid at '{where}': {first['msg']}."
         ) from error
+    return job
