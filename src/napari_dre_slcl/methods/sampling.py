@@ -1,0 +1,170 @@
+"""Which slides share a batch, and which tiles of a slide are fresh.
+
+Every choice comes from the generator that is passed, so the same generator draws the same epoch.
+Slides are named by their position in the sequences that the caller passes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from napari_dre_slcl.errors import ConfigError
+
+__all__ = ["draw_batches", "draw_fresh", "never_negatives", "steps_per_epoch"]
+
+
+def draw_batches(
+    patients: Sequence[str],
+    sites: Sequence[str],
+    slides_per_batch: int,
+    generator: torch.Generator,
+    *,
+    one_slide_per_patient: bool,
+    within_site: bool,
+) -> list[tuple[int, ...]]:
+    """Draw the batches of an epoch: every slide once, in batches of nearly equal size.
+
+    With `within_site` a batch holds slides of one site, and sites with fewer slides than a batch
+    give a smaller one. A site with a single patient has no negatives of its own: such sites are
+    gathered in rest batches, where `never_negatives` keeps sites from being told apart.
+
+    Parameters
+    ----------
+    patients, sites : sequence of str
+        (n) of each slide; sites may be empty unless `within_site`.
+    slides_per_batch : int
+        At most.
+    generator : torch.Generator
+        On the CPU.
+    one_slide_per_patient : bool
+        Spread the slides of a patient over as many batches as there are: a patient is in a batch
+        twice only where it has more slides than there are batches.
+    within_site : bool
+        One site for each batch.
+
+    Returns
+    -------
+    list of tuple of int
+        In random order.
+
+    Raises
+    ------
+    ConfigError
+        If `within_site` is asked for and a slide has no site.
+    """
+    batches: list[tuple[int, ...]] = []
+    for group in _groups(patients, sites, within_site):
+        n_batches = math.ceil(len(group) / slides_per_batch)
+        names = [patients[slide] if one_slide_per_patient else "" for slide in group]
+        order = [group[place] for place in _shuffled_by_name(names, generator)]
+        batches += [tuple(order[first::n_batches]) for first in range(n_batches)]
+    return [batches[place] for place in _shuffled(len(batches), generator)]
+
+
+def steps_per_epoch(
+    patients: Sequence[str], sites: Sequence[str], slides_per_batch: int, *, within_site: bool
+) -> int:
+    """Return how many batches `draw_batches` draws.
+
+    Raises
+    ------
+    ConfigError
+        If `within_site` is asked for and a slide has no site.
+    """
+    groups = _groups(patients, sites, within_site)
+    return sum(math.ceil(len(group) / slides_per_batch) for group in groups)
+
+
+def draw_fresh(n_tiles: int, n_fresh: int, generator: torch.Generator) -> Tensor:
+    """Draw the fresh tiles of a slide.
+
+    Returns
+    -------
+    Tensor
+        (min(n_fresh, n_tiles),) distinct tile numbers in random order. The draw of fewer tiles
+        with the same generator is the beginning of this one.
+    """
+    return torch.randperm(n_tiles, generator=generator)[:n_fresh]
+
+
+def never_negatives(
+    patients: Sequence[str], reports: Sequence[str], sites: Sequence[str], *, within_site: bool
+) -> Tensor:
+    """Return which slides are never each other's negatives.
+
+    Parameters
+    ----------
+    patients, reports, sites : sequence of str
+        (n) of each slide. Slides without a report do not share one.
+    within_site : bool
+        Slides of different sites are no negatives either, so that telling sites apart gains
+        nothing even where a rest batch mixes them.
+
+    Returns
+    -------
+    Tensor
+        (n, n) bool, symmetric, True on the diagonal.
+    """
+    is_same = _equal_pairs(patients)
+    has_report = torch.tensor([bool(report) for report in reports], dtype=torch.bool)
+    is_same |= _equal_pairs(reports) & has_report
+    return is_same | ~_equal_pairs(sites) if within_site else is_same
+
+
+def _groups(patients: Sequence[str], sites: Sequence[str], within_site: bool) -> list[list[int]]:
+    """Return the slides that may share a batch, group by group."""
+    if not within_site:
+        return [list(range(len(patients)))]
+    _check_sites(sites)
+    by_site: dict[str, list[int]] = {}
+    for slide, site in enumerate(sites):
+        by_site.setdefault(site, []).append(slide)
+    groups, rest = [], []
+    for site in sorted(by_site):
+        if len({patients[slide] for slide in by_site[site]}) > 1:
+            groups.append(by_site[site])
+        else:
+            rest += by_site[site]
+    return [*groups, rest] if rest else groups
+
+
+def _check_sites(sites: Sequence[str]) -> None:
+    n_empty = sum(not site for site in sites)
+    if n_empty:
+        raise ConfigError(
+            "training.within_site makes batches of one hospital each, but the cohort table's "
+            f"column 'site' is empty for {n_empty} of {len(sites)} training slides. "
+            "Fill it, or switch training.within_site off."
+        )
+
+
+def _shuffled_by_name(names: Sequence[str], generator: torch.Generator) -> list[int]:
+    """Return places in random order, those of equal names beside each other.
+
+    Dealt out like cards to n batches, neighbours go to different batches.
+    """
+    places = _shuffled(len(names), generator)
+    if len(Counter(names)) < 2:
+        return places
+    by_name: dict[str, list[int]] = {}
+    for place in places:
+        by_name.setdefault(names[place], []).append(place)
+    # The order of first appearance would put names with many slides first.
+    grouped = list(by_name.values())
+    return [place for index in _shuffled(len(grouped), generator) for place in grouped[index]]
+
+
+def _shuffled(n: int, generator: torch.Generator) -> list[int]:
+    order: list[int] = torch.randperm(n, generator=generator).tolist()
+    return order
+
+
+def _equal_pairs(values: Sequence[str]) -> Tensor:
+    number = {value: index for index, value in enumerate(dict.fromkeys(values))}
+    numbers = torch.tensor([number[value] for value in values], dtype=torch.int64)
+    return numbers[:, None] == numbers[None, :]
