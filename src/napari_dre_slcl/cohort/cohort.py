@@ -21,7 +21,6 @@ __all__ = ["ROLE_COLUMNS", "SPLITS", "Cohort", "SlideRow", "read_cohort"]
 
 ROLE_COLUMNS = ("slide", "slide_id", "patient_id", "site", "report", "mpp", "split")
 SPLITS = ("train", "val", "test")
-_REQUIRED = ("slide", "patient_id")
 _SHOWN_PROBLEMS = 10
 
 
@@ -33,8 +32,8 @@ class SlideRow:
     ----------
     slide_id, patient_id, site, report, split : str
         As in the table; empty where unknown.
-    path : Path
-        The slide, absolute.
+    path : Path or None
+        The slide, absolute; None where the table names none and none is needed.
     mpp : float or None
         Pixel size in µm by the table, 0.1 to 10.
     labels : dict of str
@@ -42,7 +41,7 @@ class SlideRow:
     """
 
     slide_id: str
-    path: Path
+    path: Path | None
     patient_id: str
     site: str
     report: str
@@ -81,7 +80,7 @@ class Cohort:
         return np.array([row.patient_id for row in self.rows], dtype=np.str_)
 
 
-def read_cohort(table: Path) -> Cohort:
+def read_cohort(table: Path, needs_slides: bool = True) -> Cohort:
     """Read and check a cohort table.
 
     Parameters
@@ -90,6 +89,9 @@ def read_cohort(table: Path) -> Cohort:
         CSV file with the columns ``slide`` (path, relative to the table) and ``patient_id``;
         optional ``slide_id``, ``site``, ``report``, ``mpp``, ``split`` (train, val, test); any
         further column is a label.
+    needs_slides : bool, default True
+        False where feature files stand for the slides: ``slide`` may then be empty or absent, as
+        long as there is a ``slide_id``, and its file may be missing.
 
     Raises
     ------
@@ -97,7 +99,9 @@ def read_cohort(table: Path) -> Cohort:
         If the table cannot be used; names every problem with its row.
     """
     frame = _read_frame(table)
-    missing = [column for column in _REQUIRED if column not in frame.columns]
+    has_id = not needs_slides and "slide_id" in frame.columns
+    required = ("patient_id",) if has_id else ("slide", "patient_id")
+    missing = [column for column in required if column not in frame.columns]
     if missing:
         raise CohortError(
             f"The cohort table '{table}' has no column {_quoted(missing)}. "
@@ -108,7 +112,7 @@ def read_cohort(table: Path) -> Cohort:
     label_columns = tuple(column for column in frame.columns if column not in ROLE_COLUMNS)
     problems: list[str] = []
     rows = tuple(
-        _row(record, number, table, label_columns, problems)
+        _row(record, number, table, label_columns, problems, needs_slides)
         for number, record in enumerate(frame.to_dict("records"), start=2)
     )
     problems += _repeated_ids(rows) + _patients_on_two_sides(rows)
@@ -146,15 +150,17 @@ def _row(
     table: Path,
     label_columns: Sequence[str],
     problems: list[str],
+    needs_slides: bool,
 ) -> SlideRow:
     given = {str(key): value for key, value in record.items()}
-    path = (table.parent / given["slide"]).resolve()
-    slide_id = given.get("slide_id", "") or Path(given["slide"]).stem
+    slide = given.get("slide", "")
+    path = (table.parent / slide).resolve() if slide else None
+    slide_id = given.get("slide_id", "") or Path(slide).stem
     if "/" in slide_id or "\\" in slide_id:
         problems.append(f"row {number}: slide_id '{slide_id}' holds a slash")
-    if not given["slide"]:
+    if not slide and (needs_slides or not slide_id):
         problems.append(f"row {number} names no slide")
-    elif not path.exists():
+    elif needs_slides and path is not None and not path.exists():
         problems.append(f"row {number}: the slide '{path}' does not exist")
     if not given["patient_id"]:
         problems.append(f"row {number} has no patient_id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
+from napari_dre_slcl.cohort.feature_store import feature_file
 from napari_dre_slcl.cohort.reports import fit_report_encoder
 from napari_dre_slcl.cohort.splits import assign_splits
 from napari_dre_slcl.cohort.tasks import Task, encode_labels, find_tasks, guess_task_columns
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.damage import left_out_warning
+from napari_dre_slcl.engine.feature_source import FeatureLoader, FeatureSource, tile_count
 from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError
 from napari_dre_slcl.slide import open_slide
-from napari_dre_slcl.tiles import TileSource, tile_slide
+from napari_dre_slcl.tiles import TileLoader, TileSource, tile_slide
 
 __all__ = ["PreparedCohort", "prepare_cohort"]
 
@@ -40,8 +43,8 @@ class PreparedCohort:
         (n, n_tasks) class numbers, -1 where missing.
     reports : ndarray
         (n_train, text_dim) unit vectors of the training reports; width 0 without contrast.
-    sources : tuple of TileSource
-        (n) open slides and their tile grids.
+    sources : tuple of TileSource or of FeatureSource
+        (n) open slides and their tile grids, or feature files in their place.
     """
 
     cohort: Cohort
@@ -49,16 +52,49 @@ class PreparedCohort:
     tasks: tuple[Task, ...]
     labels: NDArray[np.int64]
     reports: NDArray[np.float32]
-    sources: tuple[TileSource, ...]
+    sources: tuple[TileSource, ...] | tuple[FeatureSource, ...]
 
     def rows(self, split: str) -> list[int]:
         """Row numbers of a split."""
         return [int(row) for row in np.flatnonzero(self.split == split)]
 
+    @property
+    def feature_dim(self) -> int | None:
+        """Width of the stored features; None where tiles are pixels."""
+        first = self.sources[0]
+        return first.file.dim if isinstance(first, FeatureSource) else None
+
+    def tile_counts(self, rows: Sequence[int]) -> list[int]:
+        """Return the number of tiles of some rows."""
+        return [tile_count(self.sources[row]) for row in rows]
+
+    def loader(self, rows: Sequence[int], config: DreSlclConfig) -> TileLoader | FeatureLoader:
+        """Return what reads the tiles of some rows; the caller closes it.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Requests number the slides by their position in it.
+        config : DreSlclConfig
+            Input size, memory and threads.
+        """
+        settings = config.training
+        chosen = [self.sources[row] for row in rows]
+        files = [source for source in chosen if isinstance(source, FeatureSource)]
+        if files:
+            return FeatureLoader(files, settings.tile_cache_mib)
+        return TileLoader(
+            [source for source in chosen if isinstance(source, TileSource)],
+            config.encoder.input_px,
+            cache_mib=settings.tile_cache_mib,
+            workers=settings.workers,
+        )
+
     def close(self) -> None:
         """Close the slides."""
         for source in self.sources:
-            source.slide.close()
+            if isinstance(source, TileSource):
+                source.slide.close()
 
 
 def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> PreparedCohort:
@@ -78,7 +114,7 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
     CohortError, SlideError, ConfigError
         The first thing that makes the cohort unusable.
     """
-    cohort = read_cohort(table)
+    cohort = read_cohort(table, needs_slides=config.features.folder is None)
     columns = config.cohort.tasks or guess_task_columns(cohort)
     find_tasks(cohort, columns, np.ones(len(cohort), dtype=bool))
     split = assign_splits(cohort, columns, config.cohort.test_fraction, config.cohort.split_seed)
@@ -91,7 +127,11 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
             f"The cohort table '{table}' has neither a label column nor reports to learn from. "
             "Add a column such as 'subtype' or 'report'."
         )
-    sources = _tile_all(cohort, config, reporter)
+    if config.features.folder is not None:
+        sources: tuple[TileSource, ...] | tuple[FeatureSource, ...]
+        sources = _find_features(cohort, config.features.folder, reporter)
+    else:
+        sources = _tile_all(cohort, config, reporter)
     return PreparedCohort(cohort, split, tasks, encode_labels(cohort, tasks), reports, sources)
 
 
@@ -138,11 +178,51 @@ def _report_vectors(
     return encoder.transform(texts)
 
 
+def _find_features(cohort: Cohort, folder: Path, reporter: Reporter) -> tuple[FeatureSource, ...]:
+    """Find the feature file of every slide, by its slide_id or the name of its file."""
+    if not folder.is_dir():
+        raise CohortError(f"The folder of feature files '{folder}' does not exist.")
+    sources: list[FeatureSource] = []
+    missing: list[str] = []
+    for number, row in enumerate(cohort.rows):
+        reporter.progress("Finding features", number, len(cohort), row.slide_id)
+        names = [row.slide_id, *([row.path.stem] if row.path else [])]
+        path = feature_file(folder, names)
+        if path is None:
+            missing.append(row.slide_id)
+        else:
+            sources.append(FeatureSource.open(path, row.path))
+    if missing:
+        raise CohortError(
+            f"The folder '{folder}' has no feature file for {len(missing):,} of {len(cohort):,} "
+            f"slides, the first is '{missing[0]}.h5'. Add the files, or leave these slides out of "
+            "the cohort table."
+        )
+    reporter.progress("Finding features", len(cohort), len(cohort))
+    _check_widths(sources)
+    n_tiles = sum(map(tile_count, sources))
+    reporter.log(f"Feature files: {n_tiles:,} tiles, {sources[0].file.dim} numbers each.")
+    return tuple(sources)
+
+
+def _check_widths(sources: Sequence[FeatureSource]) -> None:
+    first = sources[0].file
+    for source in sources:
+        if source.file.dim != first.dim:
+            raise CohortError(
+                f"Feature files are of different encoders: '{first.path.name}' has {first.dim} "
+                f"numbers per tile, '{source.file.path.name}' has {source.file.dim}. Keep the "
+                "files of one encoder in the folder."
+            )
+
+
 def _tile_all(cohort: Cohort, config: DreSlclConfig, reporter: Reporter) -> tuple[TileSource, ...]:
     sources: list[TileSource] = []
     with ExitStack() as opened:
         for number, row in enumerate(cohort.rows):
             reporter.progress("Finding tissue", number, len(cohort), row.slide_id)
+            if row.path is None:
+                raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no file.")
             slide = opened.enter_context(
                 open_slide(row.path, mpp=row.mpp, mpp_source="cohort table")
             )

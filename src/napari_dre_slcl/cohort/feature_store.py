@@ -1,0 +1,321 @@
+"""Tile features on disk: HDF5 files as TRIDENT and CLAM write them, read and written.
+
+Knows numpy and files, not what made the features. Files hold (x, y); everything here is (y, x).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dre_slcl.atomic_file import atomic_writer
+from napari_dre_slcl.errors import SlideError
+
+__all__ = [
+    "FEATURE_SUFFIXES",
+    "FeatureFile",
+    "FeatureOrigin",
+    "StoredFeatures",
+    "feature_file",
+    "open_features",
+    "read_features",
+    "read_rows",
+    "write_features",
+]
+
+FEATURE_SUFFIXES = (".h5", ".hdf5")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureFile:
+    """What a feature file holds, without its features.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    n_tiles, dim : int
+        Number of tiles, and of numbers for each.
+    has_coords : bool
+        Whether it says where the tiles lie.
+    attrs : dict
+        Attributes of the file and its data sets: numbers and text.
+    """
+
+    path: Path
+    n_tiles: int
+    dim: int
+    has_coords: bool
+    attrs: dict[str, Any]
+
+    @property
+    def tile_size_px(self) -> int | None:
+        """Edge of a tile in level-0 pixels, None where the file does not say."""
+        size = self.attrs.get("patch_size_level0")
+        if size is None and self.attrs.get("patch_level") == 0:
+            size = self.attrs.get("patch_size")
+        return int(size) if isinstance(size, int | float) and size >= 1 else None
+
+    @property
+    def mpp(self) -> float | None:
+        """µm per pixel of a tile; by the magnification (20x is 0.5) where it is not stated."""
+        if isinstance(self.attrs.get("mpp"), int | float):
+            return float(self.attrs["mpp"])
+        magnification = self.attrs.get("target_magnification")
+        has_one = isinstance(magnification, int | float) and magnification > 0
+        return 10 / float(magnification) if has_one and magnification is not None else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredFeatures:
+    """The tiles of one slide as a file holds them.
+
+    Parameters
+    ----------
+    features : ndarray
+        (n, d) float32.
+    coords_yx : ndarray or None
+        (n, 2) int64 top-left corners in level-0 pixels; None where the file has none.
+    file : FeatureFile
+        Where it was read from.
+    """
+
+    features: NDArray[np.float32]
+    coords_yx: NDArray[np.int64] | None
+    file: FeatureFile
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureOrigin:
+    """What features were made from; equal origins and places give equal features.
+
+    Parameters
+    ----------
+    encoder : str
+        Name of the tile encoder.
+    encoder_sha256 : str
+        Hash of its weights and input scaling.
+    mpp : float
+        µm per pixel of a tile.
+    tile_px : int
+        Edge of a tile in pixels of that size.
+    """
+
+    encoder: str
+    encoder_sha256: str
+    mpp: float
+    tile_px: int
+
+
+def feature_file(folder: Path, names: Sequence[str]) -> Path | None:
+    """Return the feature file of a slide in a folder, None where there is none.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look; folders inside are not searched.
+    names : sequence of str
+        Names that the file may have, without its suffix; the first that exists wins.
+    """
+    for name in names:
+        for suffix in FEATURE_SUFFIXES:
+            path = folder / f"{name}{suffix}"
+            if path.is_file():
+                return path
+    return None
+
+
+def open_features(path: Path) -> FeatureFile:
+    """Look at a feature file without reading its features.
+
+    Raises
+    ------
+    SlideError
+        If the file is missing, is no HDF5 file, or holds no table of features.
+    """
+    with _opened(path) as stored:
+        return _describe(path, stored)
+
+
+def read_features(path: Path) -> StoredFeatures:
+    """Read all features of a file and where their tiles lie.
+
+    Raises
+    ------
+    SlideError
+        As `open_features`, and where a feature is not a number.
+    """
+    with _opened(path) as stored:
+        file = _describe(path, stored)
+        features = np.asarray(stored["features"][()], np.float32).reshape(file.n_tiles, file.dim)
+        coords = None
+        if file.has_coords:
+            xy = np.asarray(stored["coords"][()]).reshape(-1, 2)
+            coords = np.rint(xy[:, ::-1]).astype(np.int64)
+    _check_finite(path, features)
+    return StoredFeatures(features, coords, file)
+
+
+def read_rows(file: FeatureFile, tiles: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Read the features of some tiles.
+
+    Parameters
+    ----------
+    file : FeatureFile
+        As `open_features` gives it.
+    tiles : ndarray of int64, shape (n,)
+        Numbers of tiles, in any order.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, dim)
+
+    Raises
+    ------
+    SlideError
+        As `read_features`.
+    """
+    wanted, place = np.unique(tiles, return_inverse=True)
+    if not len(wanted):
+        return np.empty((0, file.dim), np.float32)
+    first, last = int(wanted[0]), int(wanted[-1])
+    with _opened(file.path) as stored:
+        table = stored["features"]
+        if table.shape not in ((file.n_tiles, file.dim), (1, file.n_tiles, file.dim)):
+            raise SlideError(f"The feature file '{file.path}' has changed; start again with it.")
+        # HDF5 reads a range at once, but a list of rows one by one.
+        is_dense = last - first < 8 * len(wanted)
+        rows = slice(first, last + 1) if is_dense else wanted
+        found = table[0, rows] if table.ndim == 3 else table[rows]
+    features = np.asarray(found, np.float32)[wanted - first if is_dense else slice(None)]
+    _check_finite(file.path, features)
+    return np.asarray(features[place])
+
+
+def write_features(
+    path: Path,
+    features: NDArray[np.floating[Any]],
+    coords_yx: NDArray[np.int64],
+    origin: FeatureOrigin,
+    size_px: int,
+    slide_mpp: float,
+) -> Path:
+    """Write features in TRIDENT's layout, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Target; named after the slide, ending in ``.h5``.
+    features : ndarray, shape (n, d)
+        One row per tile; stored as float32.
+    coords_yx : ndarray of int64, shape (n, 2)
+        Top-left corners in level-0 pixels; stored as (x, y).
+    origin : FeatureOrigin
+        What made them.
+    size_px : int
+        Edge of a tile in level-0 pixels.
+    slide_mpp : float
+        µm per level-0 pixel.
+
+    Raises
+    ------
+    SlideError
+        If the file cannot be written.
+    """
+    about: dict[str, Any] = {
+        "name": path.stem,
+        "patch_size": origin.tile_px,
+        "patch_size_level0": size_px,
+        "level0_magnification": 10 / slide_mpp,
+        "target_magnification": 10 / origin.mpp,
+        "overlap": 0,
+        "level0_mpp": slide_mpp,
+        "mpp": origin.mpp,
+    }
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as stored:
+        table = stored.create_dataset("features", data=np.asarray(features, np.float32))
+        table.attrs["name"] = path.stem
+        table.attrs["encoder"] = origin.encoder
+        table.attrs["encoder_sha256"] = origin.encoder_sha256
+        coords = stored.create_dataset("coords", data=np.asarray(coords_yx, np.int64)[:, ::-1])
+        coords.attrs.update(about)
+    try:
+        with atomic_writer(path) as stream:
+            stream.write(buffer.getbuffer())
+    except OSError as error:
+        raise SlideError(f"The features '{path}' cannot be written: {error.strerror}.") from error
+    return path
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file to read; what HDF5 complains of inside the block becomes a `SlideError`."""
+    try:
+        with h5py.File(path, "r", locking="best-effort") as stored:
+            yield stored
+    except FileNotFoundError as error:
+        raise SlideError(f"The feature file '{path}' does not exist.") from error
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        reason = str(error).strip("'\"").splitlines()[0] if str(error) else "no reason given"
+        raise SlideError(
+            f"The feature file '{path}' cannot be read, it is damaged or no HDF5 file of "
+            f"features ({reason}). Make it again, or leave its slide out of the cohort table."
+        ) from error
+
+
+def _describe(path: Path, stored: Any) -> FeatureFile:
+    table = stored.get("features")
+    if not isinstance(table, h5py.Dataset):
+        found = ", ".join(f"'{name}'" for name in stored) or "nothing"
+        raise SlideError(
+            f"The feature file '{path}' has no data set 'features', it holds {found}. Give files "
+            "as TRIDENT or CLAM write them."
+        )
+    shape = table.shape[1:] if table.ndim == 3 and table.shape[0] == 1 else table.shape
+    if len(shape) != 2 or 0 in shape or table.dtype.kind not in "fiu":
+        raise SlideError(
+            f"The features of '{path}' are a {table.dtype} array of shape {table.shape}; a table "
+            "of numbers with one row per tile is needed."
+        )
+    coords = stored.get("coords")
+    has_coords = isinstance(coords, h5py.Dataset)
+    if has_coords and coords.shape not in ((shape[0], 2), (1, shape[0], 2)):
+        raise SlideError(
+            f"The feature file '{path}' has {shape[0]:,} features but coordinates of shape "
+            f"{coords.shape}; make it again."
+        )
+    attrs = dict(stored.attrs) | dict(table.attrs) | (dict(coords.attrs) if has_coords else {})
+    return FeatureFile(path, int(shape[0]), int(shape[1]), has_coords, _plain(attrs))
+
+
+def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return numbers and text of HDF5 attributes as Python has them; arrays are left out."""
+    plain: dict[str, Any] = {}
+    for name, value in attrs.items():
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.item()
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, bytes):
+            value = value.decode(errors="replace")
+        if isinstance(value, str | int | float):
+            plain[name] = value
+    return plain
+
+
+def _check_finite(path: Path, features: NDArray[np.float32]) -> None:
+    bad = int(np.count_nonzero(~np.isfinite(features).all(axis=1)))
+    if bad:
+        raise SlideError(
+            f"The feature file '{path}' has {bad:,} tiles whose features are not numbers. Make it "
+            "again, or leave its slide out of the cohort table."
+        )
