@@ -1,0 +1,135 @@
+"""Steps that run out of memory, by real allocators with real limits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+from napari_dre_slcl.engine.fresh_tiles import FreshTileBudget
+from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.errors import ModelError
+from napari_dre_slcl.jobs.messages import Log
+from napari_dre_slcl.methods.dre_slcl import SlideBatch
+
+MIB = 2**20
+
+
+def _batch(n_fresh: int, n_few: int = 1) -> SlideBatch:
+    """Return a batch of a slide with `n_fresh` tiles and one with fewer; a pixel tells which."""
+    fresh = (torch.arange(n_fresh) * 7, torch.arange(n_few) + 100)
+    tiles = torch.cat(fresh).to(torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 2, 2, 3)
+    return SlideBatch((3, 5), fresh, tiles)
+
+
+def _budget(fresh_tiles: int, is_halved: bool = False) -> tuple[FreshTileBudget, list[str]]:
+    said: list[str] = []
+
+    def keep(event: object) -> None:
+        assert isinstance(event, Log)
+        assert event.level == "warning"
+        said.append(event.message)
+
+    return FreshTileBudget(fresh_tiles, Reporter(keep, lambda: False), is_halved), said
+
+
+@contextmanager
+def _room(n_bytes: int) -> Iterator[None]:
+    """Let this process map so many bytes more, no matter what the machine has."""
+    resource = pytest.importorskip("resource", reason="this system has no limit to set")
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the limit on address space holds on Linux only")
+    with open("/proc/self/statm", encoding="ascii") as stream:
+        mapped = int(stream.read().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _hungry(mib_per_tile: int, device: str = "cpu") -> Callable[[SlideBatch], SlideBatch]:
+    def take(batch: SlideBatch) -> SlideBatch:
+        held = [torch.empty(mib_per_tile * MIB, dtype=torch.uint8, device=device)]
+        for _ in range(len(batch.tiles) - 1):
+            held.append(torch.empty_like(held[0]))
+        assert len(held) == len(batch.tiles)
+        return batch
+
+    return take
+
+
+def test_a_step_that_fits_is_left_alone() -> None:
+    budget, said = _budget(8)
+    batch = _batch(8)
+    assert budget.run(_hungry(1), batch) is batch
+    assert (budget.fresh_tiles, budget.is_halved, said) == (8, False, [])
+
+
+def test_without_memory_fresh_tiles_are_halved_for_the_rest_of_the_run_and_it_goes_on() -> None:
+    budget, said = _budget(8)
+    with _room(700 * MIB):
+        taken = budget.run(_hungry(100), _batch(8))  # 9 tiles, then 5
+        later = budget.run(_hungry(100), _batch(8))  # drawn before the halving
+    for batch in (taken, later):
+        assert [tiles.tolist() for tiles in batch.fresh] == [[0, 7, 14, 21], [100]]
+        assert batch.tiles[:, 0, 0, 0].tolist() == [0, 7, 14, 21, 100]
+        assert batch.slides == (3, 5)
+    assert (budget.fresh_tiles, budget.is_halved) == (4, True)
+    assert len(said) == 1
+    assert said[0].startswith(
+        "Memory ran out in a step of 8 fresh tiles a slide; training goes on with 4."
+    )
+
+
+@pytest.mark.parametrize(("fresh", "is_halved"), [(8, False), (4, True), (1, False)])
+def test_memory_that_runs_out_again_ends_the_run_with_a_sentence(
+    fresh: int, is_halved: bool
+) -> None:
+    budget, _ = _budget(fresh, is_halved)
+    said = r"Training stopped because memory ran out.*lower training\.fresh_tiles"
+    with _room(300 * MIB), pytest.raises(ModelError, match=said):
+        budget.run(_hungry(1000), _batch(fresh))
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+def test_all_kinds_of_missing_memory_count(error: Exception) -> None:
+    budget, said = _budget(8)
+
+    def take(batch: SlideBatch) -> int:
+        if len(batch.fresh[0]) > 4:
+            raise error
+        return len(batch.tiles)
+
+    assert budget.run(take, _batch(8)) == 5
+    assert len(said) == 1
+
+
+def test_other_errors_are_not_taken_for_missing_memory() -> None:
+    budget, said = _budget(8)
+
+    def take(batch: SlideBatch) -> torch.Tensor:
+        return torch.ones(2, 3) @ torch.ones(2, 3)
+
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        budget.run(take, _batch(8))
+    assert (budget.fresh_tiles, said) == (8, [])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_full_gpu_halves_the_fresh_tiles() -> None:
+    budget, said = _budget(8)
+    torch.cuda.empty_cache()
+    whole = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(700 * MIB / whole)
+    try:
+        taken = budget.run(_hungry(100, "cuda"), _batch(8))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert [len(tiles) for tiles in taken.fresh] == [4, 1]
+    assert len(said) == 1
