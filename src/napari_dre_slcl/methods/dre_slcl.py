@@ -1,30 +1,41 @@
 """DRE-SLCL (arXiv 2511.05034): fresh tiles with gradient, the others from the memory bank.
 
-Knows tensors; where tiles come from and who cancels is the engine's business.
+Knows tensors; where tiles come from, who steps and who cancels is the engine's business.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_dre_slcl.config import DreSlclConfig
-from napari_dre_slcl.errors import ModelError
 from napari_dre_slcl.model.augmentation import augment_tiles
 from napari_dre_slcl.model.codebook import fit_codebook
-from napari_dre_slcl.model.losses import masked_cross_entropy, slide_report_contrast
+from napari_dre_slcl.model.losses import (
+    masked_cross_entropy,
+    slide_report_contrast,
+    view_contrast,
+)
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
-from napari_dre_slcl.model.residual_sums import ResidualSums
+from napari_dre_slcl.model.residual_sums import ResidualSums, residual_sums
+from napari_dre_slcl.model.seeds import seeded
 
-__all__ = ["DreSlcl", "SlideBatch", "SlideTruth"]
+__all__ = ["Clock", "DreSlcl", "SlideBatch", "SlideTruth", "class_weights", "no_clock"]
 
 _ENCODE_CHUNK = 128
+_BANK_CHUNK = 8192
+Clock = Callable[[str], AbstractContextManager[Any]]
+
+
+def no_clock(_phase: str) -> AbstractContextManager[None]:
+    """Measure nothing."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,9 @@ class SlideTruth:
     has_report : Tensor
         (n,) bool.
     is_same : Tensor
-        (n, n) bool, True where two slides share a patient or a report.
+        (n, n) bool, True where two slides are never each other's negatives.
+    patients, sites : tuple of str
+        Of each slide, for drawing batches.
     """
 
     labels: Tensor
@@ -53,6 +66,8 @@ class SlideTruth:
     reports: Tensor
     has_report: Tensor
     is_same: Tensor
+    patients: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +77,26 @@ class SlideBatch:
     Parameters
     ----------
     slides : tuple of int
-        Numbers of the slides in the bank.
+        Distinct numbers of slides in the bank.
     fresh : tuple of Tensor
         For each slide the (s,) distinct numbers of its fresh tiles.
     tiles : Tensor
-        (sum of s, size, size, 3) uint8 pixels of the fresh tiles, slide after slide.
+        What the encoder reads of the fresh tiles, slide after slide: (sum of s, size, size, 3)
+        uint8 pixels, or (sum of s, d_in) stored features.
     """
 
     slides: tuple[int, ...]
     fresh: tuple[Tensor, ...]
     tiles: Tensor
 
+    def owner(self) -> Tensor:
+        """Return for each fresh tile the position of its slide in the batch."""
+        counts = torch.tensor([len(fresh) for fresh in self.fresh])
+        return torch.repeat_interleave(torch.arange(len(counts)), counts)
+
 
 class DreSlcl:
-    """Train a network by the dynamic residual encoding of METHOD section 1.
+    """The losses of METHOD section 1, and the bank that they are computed with.
 
     Parameters
     ----------
@@ -87,117 +108,208 @@ class DreSlcl:
         One row per tile of the training slides.
     truth : SlideTruth
         Labels and reports of the training slides.
-    total_steps : int
-        Length of the run, for the learning rate's schedule.
     """
 
     def __init__(
-        self,
-        config: DreSlclConfig,
-        net: DreSlclNet,
-        bank: MemoryBank,
-        truth: SlideTruth,
-        total_steps: int,
+        self, config: DreSlclConfig, net: DreSlclNet, bank: MemoryBank, truth: SlideTruth
     ) -> None:
         self.net = net
         self.bank = bank
+        self.truth = truth
         self._config = config
-        self._truth = truth
-        self._generator = torch.Generator().manual_seed(config.training.seed)
-        self._groups = _parameter_groups(net, config)
-        self._optimiser = torch.optim.AdamW(self._groups)
-        steps_per_epoch = total_steps / config.training.epochs
-        warmup = config.training.warmup_epochs * steps_per_epoch
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(
-            self._optimiser, lambda step: _rate_factor(step, warmup, total_steps)
-        )
 
     @property
     def device(self) -> torch.device:
         """Where the network is."""
         return self.net.codewords.device
 
+    # -- the bank --------------------------------------------------------------------------------
+
     @torch.no_grad()
     def encode_tiles(self, tiles: Tensor) -> Tensor:
-        """Encode (n, size, size, 3) uint8 tiles without gradient; (n, d) on the CPU."""
+        """Encode tiles as a batch holds them, without gradient; (n, d) on the CPU."""
         self.net.eval()
-        return torch.cat(
-            [self.net.encoder(_as_input(c, self.device)).cpu() for c in tiles.split(_ENCODE_CHUNK)]
-        )
+        encoder = self.net.encoder
+        chunks = tiles.split(_ENCODE_CHUNK)
+        return torch.cat([encoder(encoder.prepare(chunk, self.device)).cpu() for chunk in chunks])
 
-    def fit_codewords(self) -> None:
-        """Fit the codewords on the bank, the same number of tiles from each slide."""
-        settings = self._config.codebook
+    def fit_codewords(self, slides: Sequence[int] | None = None) -> None:
+        """Fit the codewords on the bank, the same number of tiles from each slide, and index it.
+
+        Parameters
+        ----------
+        slides : sequence of int, optional
+            To draw from; all by default.
+        """
+        settings, seed = self._config.codebook, self._config.training.seed
+        generator = seeded(seed, "codebook", self.bank.generation)
         drawn = []
-        for slide in range(len(self.bank)):
-            order = torch.randperm(self.bank.tile_count(slide), generator=self._generator)
+        for slide in range(len(self.bank)) if slides is None else slides:
+            order = torch.randperm(self.bank.tile_count(slide), generator=generator)
             drawn.append(self.bank.features(slide, order[: settings.tiles_per_slide]))
         features = torch.cat(drawn)
-        codewords = fit_codebook(features, settings.codewords, self._config.training.seed)
-        self.net.set_codebook(codewords, features)
+        self.net.set_codebook(fit_codebook(features, settings.codewords, seed), features)
+        self.index_bank()
 
-    def draw_fresh(self, slide: int) -> Tensor:
-        """Draw the numbers of a slide's fresh tiles, all of them where it has few."""
-        order = torch.randperm(self.bank.tile_count(slide), generator=self._generator)
-        return order[: self._config.training.fresh_tiles].sort().values
+    def index_bank(self) -> None:
+        """Set codeword and weight of every tile in the bank anew, and add up its sums."""
+        self.bank.index(self.net.index_tiles, self.net.codewords)
 
-    def draw_batches(self) -> list[tuple[int, ...]]:
-        """Draw the batches of an epoch: every slide once, batches of nearly equal size."""
-        order = torch.randperm(len(self.bank), generator=self._generator)
-        n_batches = steps_per_epoch(len(self.bank), self._config.training.slides_per_batch)
-        return [tuple(part.tolist()) for part in order.tensor_split(n_batches)]
+    def refresh(self, batch: SlideBatch, features: Tensor, step: int) -> None:
+        """Store the (sum of s, d) features of a batch's fresh tiles; call it after the step."""
+        self.net.clamp_scale()
+        self._store(self._rows(batch), features, step)
 
-    def step(self, batch: SlideBatch) -> dict[str, float]:
-        """Take one optimiser step and refresh the drawn rows of the bank.
+    def refresh_tiles(self, slide: int, tiles: Tensor, features: Tensor, step: int) -> None:
+        """Store (n, d) features of some tiles of a slide that no step drew."""
+        self._store(self.bank.rows(slide, tiles), features, step)
+
+    def _store(self, rows: Tensor, features: Tensor, step: int) -> None:
+        stored = self.bank.blended(rows, features)
+        codeword, weight = self.net.index_tiles(stored)
+        self.bank.write_rows(rows, stored, codeword, weight, step)
+
+    def _rows(self, batch: SlideBatch) -> Tensor:
+        pairs = zip(batch.slides, batch.fresh, strict=True)
+        return torch.cat([self.bank.rows(slide, fresh) for slide, fresh in pairs])
+
+    # -- a step ----------------------------------------------------------------------------------
+
+    def inputs(self, batch: SlideBatch, step: int) -> Tensor:
+        """Return the network's input for a batch's fresh tiles, augmented where they are pixels."""
+        settings, encoder = self._config.training, self.net.encoder
+        inputs: Tensor = encoder.prepare(batch.tiles, self.device)
+        if settings.augment and encoder.takes_pixels:
+            counts = [len(fresh) for fresh in batch.fresh]
+            generator = seeded(settings.seed, "augment", step)
+            inputs = augment_tiles(inputs, counts, generator, settings.tint)
+        return inputs
+
+    def loss(
+        self, batch: SlideBatch, features: Tensor, step: int, clock: Clock = no_clock
+    ) -> dict[str, Tensor]:
+        """Return the losses of a batch.
+
+        Parameters
+        ----------
+        batch : SlideBatch
+            The slides.
+        features : Tensor
+            (sum of s, d) features of its fresh tiles.
+        step : int
+            Its number in the run; random choices depend on it.
+        clock : callable
+            Called with ``bank``, ``residual`` and ``loss``; the context that it returns is entered
+            around that phase.
 
         Returns
         -------
-        dict of str to float
-            ``loss``, ``loss/contrastive`` and ``loss/<task>`` of this batch.
-
-        Raises
-        ------
-        ModelError
-            If the loss is not a number.
+        dict of str to Tensor
+            ``loss``, and where they are trained ``loss/contrastive``, ``loss/view`` and
+            ``loss/<task>``.
         """
-        self.net.train()
-        pixels = _as_input(batch.tiles, self.device)
-        if self._config.training.augment:
-            counts = [len(fresh) for fresh in batch.fresh]
-            pixels = augment_tiles(pixels, counts, self._generator)
-        features = self._encode_fresh(pixels)
-        losses = self.losses(batch, features)
-        loss = losses["loss"]
-        if not bool(torch.isfinite(loss)):
-            raise ModelError(
-                "Training stopped because the loss is no longer a number. "
-                "Lower training.lr_encoder and training.lr_rest and start again."
-            )
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        for group in self._groups:
-            nn.utils.clip_grad_norm_(group["params"], self._config.training.clip_norm)
-        self._optimiser.step()
-        self._schedule.step()
-        for slide, tiles, fresh in self._by_slide(batch, features):
-            self.bank.write(slide, tiles, fresh)
-        return {name: float(value.detach()) for name, value in losses.items()}
+        with clock("bank"):
+            rest = self._rest(batch, step)
+        with clock("residual"):
+            vectors = self._vectors(batch, features, rest)
+            views = self._views(batch, features, step) if self._config.loss.view_weight else None
+        with clock("loss"):
+            return self._losses(torch.tensor(batch.slides), vectors, views)
 
-    def losses(self, batch: SlideBatch, features: Tensor) -> dict[str, Tensor]:
-        """Return the losses of a batch, given the (sum of s, d) features of its fresh tiles."""
-        encoding = self.net.encode_slides(
-            [self._slide_sums(*parts) for parts in self._by_slide(batch, features)]
+    def _rest(self, batch: SlideBatch, step: int) -> ResidualSums | None:
+        """Return the sums over the bank tiles of a batch's slides: all but the fresh ones."""
+        settings = self._config.training
+        if settings.bank_tiles == 0:
+            return None
+        is_part = settings.bank_tiles is not None or settings.tile_dropout > 0
+        if settings.dynamic_sums and not is_part:
+            rest = self.bank.without_rows(torch.tensor(batch.slides), self._rows(batch))
+            return rest.to(self.net.codewords)
+        pairs = zip(batch.slides, batch.fresh, strict=True)
+        return ResidualSums.stack(
+            [self._anew(slide, self._others(slide, fresh, step), is_part) for slide, fresh in pairs]
         )
-        vectors, rows = encoding.vector, torch.tensor(batch.slides)
+
+    def _others(self, slide: int, fresh: Tensor, step: int) -> Tensor:
+        """Return the bank tiles of a slide that take part in a step."""
+        settings = self._config.training
+        is_bank = torch.ones(self.bank.tile_count(slide), dtype=torch.bool)
+        is_bank[fresh] = False
+        others = is_bank.nonzero().squeeze(1)
+        n_kept = len(others) - round(settings.tile_dropout * len(others))
+        if settings.bank_tiles is not None:
+            n_kept = min(n_kept, settings.bank_tiles)
+        if n_kept == len(others):
+            return others
+        generator = seeded(settings.seed, "bank", step, slide)
+        return others[torch.randperm(len(others), generator=generator)[:n_kept]]
+
+    def _anew(self, slide: int, tiles: Tensor, is_part: bool) -> ResidualSums:
+        """Add up residuals of bank tiles one by one.
+
+        All tiles count with the weights that they were stored with, as in the dynamic sums. A part
+        of them is weighted anew, since its features are at hand.
+        """
+        if is_part:
+            return self.net.bank_sums(self.bank.features(slide, tiles)).slide(0)
+        like = self.net.codewords
+        total = self.net.bank_sums(self.bank.features(slide, tiles[:0]))
+        for part in tiles.split(_BANK_CHUNK):
+            features, weights = self.bank.features(slide, part), self.bank.weights_of(slide, part)
+            total = total + residual_sums(features.to(like), weights.to(like), like)
+        return total.slide(0)
+
+    def _vectors(self, batch: SlideBatch, features: Tensor, rest: ResidualSums | None) -> Tensor:
+        """Return the (B, d) slide vectors of fresh and bank tiles together."""
+        owner, n_slides = batch.owner().to(self.device), len(batch.slides)
+        scale = None
+        if rest is not None and self._config.training.rescale_gradient:
+            n_fresh = torch.tensor([len(fresh) for fresh in batch.fresh]).to(rest.count)
+            scale = ((n_fresh + rest.count.sum(1)) / n_fresh)[owner].unsqueeze(1)
+        sums = self.net.sums(features, owner, n_slides, scale)
+        vectors: Tensor = self.net.encode_slides(sums if rest is None else sums + rest).vector
+        return vectors
+
+    def _views(
+        self, batch: SlideBatch, features: Tensor, step: int
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Return two views of each slide with two fresh tiles or more, and which slides these are.
+
+        A view is the slide vector of a random half of the fresh tiles alone. Where no two slides
+        can be viewed twice there is nothing to contrast, and no answer.
+        """
+        generator = seeded(self._config.training.seed, "view", step)
+        owner, half, position = [], [], []
+        for slide, fresh in enumerate(batch.fresh):
+            is_used = len(fresh) > 1
+            half.append(torch.randperm(len(fresh), generator=generator) % 2)
+            owner.append(torch.full((len(fresh),), len(position) if is_used else -1))
+            position += [slide] if is_used else []
+        n = len(position)
+        if n < 2:
+            return None
+        owners, halves = torch.cat(owner), torch.cat(half)
+        used = (owners >= 0).nonzero().squeeze(1)
+        group = (owners + n * halves)[used].to(self.device)
+        sums = self.net.sums(features[used.to(self.device)], group, 2 * n)
+        first, second = self.net.encode_slides(sums).vector.chunk(2)
+        return first, second, torch.tensor(position)
+
+    def _losses(
+        self, rows: Tensor, vectors: Tensor, views: tuple[Tensor, Tensor, Tensor] | None
+    ) -> dict[str, Tensor]:
         weights, terms = self._config.loss, {}
         total = vectors.sum() * 0
-        with_report = self._truth.has_report[rows].nonzero().squeeze(1)
+        with_report = self.truth.has_report[rows].nonzero().squeeze(1)
         if self.net.projection is not None and weights.contrastive_weight and len(with_report) > 1:
             terms["loss/contrastive"] = self._contrast(vectors, rows, with_report)
             total = total + weights.contrastive_weight * terms["loss/contrastive"]
-        for index, name in enumerate(self._truth.task_names):
-            labels = self._truth.labels[rows, index].to(self.device)
-            class_weights = self._truth.class_weights[index].to(self.device)
+        if views is not None:
+            terms["loss/view"] = self._view_contrast(*views[:2], rows[views[2]])
+            total = total + weights.view_weight * terms["loss/view"]
+        for index, name in enumerate(self.truth.task_names):
+            labels = self.truth.labels[rows, index].to(self.device)
+            class_weights = self.truth.class_weights[index].to(vectors)
             term = masked_cross_entropy(self.net.heads[index](vectors), labels, class_weights)
             terms[f"loss/{name}"] = term
             total = total + weights.task_weight * term
@@ -207,69 +319,35 @@ class DreSlcl:
         chosen = rows[with_report]
         return slide_report_contrast(
             self.net.project(vectors[with_report.to(self.device)]),
-            self._truth.reports[chosen].to(self.device),
+            self.truth.reports[chosen].to(vectors),
             self.net.scale,
-            self._truth.is_same[chosen][:, chosen].to(self.device),
+            self.truth.is_same[chosen][:, chosen].to(self.device),
         )
 
-    def _encode_fresh(self, pixels: Tensor) -> Tensor:
-        if self.net.encoder.is_trainable:
-            features: Tensor = self.net.encoder(pixels)
-            return features
-        with torch.no_grad():
-            frozen: Tensor = self.net.encoder(pixels)
-            return frozen
+    def _view_contrast(self, first: Tensor, second: Tensor, rows: Tensor) -> Tensor:
+        is_same = self.truth.is_same[rows][:, rows].to(self.device)
+        return view_contrast(first, second, self._config.loss.view_temperature, is_same)
 
-    def _slide_sums(self, slide: int, fresh: Tensor, features: Tensor) -> ResidualSums:
-        n_tiles = self.bank.tile_count(slide)
-        is_bank = torch.ones(n_tiles, dtype=torch.bool)
-        is_bank[fresh] = False
-        others = is_bank.nonzero().squeeze(1)
-        cap = self._config.training.bank_tiles
-        if cap is not None and len(others) > cap:
-            others = others[torch.randperm(len(others), generator=self._generator)[:cap]]
-        scale = (len(others) + len(fresh)) / len(fresh)
-        own = self.net.sums(features, scale if self._config.training.rescale_gradient else 1.0)
-        if not len(others):
-            return own
-        return own + self.net.bank_sums(self.bank.features(slide, others))
-
-    @staticmethod
-    def _by_slide(batch: SlideBatch, features: Tensor) -> list[tuple[int, Tensor, Tensor]]:
-        parts = features.split([len(fresh) for fresh in batch.fresh])
-        return list(zip(batch.slides, batch.fresh, parts, strict=True))
-
-
-def steps_per_epoch(n_slides: int, slides_per_batch: int) -> int:
-    """Return the number of batches that hold every slide once."""
-    return max(1, math.ceil(n_slides / slides_per_batch))
-
-
-def _as_input(tiles: Tensor, device: torch.device) -> Tensor:
-    return tiles.to(device).permute(0, 3, 1, 2).float().div_(255)
-
-
-def _parameter_groups(net: DreSlclNet, config: DreSlclConfig) -> list[dict[str, Any]]:
-    encoder = {id(parameter) for parameter in net.encoder.parameters()}
-    groups = []
-    for is_encoder, rate in ((True, config.training.lr_encoder), (False, config.training.lr_rest)):
-        for is_matrix in (True, False):
-            parameters = [
-                parameter
-                for parameter in net.parameters()
-                if parameter.requires_grad
-                and (id(parameter) in encoder) == is_encoder
-                and (parameter.ndim > 1) == is_matrix
-            ]
-            decay = config.training.weight_decay if is_matrix else 0.0
-            if parameters:
-                groups.append({"params": parameters, "lr": rate, "weight_decay": decay})
-    return groups
-
-
-def _rate_factor(step: int, warmup: float, total: int) -> float:
-    rise = min(1.0, (step + 1) / max(1.0, warmup))
-    return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total))))
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return groups for the optimiser, with ``name`` encoder or rest, rate and decay."""
+        settings = self._config.training
+        encoder = {id(parameter) for parameter in self.net.encoder.parameters()}
+        groups = []
+        for name, rate in (("encoder", settings.lr_encoder), ("rest", settings.lr_rest)):
+            for is_matrix in (True, False):
+                parameters = [
+                    parameter
+                    for parameter in self.net.parameters()
+                    if parameter.requires_grad
+                    and (id(parameter) in encoder) == (name == "encoder")
+                    and (parameter.ndim > 1) == is_matrix
+                ]
+                decay = settings.weight_decay if is_matrix else 0.0
+                if parameters:
+                    groups.append(
+                        {"name": name, "params": parameters, "lr": rate, "weight_decay": decay}
+                    )
+        return groups
 
 
 def class_weights(labels: Sequence[int], n_classes: int, is_balanced: bool) -> Tensor:

@@ -15,7 +15,10 @@ _TILE_GAIN = 0.1
 
 
 def augment_tiles(
-    tiles: Tensor, tiles_per_slide: Sequence[int], generator: torch.Generator
+    tiles: Tensor,
+    tiles_per_slide: Sequence[int],
+    generator: torch.Generator,
+    tint: float = 1.0,
 ) -> Tensor:
     """Flip, turn and tint tiles at random.
 
@@ -32,6 +35,8 @@ def augment_tiles(
         Number of tiles of each slide, n in all.
     generator : torch.Generator
         On the CPU; the draw does not depend on the device.
+    tint : float
+        Strength of the tints; 0 keeps the colours.
 
     Returns
     -------
@@ -40,7 +45,7 @@ def augment_tiles(
     """
     n = len(tiles)
     flip, turn = torch.rand(n, generator=generator), torch.rand(n, generator=generator)
-    mixing = _draw_mixing(tiles_per_slide, generator)
+    mixing = _draw_mixing(tiles_per_slide, generator, tint)
     tiles = torch.where((flip < 0.5).view(n, 1, 1, 1).to(tiles.device), tiles.flip(-1), tiles)
     quarter = (turn * 4).long().to(tiles.device)
     turned = torch.stack([torch.rot90(tiles, k, (-2, -1)) for k in range(4)])
@@ -50,11 +55,11 @@ def augment_tiles(
     return torch.exp(-density).clamp(max=1)
 
 
-def _draw_mixing(tiles_per_slide: Sequence[int], generator: torch.Generator) -> Tensor:
+def _draw_mixing(tiles_per_slide: Sequence[int], generator: torch.Generator, tint: float) -> Tensor:
     """Return (n, 3, 3) matrices that act on optical densities."""
 
     def uniform(*shape: int) -> Tensor:
-        return 2 * torch.rand(*shape, generator=generator) - 1
+        return tint * (2 * torch.rand(*shape, generator=generator) - 1)
 
     n_slides, n = len(tiles_per_slide), sum(tiles_per_slide)
     slide = torch.diag_embed(1 + _SLIDE_GAIN * uniform(n_slides, 3))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.model.codebook import assign_codewords
+from napari_dre_slcl.model.encoders import build_encoder
 from napari_dre_slcl.model.residual_encoder import ResidualEncoder, SlideEncoding
 from napari_dre_slcl.model.residual_sums import ResidualSums, residual_sums, scale_gradient
 from napari_dre_slcl.model.tile_attention import GatedAttention, share_codeword_attention
-from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 __all__ = ["DreSlclNet", "SlideOutput"]
 
@@ -56,16 +56,24 @@ class DreSlclNet(nn.Module):
         Number of classes of each task.
     text_dim : int
         Width of a report vector; 0 where there are no reports.
+    encoder : nn.Module, optional
+        Makes (n, dim) unit rows of its input; the settings' own by default.
     """
 
     codewords: Tensor
     feature_mean: Tensor
     feature_std: Tensor
 
-    def __init__(self, config: DreSlclConfig, class_counts: Sequence[int], text_dim: int) -> None:
+    def __init__(
+        self,
+        config: DreSlclConfig,
+        class_counts: Sequence[int],
+        text_dim: int,
+        encoder: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = TileEncoder(config.encoder)
-        dim, k = self.encoder.dim, config.codebook.codewords
+        self.encoder: Any = build_encoder(config) if encoder is None else encoder
+        dim, k = int(self.encoder.dim), config.codebook.codewords
         self.tile_attention = (
             GatedAttention(dim) if config.residual.weighting == "attention" else None
         )
@@ -106,37 +114,62 @@ class DreSlclNet(nn.Module):
         """1 / temperature, at most 100."""
         return self.log_scale.exp().clamp(max=_MAX_SCALE)
 
-    def sums(self, features: Tensor, gradient_scale: float = 1.0) -> ResidualSums:
-        """Residual sums of (n, d) tile features, with gradient.
+    def sums(
+        self,
+        features: Tensor,
+        owner: Tensor | None = None,
+        n_slides: int = 1,
+        gradient_scale: Tensor | None = None,
+    ) -> ResidualSums:
+        """Residual sums of the tiles of B slides, with gradient.
 
         Parameters
         ----------
         features : Tensor
             (n, d).
-        gradient_scale : float
-            Factor on the gradient that reaches the features; N/s makes s fresh tiles stand for N.
+        owner : Tensor, optional
+            (n,) position of each tile's slide, 0 to B - 1; one slide by default.
+        n_slides : int
+            B.
+        gradient_scale : Tensor, optional
+            (n, 1) factor on the gradient that reaches the features; N/s makes s fresh tiles stand
+            for N.
         """
-        if gradient_scale != 1.0:
+        if gradient_scale is not None:
             features = scale_gradient(features, gradient_scale)
-        return residual_sums(features, self._weights(features), self.codewords)
+        weights = self.weights(features)
+        return residual_sums(features, weights, self.codewords, owner, n_slides)
 
     @torch.no_grad()
     def bank_sums(self, features: Tensor) -> ResidualSums:
-        """Residual sums of (n, d) bank features on any device, chunk by chunk, no gradient."""
-        device = self.codewords.device
-        total = self.sums(features[:0].to(device))
+        """Residual sums of (n, d) features of one slide on any device, by chunks, no gradient."""
+        total = self.sums(features[:0].to(self.codewords))
         for chunk in features.split(_BANK_CHUNK):
-            total = total + self.sums(chunk.to(device))
+            total = total + self.sums(chunk.to(self.codewords))
         return total
 
-    def encode_slides(self, sums: Sequence[ResidualSums]) -> SlideEncoding:
+    @torch.no_grad()
+    def index_tiles(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (n,) codeword and (n,) weight of (n, d) features on any device, as the bank keeps.
+
+        Both are on the CPU.
+        """
+        features = features.to(self.codewords)
+        codeword = assign_codewords(features, self.codewords)
+        return codeword.cpu(), self.weights(features).cpu()
+
+    def encode_slides(self, sums: ResidualSums) -> SlideEncoding:
         """Encode B slides from their residual sums."""
-        stacked = ResidualSums.stack(sums)
-        mass = stacked.mass.unsqueeze(-1)
-        total = (stacked.residual + mass * self.codewords).sum(1)
+        mass = sums.mass.unsqueeze(-1)
+        total = (sums.residual + mass * self.codewords).sum(1)
         mean = self.standardise(total / mass.sum(1))
-        encoding: SlideEncoding = self.residual_encoder(stacked, mean)
+        encoding: SlideEncoding = self.residual_encoder(sums, mean)
         return encoding
+
+    @torch.no_grad()
+    def clamp_scale(self) -> None:
+        """Keep the temperature where it has a gradient, as CLIP does."""
+        self.log_scale.clamp_(max=math.log(_MAX_SCALE))
 
     def project(self, vectors: Tensor) -> Tensor:
         """Return (B, text_dim) unit vectors in report space: u = norm(W h + b)."""
@@ -151,13 +184,13 @@ class DreSlclNet(nn.Module):
         The result depends on the set of tiles, not on their order.
         """
         sums = self.bank_sums(features)
-        encoding = self.encode_slides([sums])
+        encoding = self.encode_slides(sums)
         codeword = assign_codewords(features, self.codewords)
         norm = (features - self.codewords[codeword]).norm(dim=1)
         if self.tile_attention is None:
             attention = share_codeword_attention(encoding.codeword_attention[0], codeword, norm)
         else:
-            weights = self._weights(features)
+            weights = self.weights(features)
             attention = weights / weights.sum()
         return SlideOutput(
             vector=encoding.vector[0],
@@ -168,7 +201,8 @@ class DreSlclNet(nn.Module):
             codeword_attention=encoding.codeword_attention[0],
         )
 
-    def _weights(self, features: Tensor) -> Tensor:
+    def weights(self, features: Tensor) -> Tensor:
+        """Return (n,) weights of (n, d) tile features: gated attention, or ones."""
         if self.tile_attention is None:
             return features.new_ones(len(features))
         weights: Tensor = self.tile_attention(self.standardise(features))

@@ -65,7 +65,7 @@ class ResidualEncoder(nn.Module):
     codewords : int
         K.
     config : ResidualConfig
-        Layers, heads, normalisation, global token.
+        Layers, heads, and which of METHOD's extensions (a) and (b) are on.
     """
 
     def __init__(self, dim: int, codewords: int, config: ResidualConfig) -> None:
@@ -78,6 +78,9 @@ class ResidualEncoder(nn.Module):
         self._normalisation: Normalisation = config.normalisation
         self.identity = nn.Parameter(torch.randn(codewords, dim) * 0.02)
         self.cls = nn.Parameter(torch.randn(dim) * 0.02)
+        self._is_mean = config.tokens == "mean"
+        self._has_mass_bias = config.mass_bias
+        self._is_mass_pooled = config.pooling == "mass"
         self.from_mean = nn.Linear(dim, dim) if config.global_token else None
         self.from_occupancy = nn.Linear(1, dim) if config.global_token else None
         self.layers = nn.ModuleList(_Layer(dim, config) for _ in range(config.layers))
@@ -89,32 +92,48 @@ class ResidualEncoder(nn.Module):
         Parameters
         ----------
         sums : ResidualSums
-            Stacked over slides: residual (B, K, d), mass and count (B, K).
+            Of B slides.
         mean : Tensor
             (B, d) weighted mean feature of each slide, standardised; for the global token.
         """
-        tokens = vlad(sums.residual, self._normalisation) + self.identity
+        share = sums.mass / sums.mass.sum(1, keepdim=True)
+        tokens = self._tokens(sums, share)
         start = self.cls.expand(len(tokens), 1, -1)
-        if self.from_mean is not None and self.from_occupancy is not None:
-            share = sums.mass / sums.mass.sum(1, keepdim=True)
+        if self.from_mean is not None:
             start = start + self.from_mean(mean).unsqueeze(1)
-            tokens = tokens + self.from_occupancy((share + 1e-6).log().unsqueeze(-1))
         sequence = torch.cat([start, tokens], dim=1)
-        is_empty = nn.functional.pad(sums.count == 0, (1, 0), value=False)
-        rolled = torch.eye(sequence.shape[1], device=sequence.device, dtype=sequence.dtype)
-        rolled = rolled.expand(len(sequence), -1, -1)
+        key_bias = self._key_bias(share, sums.count == 0)
+        identity = torch.eye(sequence.shape[1], device=sequence.device, dtype=sequence.dtype)
+        rolled = identity.expand(len(sequence), -1, -1)
         for layer in self.layers:
-            sequence, attention = layer(sequence, is_empty)
+            sequence, attention = layer(sequence, key_bias)
             # Attention rollout with the residual path, Abnar & Zuidema 2020.
-            rolled = (
-                0.5 * attention.detach()
-                + 0.5
-                * torch.eye(attention.shape[-1], device=attention.device, dtype=attention.dtype)
-            ) @ rolled
+            rolled = 0.5 * (attention.detach() + identity) @ rolled
         on_codewords = rolled[:, 0, 1:]
-        return SlideEncoding(
-            self.norm(sequence[:, 0]), on_codewords / on_codewords.sum(1, keepdim=True)
-        )
+        pooled = sequence[:, 0]
+        if self._is_mass_pooled:
+            pooled = pooled + (share.unsqueeze(-1) * sequence[:, 1:]).sum(1)
+        return SlideEncoding(self.norm(pooled), on_codewords / on_codewords.sum(1, keepdim=True))
+
+    def _tokens(self, sums: ResidualSums, share: Tensor) -> Tensor:
+        residual = sums.residual
+        if self._is_mean:
+            is_empty = sums.count == 0
+            residual = residual / sums.mass.masked_fill(is_empty, 1).unsqueeze(-1)
+        tokens = vlad(residual, self._normalisation) + self.identity
+        if self.from_occupancy is None:
+            return tokens
+        return tokens + self.from_occupancy((share + 1e-6).log().unsqueeze(-1))
+
+    def _key_bias(self, share: Tensor, is_empty: Tensor) -> Tensor:
+        """Return (B, 1 + K), added to the attention logits: -inf hides an empty codeword.
+
+        With the occupancy bias, log(n_k/N), a codeword's n_k tiles weigh as n_k equal tokens.
+        """
+        bias = torch.zeros_like(share)
+        if self._has_mass_bias:
+            bias = share.masked_fill(is_empty, 1).log()
+        return nn.functional.pad(bias.masked_fill(is_empty, float("-inf")), (1, 0))
 
 
 class _Layer(nn.Module):
@@ -131,8 +150,8 @@ class _Layer(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, sequence: Tensor, is_empty: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, sequence: Tensor, key_bias: Tensor) -> tuple[Tensor, Tensor]:
         normed = self.norm_attention(sequence)
-        attended, weights = self.attention(normed, normed, normed, key_padding_mask=is_empty)
+        attended, weights = self.attention(normed, normed, normed, key_padding_mask=key_bias)
         sequence = sequence + self.dropout(attended)
         return sequence + self.dropout(self.ffn(self.norm_ffn(sequence))), weights
