@@ -2,50 +2,79 @@
 
 from __future__ import annotations
 
-import pickle
-from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from napari_dre_slcl.config import EncoderConfig
-from napari_dre_slcl.errors import ConfigError, ModelError
-from napari_dre_slcl.model.torchvision_repair import ensure_torchvision
+from napari_dre_slcl.errors import ConfigError
+from napari_dre_slcl.model.backbone import HUB_PREFIX, Architecture, make_backbone
+from napari_dre_slcl.model.encoder_weights import load_weights
+from napari_dre_slcl.model.precision import autocast_for, compute_dtype
 
 __all__ = ["TileEncoder"]
+
+_BLOCK_LISTS = ("blocks", "stages", "layers")
+_BLOCK_SERIES = ("layer1", "layer2", "layer3", "layer4")
 
 
 class TileEncoder(nn.Module):
     """Encode tiles into unit vectors.
 
+    Blocks that are not trained stay in evaluation mode, also under `train`, so that neither
+    dropout nor batch statistics move what they give.
+
     Parameters
     ----------
     config : EncoderConfig
         Backbone, input size, scaling, weights and which blocks train.
+    architecture : Architecture, optional
+        What the backbone is built from, as a bundle keeps it; found by ``config.name`` by default.
+        With it, no weights are loaded: whoever gives it has them.
+
+    Attributes
+    ----------
+    dim : int
+        Width of a feature.
+    is_trainable : bool
+        Whether any block is trained.
+    takes_pixels : bool
+        True.
+    architecture : Architecture
+        What the backbone was built from.
 
     Raises
     ------
     ConfigError
-        If timm has no such backbone or it does not take the input size.
+        If timm has no such backbone, or it does not take the input size or the settings.
     ModelError
-        If the weights file cannot be used.
+        If the weights cannot be used.
     """
 
     mean: Tensor
     std: Tensor
+    takes_pixels = True
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, architecture: Architecture | None = None) -> None:
         super().__init__()
-        self.backbone = _make_backbone(config)
-        self.dim = int(self.backbone.num_features)  # type: ignore[arg-type]
+        self._config = config
+        is_bare = architecture is not None
+        self.backbone, self.architecture = make_backbone(config, architecture)
+        self.dim = int(getattr(self.backbone, "head_hidden_size", self.backbone.num_features))  # type: ignore[arg-type]
         self.is_trainable = config.trainable_blocks != 0
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
-        if config.weights is not None:
-            _load_weights(self.backbone, config.weights)
-        _freeze(self.backbone, config.trainable_blocks)
+        self._notes: list[str] = []
+        if config.weights is not None and not is_bare:
+            self._notes += load_weights(self.backbone, config.weights, config.weights_sha256)
+        if config.name.startswith(HUB_PREFIX) and not is_bare:
+            self._notes += _other_scaling(self.backbone, config)
+        self._frozen = _freeze(self.backbone, config)
+        if config.checkpointing:
+            _checkpoint_gradients(self.backbone, config.name)
+        if config.channels_last:
+            self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Encode tiles.
@@ -58,68 +87,134 @@ class TileEncoder(nn.Module):
         Returns
         -------
         Tensor
-            (n, dim), each row of length 1: z = f(x) / |f(x)| (METHOD, DRE-SLCL).
+            (n, dim) float32, each row of length 1: z = f(x) / |f(x)| (METHOD, DRE-SLCL).
         """
-        features = self.backbone((tiles - self.mean) / self.std)
-        return nn.functional.normalize(features, dim=-1)
+        scaled = (tiles - self.mean) / self.std
+        if self._config.channels_last:
+            scaled = scaled.contiguous(memory_format=torch.channels_last)
+        with autocast_for(self._config.precision, tiles.device)():
+            features = self.backbone(scaled)
+        return nn.functional.normalize(features.to(tiles.dtype), dim=-1)
+
+    def prepare(self, batch: Tensor, device: torch.device) -> Tensor:
+        """Make the network's input of tiles as they are read.
+
+        Parameters
+        ----------
+        batch : Tensor
+            (n, size, size, 3) uint8.
+        device : torch.device
+            Where the network is.
+
+        Returns
+        -------
+        Tensor
+            (n, 3, size, size) float32, values 0 to 1.
+        """
+        pixels = batch.to(device, non_blocking=True).permute(0, 3, 1, 2)
+        layout = torch.channels_last if self._config.channels_last else torch.contiguous_format
+        return pixels.to(torch.float32, memory_format=layout).div_(255)
+
+    def train(self, mode: bool = True) -> TileEncoder:
+        """Set the mode of the trained blocks; the others stay in evaluation mode."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
+
+    def get_ready(self) -> tuple[str, ...]:
+        """Compile where that was asked for, on the device where the encoder is.
+
+        Returns
+        -------
+        tuple of str
+            What the user should know: of the weights' loading, and what cannot be had here.
+        """
+        said, self._notes = list(self._notes), []
+        device = self.mean.device
+        if self._config.precision == "fp16" and compute_dtype("fp16", device) is None:
+            said.append("encoder.precision=fp16 needs a GPU; the tile encoder computes in fp32.")
+        if self._config.compile:
+            reason = _why_not_compile(device)
+            if reason:
+                said.append(f"The tile encoder runs uncompiled, torch.compile fails: {reason}.")
+            else:
+                self.backbone.compile()  # in place, so that the names of weights stay
+        return tuple(said)
 
 
-def _make_backbone(config: EncoderConfig) -> nn.Module:
-    ensure_torchvision()
-    import timm
-
-    if config.name not in timm.list_models():
-        near = timm.list_models(f"*{config.name.split('_')[0]}*")[:3]
-        hint = f" Similar names: {', '.join(near)}." if near else ""
-        raise ConfigError(f"timm has no model '{config.name}' (encoder.name).{hint}")
-    try:
-        return timm.create_model(
-            config.name, pretrained=False, num_classes=0, img_size=config.input_px
-        )
-    except TypeError:  # convolutional backbones take any size and no such argument
-        return timm.create_model(config.name, pretrained=False, num_classes=0)
-    except AssertionError as error:
-        raise ConfigError(
-            f"'{config.name}' does not take tiles of {config.input_px} px: {error}. "
-            "Change encoder.input_px."
-        ) from error
+def _other_scaling(backbone: nn.Module, config: EncoderConfig) -> list[str]:
+    """Tell where weights of the hub were trained with another input scaling than is set."""
+    made_for: dict[str, Any] = getattr(backbone, "pretrained_cfg", None) or {}
+    mean, std = (tuple(made_for.get(key) or getattr(config, key)) for key in ("mean", "std"))
+    if (mean, std) == (config.mean, config.std):
+        return []
+    sentence = (
+        f"'{config.name}' was trained with the input mean {mean} and deviation {std}; "
+        "set encoder.mean and encoder.std to these."
+    )
+    return [sentence]
 
 
-def _load_weights(backbone: nn.Module, path: Path) -> None:
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        backbone.load_state_dict(state)
-    except OSError as error:
-        raise ModelError(f"The weights '{path}' cannot be read: {error}.") from error
-    except (SafetensorError, pickle.UnpicklingError) as error:
-        raise ModelError(
-            f"'{path}' is no safetensors file and no plain PyTorch weights file."
-        ) from error
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"The weights '{path}' do not fit the tile encoder: {str(error).splitlines()[0]} "
-            "Choose the encoder.name that they belong to."
-        ) from error
-
-
-def _freeze(backbone: nn.Module, trainable_blocks: int) -> None:
-    if trainable_blocks < 0:
-        return
+def _freeze(backbone: nn.Module, config: EncoderConfig) -> list[nn.Module]:
+    """Freeze all but the last blocks and what follows them; return the parts that are frozen."""
+    n_trained = config.trainable_blocks
+    if n_trained < 0:
+        return []
     backbone.requires_grad_(False)
-    if trainable_blocks == 0:
-        return
-    blocks = getattr(backbone, "blocks", None) or getattr(backbone, "stages", None)
-    if blocks is None:
+    if n_trained == 0:
+        return [backbone]
+    parts = dict(backbone.named_children())
+    blocks = _blocks(parts)
+    if not blocks:
         raise ConfigError(
-            "This tile encoder has no blocks to train singly. "
+            f"The tile encoder '{config.name}' has no blocks to train singly. "
             "Set encoder.trainable_blocks to -1 (all) or 0 (none)."
         )
-    for block in list(blocks)[-trainable_blocks:]:
-        block.requires_grad_(True)
-    for name in ("norm", "fc_norm", "norm_pre"):
-        part = getattr(backbone, name, None)
-        if isinstance(part, nn.Module):
-            part.requires_grad_(True)
+    if n_trained > len(blocks):
+        raise ConfigError(
+            f"encoder.trainable_blocks={n_trained}, but '{config.name}' has {len(blocks)} blocks. "
+            f"Choose at most {len(blocks)}, or -1 for all of the encoder."
+        )
+    # In the order of the forward pass: stem, blocks, then what normalises and pools.
+    units = [
+        unit
+        for name, part in parts.items()
+        for unit in (part.children() if name in _BLOCK_LISTS else (part,))
+    ]
+    first = next(index for index, unit in enumerate(units) if unit is blocks[-n_trained])
+    for unit in units[first:]:
+        unit.requires_grad_(True)
+    return units[:first]
+
+
+def _blocks(parts: dict[str, nn.Module]) -> list[nn.Module]:
+    for name in _BLOCK_LISTS:
+        if name in parts:
+            return list(parts[name].children())
+    return [parts[name] for name in _BLOCK_SERIES if name in parts]
+
+
+def _checkpoint_gradients(backbone: nn.Module, name: str) -> None:
+    try:
+        backbone.set_grad_checkpointing(True)  # type: ignore[operator]
+    except (AttributeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"The tile encoder '{name}' cannot recompute inner values. "
+            "Set encoder.checkpointing to false."
+        ) from error
+
+
+def _why_not_compile(device: torch.device) -> str:
+    """Compile and run the least function; return the reason where that fails."""
+
+    def double(values: Tensor) -> Tensor:
+        return values.sin() * 2
+
+    try:
+        compiled: Any = torch.compile(double)
+        compiled(torch.ones(8, device=device))
+    except (RuntimeError, ImportError, OSError) as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        return lines[0].strip().rstrip(".") if lines else type(error).__name__
+    return ""
