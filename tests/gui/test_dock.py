@@ -102,7 +102,7 @@ def test_train_tab_makes_the_job_that_its_fields_say(dock, cohort) -> None:
     panel.advanced_form.editor("training.lr_rest").setText("fast")
     with pytest.raises(ConfigError, match="lr_rest"):
         panel.value()
-    panel.start_button.click()
+    panel.buttons.start_button.click()
     assert "lr_rest" in panel.message.text()
     assert not dock.runner.is_running
 

@@ -28,8 +28,8 @@ FOREVER = 5000
 def train_and_cancel(qtbot: Any, dock: DreSlclDock, job: TrainJob) -> None:
     panel = dock.train_panel
     panel.setValue(job)
-    panel.start_button.click()
-    assert not panel.start_button.isEnabled()
+    panel.buttons.start_button.click()
+    assert not panel.buttons.start_button.isEnabled()
     qtbot.waitUntil(lambda: len(panel.curve.value().get("loss", ([], []))[0]) >= 2, timeout=WAIT_MS)
     # A refill of the bank between epochs has words and a bar of its own.
     qtbot.waitUntil(
@@ -41,7 +41,7 @@ def train_and_cancel(qtbot: Any, dock: DreSlclDock, job: TrainJob) -> None:
     )
     assert "Tasks" in panel.log.toPlainText()
     with qtbot.waitSignal(dock.runner.ended, timeout=WAIT_MS):
-        panel.cancel_button.click()
+        panel.buttons.cancel_button.click()
     assert panel.message.text() == "Cancelled."
     assert json.loads((job.run_dir / "status.json").read_text())["state"] == "cancelled"
 
@@ -50,7 +50,7 @@ def train_to_the_end(qtbot: Any, dock: DreSlclDock, job: TrainJob) -> None:
     panel = dock.train_panel
     panel.setValue(job)
     with qtbot.waitSignal(dock.runner.ended, timeout=WAIT_MS):
-        panel.start_button.click()
+        panel.buttons.start_button.click()
     assert panel.message.text().startswith("Done.")
     assert "cancer AUC" in {bar.name for bar in panel.metrics.value()}
     assert panel.run_field.value() != job.run_dir

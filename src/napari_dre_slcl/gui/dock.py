@@ -28,7 +28,14 @@ from napari_dre_slcl.gui.slide_panel import SlidePanel
 from napari_dre_slcl.gui.theme import theme_colors
 from napari_dre_slcl.gui.tissue_finder import TissueFinder
 from napari_dre_slcl.gui.train_panel import TrainPanel
-from napari_dre_slcl.jobs.messages import Cancelled, Failed, PredictJob, Result, TrainJob
+from napari_dre_slcl.jobs.messages import (
+    Cancelled,
+    Failed,
+    PredictJob,
+    Result,
+    ResumeJob,
+    TrainJob,
+)
 from napari_dre_slcl.layers import LayerData
 
 __all__ = ["DreSlclDock"]
@@ -86,7 +93,9 @@ class DreSlclDock(QWidget):
     def _connect(self) -> None:
         self.slide_panel.other_images.image_read.connect(self._add_image)
         self.train_panel.start_requested.connect(self.start_job)
-        self.train_panel.cancel_requested.connect(self.runner.cancel)
+        self.train_panel.buttons.cancel_requested.connect(self.runner.cancel)
+        self.train_panel.buttons.pause_requested.connect(self.runner.pause)
+        self.train_panel.buttons.continue_requested.connect(self.runner.go_on)
         self.result_panel.model_field.valueChanged.connect(self._on_model)
         self.result_panel.predict_requested.connect(self.start_job)
         self.result_panel.cancel_requested.connect(self.runner.cancel)
@@ -102,7 +111,7 @@ class DreSlclDock(QWidget):
             partial(_release, self.tissue, self.overlay, self.background, self.runner)
         )
 
-    def start_job(self, job: TrainJob | PredictJob) -> None:
+    def start_job(self, job: TrainJob | ResumeJob | PredictJob) -> None:
         """Hand a job to the engine, or say why not."""
         try:
             self.runner.start(job)
@@ -135,7 +144,9 @@ class DreSlclDock(QWidget):
         return super().eventFilter(watched, event)
 
     def _ask_about_job(self) -> None:
-        if self.runner.should_keep_job is not None or not isinstance(self.runner.spec, TrainJob):
+        if self.runner.should_keep_job is not None or not isinstance(
+            self.runner.spec, (TrainJob, ResumeJob)
+        ):
             return
         answer = QMessageBox.question(
             self,
@@ -149,16 +160,18 @@ class DreSlclDock(QWidget):
         self._viewer.add_layer(Layer.create(*layer_data))
         self._viewer.reset_view()
 
-    def _panel_of(self, job: TrainJob | PredictJob | None) -> TrainPanel | ResultPanel:
-        return self.train_panel if isinstance(job, TrainJob) else self.result_panel
+    def _panel_of(self, job: TrainJob | ResumeJob | PredictJob | None) -> TrainPanel | ResultPanel:
+        return self.result_panel if isinstance(job, PredictJob) else self.train_panel
 
-    def _on_started(self, job: TrainJob | PredictJob) -> None:
+    def _on_started(self, job: TrainJob | ResumeJob | PredictJob) -> None:
         self._panel_of(job).on_started()
 
     def _on_progressed(self, event: Any) -> None:
         self._panel_of(self.runner.spec).on_event(event)
 
-    def _on_ended(self, job: TrainJob | PredictJob, end: Result | Failed | Cancelled) -> None:
+    def _on_ended(
+        self, job: TrainJob | ResumeJob | PredictJob, end: Result | Failed | Cancelled
+    ) -> None:
         if isinstance(job, PredictJob):
             self.result_panel.on_ended(end)
             return

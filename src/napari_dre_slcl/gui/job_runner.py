@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
@@ -26,6 +26,7 @@ from napari_dre_slcl.jobs.messages import (
     PredictJob,
     Progress,
     Result,
+    ResumeJob,
     TrainJob,
     event_line,
     parse_event,
@@ -125,7 +126,7 @@ class JobRunner(QObject):
     """
 
     started = Signal(object)
-    """The spec (TrainJob or PredictJob)."""
+    """The spec (TrainJob, ResumeJob or PredictJob)."""
     progressed = Signal(object)
     """A Progress, Metric or Log."""
     ended = Signal(object, object)
@@ -138,7 +139,7 @@ class JobRunner(QObject):
         )
         self._folder = Path(self._temporary.name)
         self._child: _Child | None = None
-        self._spec: TrainJob | PredictJob | None = None
+        self._spec: TrainJob | ResumeJob | PredictJob | None = None
         self._n_jobs = 0
         self._n_children = 0
         self._is_closed = False
@@ -156,7 +157,7 @@ class JobRunner(QObject):
         return self._spec is not None
 
     @property
-    def spec(self) -> TrainJob | PredictJob | None:
+    def spec(self) -> TrainJob | ResumeJob | PredictJob | None:
         """The running job."""
         return self._spec
 
@@ -165,12 +166,12 @@ class JobRunner(QObject):
         """Of the engine process, while there is one."""
         return None if self._child is None else self._child.process.pid
 
-    def start(self, spec: TrainJob | PredictJob) -> None:
+    def start(self, spec: TrainJob | ResumeJob | PredictJob) -> None:
         """Start a job.
 
         Parameters
         ----------
-        spec : TrainJob or PredictJob
+        spec : TrainJob, ResumeJob or PredictJob
             What to do.
 
         Raises
@@ -196,8 +197,15 @@ class JobRunner(QObject):
 
     def cancel(self) -> None:
         """Ask the running job to stop; its `ended` comes when it has."""
-        if self._child is not None and self._spec is not None:
-            self._child.send(Command(command="cancel"))
+        self._tell("cancel")
+
+    def pause(self) -> None:
+        """Ask the running job to hold still; a Progress of the stage "Paused" says when it does."""
+        self._tell("pause")
+
+    def go_on(self) -> None:
+        """Ask a paused job to go on."""
+        self._tell("continue")
 
     def close(self) -> None:
         """Let go of the engine process, as `should_keep_job` says; later calls do nothing."""
@@ -213,6 +221,10 @@ class JobRunner(QObject):
             child.stop()
         self._spec = None
         self._temporary.cleanup()
+
+    def _tell(self, command: Literal["pause", "continue", "cancel"]) -> None:
+        if self._child is not None and self._spec is not None:
+            self._child.send(Command(command=command))
 
     def _drain(self) -> None:
         """Hand over what has come; of the progress of one stage only the latest."""

@@ -10,10 +10,12 @@ from napari_dre_slcl.tiles.wording import left_out_text, tiles_text
 
 __all__ = [
     "encoded_text",
+    "epoch_text",
     "metric_rows",
     "prediction_rows",
     "preview_text",
     "provenance_text",
+    "seconds_rows",
     "share_text",
     "slide_rows",
     "tissue_note",
@@ -111,6 +113,28 @@ def metric_rows(metrics: dict[str, float]) -> list[tuple[str, float]]:
         (f"{name.rsplit('/', 1)[-1]} AUC" if "/auc/" in name else name, value)
         for name, value in sorted(metrics.items(), key=lambda item: "/auc/" not in item[0])
     ]
+
+
+def epoch_text(values: dict[str, float]) -> str:
+    """Return what an epoch has come to; where its time went is told elsewhere."""
+    told = [
+        f"{name} {value:.3g}" if name.startswith("lr/") else f"{name} {value:.3f}"
+        for name, value in values.items()
+        if not name.startswith("seconds/")
+    ]
+    return ", ".join(told)
+
+
+def seconds_rows(values: dict[str, float]) -> list[tuple[str, float, str]]:
+    """Return (phase, share, text) lines of an epoch's time, the longest phase first."""
+    seconds = {
+        name.removeprefix("seconds/"): value
+        for name, value in values.items()
+        if name.startswith("seconds/")
+    }
+    total = sum(seconds.values()) or 1.0
+    ordered = sorted(seconds.items(), key=lambda item: -item[1])
+    return [(name, value / total, f"{value:.1f} s") for name, value in ordered]
 
 
 def share_text(share: float) -> str:

@@ -1,16 +1,15 @@
-"""The Train tab: choose a cohort and settings, start, watch, cancel."""
+"""The Train tab: choose a cohort and settings, start or resume, watch, pause, cancel."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QComboBox,
-    QHBoxLayout,
     QPlainTextEdit,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,9 +23,20 @@ from napari_dre_slcl.gui.forms import SettingsForm
 from napari_dre_slcl.gui.job_progress import JobProgress
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.path_field import PathField
-from napari_dre_slcl.gui.texts import metric_rows
+from napari_dre_slcl.gui.run_buttons import RunButtons
+from napari_dre_slcl.gui.texts import epoch_text, metric_rows, seconds_rows
 from napari_dre_slcl.gui.theme import ThemeColors
-from napari_dre_slcl.jobs.messages import Cancelled, Failed, Log, Metric, Progress, Result, TrainJob
+from napari_dre_slcl.jobs.messages import (
+    PAUSED_STAGE,
+    Cancelled,
+    Failed,
+    Log,
+    Metric,
+    Progress,
+    Result,
+    ResumeJob,
+    TrainJob,
+)
 
 __all__ = ["BASIC_SETTINGS", "TrainPanel", "free_run_dir"]
 
@@ -44,11 +54,11 @@ class TrainPanel(QWidget):
     """Makes a `TrainJob` and shows how it goes."""
 
     start_requested = Signal(object)
-    """A `TrainJob`."""
-    cancel_requested = Signal()
+    """A `TrainJob` or `ResumeJob`."""
 
     def __init__(self, colors: ThemeColors, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._is_paused = False
         self._build_inputs()
         self._build_outputs(colors)
         self._lay_out()
@@ -70,8 +80,7 @@ class TrainPanel(QWidget):
         advanced = [name for name in setting_names() if name not in BASIC_SETTINGS]
         self.basic_form = SettingsForm(BASIC_SETTINGS, config)
         self.advanced_form = SettingsForm(advanced, config)
-        self.start_button = QPushButton("Start training")
-        self.cancel_button = QPushButton("Cancel")
+        self.buttons = RunButtons()
 
     def _build_outputs(self, colors: ThemeColors) -> None:
         self.message = MessageLine()
@@ -93,12 +102,9 @@ class TrainPanel(QWidget):
         self.basic_form.insert_row(2, "Preset", self.preset_field)
         advanced = QCollapsible("Advanced settings", expandedIcon="▼", collapsedIcon="▶")
         advanced.addWidget(self.advanced_form)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.start_button)
-        buttons.addWidget(self.cancel_button)
         layout.addWidget(self.basic_form)
         layout.addWidget(advanced)
-        layout.addLayout(buttons)
+        layout.addWidget(self.buttons)
         for widget in (self.message, self.progress, self.curve, self.metrics, self.log):
             layout.addWidget(widget)
         layout.addStretch()
@@ -106,8 +112,12 @@ class TrainPanel(QWidget):
     def _connect(self) -> None:
         self.cohort_field.valueChanged.connect(self._suggest_run_dir)
         self.preset_field.currentTextChanged.connect(self._use_preset)
-        self.start_button.clicked.connect(self.start)
-        self.cancel_button.clicked.connect(self._cancel)
+        self.buttons.start_requested.connect(self.start)
+        self.buttons.resume_requested.connect(self._resume)
+        self.buttons.pause_requested.connect(
+            lambda: self.message.tell("Pausing after the step at hand…")
+        )
+        self.buttons.cancel_requested.connect(self._on_cancel)
 
     def value(self) -> TrainJob:
         """Return the job that the fields describe.
@@ -169,22 +179,26 @@ class TrainPanel(QWidget):
         """Show a Progress, Metric or Log."""
         if isinstance(event, Progress):
             self.progress.follow(event)
+            if self._is_paused != (event.stage == PAUSED_STAGE):
+                self._is_paused = not self._is_paused
+                self.buttons.set_paused(self._is_paused)
         elif isinstance(event, Metric):
             self.curve.add(event.step, event.values)
-            told = ", ".join(f"{name} {value:.3f}" for name, value in event.values.items())
-            self.log.appendPlainText(f"epoch {event.step}: {told}")
+            self.log.appendPlainText(f"epoch {event.step}: {epoch_text(event.values)}")
+            self._show_bars("Where the time goes", seconds_rows(event.values))
         elif isinstance(event, Log):
             sign = "⚠ " if event.level == "warning" else ""
             self.log.appendPlainText(f"{sign}{event.message}")
 
-    def on_ended(self, job: TrainJob, end: Result | Failed | Cancelled) -> None:
+    def on_ended(self, job: TrainJob | ResumeJob, end: Result | Failed | Cancelled) -> None:
         """Show how a job has ended."""
         self._set_running(False)
         self.progress.setRange(0, 1)
         self.progress.setValue(int(isinstance(end, Result)))
         if isinstance(end, Result):
             self.message.tell(f"Done. The model is in {end.paths['model']}.")
-            self._show_metrics(end.metrics)
+            rows = [(name, value, f"{value:.3f}") for name, value in metric_rows(end.metrics)]
+            self._show_bars("On held-out patients", rows)
         elif isinstance(end, Failed):
             self.message.complain(end.message)
         else:
@@ -192,19 +206,22 @@ class TrainPanel(QWidget):
         if job.run_dir.exists():  # the next run needs another folder
             self.run_field.setValue(free_run_dir(job.run_dir.parent))
 
-    def _show_metrics(self, metrics: dict[str, float]) -> None:
-        rows = [Bar(name, value, f"{value:.3f}") for name, value in metric_rows(metrics)]
-        heading = [Bar("On held-out patients", is_heading=True)] if rows else []
-        self.metrics.setValue(heading + rows)
+    def _show_bars(self, title: str, rows: Sequence[tuple[str, float, str]]) -> None:
+        bars = [Bar(name, value, text) for name, value, text in rows]
+        self.metrics.setValue([Bar(title, is_heading=True), *bars] if bars else ())
 
-    def _cancel(self) -> None:
+    def _resume(self, run_dir: Path) -> None:
+        self.run_field.setValue(run_dir)
+        self.start_requested.emit(ResumeJob(run_dir=run_dir.absolute()))
+
+    def _on_cancel(self) -> None:
         self.message.tell("Cancelling…")
-        self.cancel_button.setEnabled(False)
-        self.cancel_requested.emit()
+        self.buttons.cancel_button.setEnabled(False)
+        self.buttons.pause_button.setEnabled(False)
 
     def _set_running(self, is_running: bool) -> None:
-        self.start_button.setEnabled(not is_running)
-        self.cancel_button.setEnabled(is_running)
+        self._is_paused = False
+        self.buttons.set_running(is_running)
         self.progress.setVisible(is_running)
 
     def _use_preset(self, name: str) -> None:
