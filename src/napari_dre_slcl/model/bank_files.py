@@ -30,7 +30,7 @@ Arrays = dict[str, Tensor]
 
 _FORMAT = 1
 _HEADER = "bank.json"
-_COMPLETE = "complete.json"
+_KEPT = "kept.json"
 _NUMPY = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
 
 
@@ -121,13 +121,9 @@ class BankFiles:
         self._shape = shape
         self.is_in_memory = shape.n_bytes() <= memory_mib * 2**20
 
-    def complete(self) -> list[int]:
-        """Return the numbers of the generations that hold every tile, ascending."""
-        return [number for number in self._numbers() if (self._path(number) / _COMPLETE).is_file()]
-
-    def tag(self, number: int) -> str:
-        """Return the tag that a generation was begun with."""
-        return str(self._header(number).get("tag", ""))
+    def kept(self) -> list[int]:
+        """Return the numbers of the generations that a checkpoint may name, ascending."""
+        return [number for number in self._numbers() if (self._path(number) / _KEPT).is_file()]
 
     def begin(self, tag: str, after: int) -> int:
         """Return the generation after ``after`` with this tag, made anew where there is none.
@@ -139,7 +135,7 @@ class BankFiles:
                 header = self._header(number)
                 if header == self._shape.facts() | {"tag": tag}:
                     return number
-                self.drop(number)
+                self._drop(number)
         self._create(after + 1, tag)
         return after + 1
 
@@ -182,20 +178,18 @@ class BankFiles:
 
         return arrays, flush
 
-    def finish(self, number: int) -> None:
-        """Mark a generation as complete; its arrays must have been flushed."""
-        write_json(self._path(number) / _COMPLETE, {"generation": number})
-
-    def drop(self, number: int) -> None:
-        """Delete a generation: first its mark, so that half a one is never taken for a whole."""
-        (self._path(number) / _COMPLETE).unlink(missing_ok=True)
-        shutil.rmtree(self._path(number), ignore_errors=True)
-
-    def drop_before(self, number: int) -> None:
-        """Delete the generations before this one."""
+    def keep(self, number: int) -> None:
+        """Note that a checkpoint names this generation, and delete those before it."""
+        if not (self._path(number) / _KEPT).is_file():
+            write_json(self._path(number) / _KEPT, {"generation": number})
         for earlier in self._numbers():
             if earlier < number:
-                self.drop(earlier)
+                self._drop(earlier)
+
+    def _drop(self, number: int) -> None:
+        # Its mark first, so that half a generation is never taken for a whole.
+        (self._path(number) / _KEPT).unlink(missing_ok=True)
+        shutil.rmtree(self._path(number), ignore_errors=True)
 
     def _path(self, number: int) -> Path:
         return self._folder / f"gen-{number:04d}"

@@ -6,7 +6,7 @@ grow with the slide (METHOD, "Dynamic residual sums"). A row counts as it is sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,13 +16,10 @@ from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.model.bank_files import Arrays, BankFiles, BankShape, new_arrays
 from napari_dre_slcl.model.bank_fill import BankFill
 from napari_dre_slcl.model.bank_journal import BankJournal
-from napari_dre_slcl.model.residual_sums import ResidualSums, add_residuals
+from napari_dre_slcl.model.bank_sums import Assign, add_rows, index_slide, sums_without
+from napari_dre_slcl.model.residual_sums import ResidualSums
 
-__all__ = ["Assign", "MemoryBank"]
-
-_CHUNK = 8192
-# Takes (n, d) features, gives their (n,) codewords and (n,) weights.
-Assign = Callable[[Tensor], tuple[Tensor, Tensor]]
+__all__ = ["MemoryBank"]
 
 
 class MemoryBank:
@@ -78,8 +75,8 @@ class MemoryBank:
         self.generation = 0
         if self._files is None:
             self._current = new_arrays(self._shape)
-        elif complete := self._files.complete():
-            self._open(complete[-1])
+        elif kept := self._files.kept():
+            self._open(kept[-1])
 
     def __len__(self) -> int:
         """Return the number of slides."""
@@ -115,8 +112,6 @@ class MemoryBank:
         if tiles is None:
             return torch.arange(start, start + self.tile_count(slide))
         return tiles + start
-
-    # -- reading -----------------------------------------------------------------------------
 
     def features(self, slide: int, tiles: Tensor | None = None) -> Tensor:
         """Return stored features of a slide, never part of a gradient.
@@ -168,8 +163,6 @@ class MemoryBank:
             (int(slide), rows[slides == slide] - self._starts[slide])
             for slide in slides.unique().tolist()
         ]
-
-    # -- a generation: every tile encoded ------------------------------------------------------
 
     def begin_generation(self, tag: str, step: int = 0) -> None:
         """Begin to encode every tile anew, or go on where that was broken off.
@@ -228,7 +221,10 @@ class MemoryBank:
         self._fill.store(rows, stored, _cosine(old, stored))
 
     def commit_generation(self) -> None:
-        """Make the filled generation the current one; `index` it next."""
+        """Make the filled generation the current one; `index` it next.
+
+        Until the next `apply`, a bank that is opened anew knows it as one that is being filled.
+        """
         if self._fill is None:
             return
         self._fill.flush()
@@ -237,7 +233,6 @@ class MemoryBank:
             self._journal.clear()
             self.generation = number
         else:
-            self._files.finish(number)
             self._open(number)
 
     @torch.no_grad()
@@ -253,28 +248,14 @@ class MemoryBank:
         codewords : Tensor
             (K, d).
         """
-        arrays = self._arrays
-        arrays["codewords"].copy_(codewords)
-        for name in ("residual", "mass", "count"):
-            arrays[name].zero_()
+        self._arrays["codewords"].copy_(codewords)
         for slide in range(len(self)):
-            rows = self.rows(slide)
-            if not bool(arrays["filled"][rows].all()):
-                continue
-            for chunk in rows.split(_CHUNK):
-                features = arrays["features"][chunk]
-                codeword, weight = assign(self._wide(features))
-                arrays["codeword"][chunk] = codeword.cpu().to(arrays["codeword"].dtype)
-                arrays["weight"][chunk] = weight.detach().cpu().to(arrays["weight"].dtype)
-                self._add(chunk, torch.full_like(chunk, slide), 1)
+            index_slide(self._arrays, slide, self.rows(slide), assign)
         self._journal.mark_index()
-
-    # -- a step: some tiles renewed ------------------------------------------------------------
 
     def sums(self, slide: int) -> ResidualSums:
         """Return the residual sums over all tiles of a slide: residual (K, d), mass, count (K,)."""
-        everything = self.without_rows(torch.tensor([slide]), self.rows(slide)[:0])
-        return everything.slide(0)
+        return self.without(slide, torch.empty(0, dtype=torch.int64))
 
     def without(self, slide: int, tiles: Tensor) -> ResidualSums:
         """Return the residual sums over all tiles of a slide but these (n,) ones."""
@@ -297,13 +278,9 @@ class MemoryBank:
             residual (B, K, d), mass and count (B, K), on the CPU; exact zeros where no tile is
             left. The cost depends on n and B, not on the number of tiles.
         """
-        arrays = self._arrays
-        part = {name: arrays[name][slides] for name in ("residual", "mass", "count")}
-        position = torch.empty(len(self), dtype=torch.int64)
-        position[slides] = torch.arange(len(slides))
-        self._add(rows, position[self._slides_of(rows)], -1, part)
-        kind = torch.float64 if self._shape.dtype == torch.float64 else torch.float32
-        return ResidualSums(*(part[name].to(kind) for name in ("residual", "mass", "count")))
+        part = sums_without(self._arrays, slides, rows, self._slides_of(rows))
+        residual, mass, count = part["residual"], part["mass"], part["count"]
+        return ResidualSums(self._wide(residual), self._wide(mass), self._wide(count))
 
     @torch.no_grad()
     def blended(self, rows: Tensor, features: Tensor) -> Tensor:
@@ -313,18 +290,6 @@ class MemoryBank:
             old = self._arrays["features"][rows].double()
             fresh = self._momentum * old + (1 - self._momentum) * fresh
         return self._wide(self._stored(fresh))
-
-    def write(
-        self,
-        slide: int,
-        tiles: Tensor,
-        features: Tensor,
-        codeword: Tensor,
-        weight: Tensor,
-        step: int,
-    ) -> None:
-        """Renew some tiles of a slide; as `write_rows`."""
-        self.write_rows(self.rows(slide, tiles), features, codeword, weight, step)
 
     @torch.no_grad()
     def write_rows(
@@ -344,17 +309,15 @@ class MemoryBank:
             The time.
         """
         arrays, slides = self._arrays, self._slides_of(rows)
-        self._add(rows, slides, -1)
+        add_rows(arrays, rows, slides, -1)
         stored = features.detach().cpu().to(self._shape.dtype)
         arrays["drift"][rows] = _cosine(arrays["features"][rows], stored)
         arrays["features"][rows] = stored
         arrays["codeword"][rows] = codeword.cpu().to(arrays["codeword"].dtype)
         arrays["weight"][rows] = weight.detach().cpu().to(arrays["weight"].dtype)
         arrays["written"][rows] = step
-        self._add(rows, slides, 1)
+        add_rows(arrays, rows, slides, 1)
         self._journal.mark(rows, slides)
-
-    # -- checkpoints -----------------------------------------------------------------------------
 
     def changes(self) -> dict[str, Tensor]:
         """Return what changed since the last `apply`, for the checkpoint."""
@@ -392,7 +355,7 @@ class MemoryBank:
             self._journal.clear()
         else:
             self._open(number)
-        self._files.drop_before(number)
+        self._files.keep(number)
 
     def close(self) -> None:
         """Let go of the files; what was not applied is lost."""
@@ -401,8 +364,6 @@ class MemoryBank:
         self._fill = None
         if self._files is not None:
             self._current = None
-
-    # -- inside --------------------------------------------------------------------------------
 
     @property
     def _arrays(self) -> Arrays:
@@ -431,14 +392,6 @@ class MemoryBank:
 
     def _slides_of(self, rows: Tensor) -> Tensor:
         return torch.searchsorted(self._starts, rows, right=True) - 1
-
-    def _add(self, rows: Tensor, group: Tensor, sign: int, into: Arrays | None = None) -> None:
-        """Add (sign 1) or take away (-1) the stored residuals of rows; group: where to."""
-        arrays = self._arrays
-        into = arrays if into is None else into
-        codeword = arrays["codeword"][rows].long()
-        residual = arrays["features"][rows].double() - arrays["codewords"][codeword]
-        add_residuals(into, group, codeword, residual, arrays["weight"][rows].double(), sign)
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:
