@@ -2,7 +2,7 @@
 
 import torch
 
-from napari_dre_slcl.model.augmentation import augment_tiles
+from napari_dre_slcl.model.augmentation import augment_tiles, crop_tiles
 
 
 def _seeded(seed: int) -> torch.Generator:
@@ -41,3 +41,30 @@ def test_the_same_seed_gives_the_same_view() -> None:
     one = augment_tiles(tiles, [2, 3], _seeded(7))
     assert torch.equal(one, augment_tiles(tiles, [2, 3], _seeded(7)))
     assert not torch.equal(one, augment_tiles(tiles, [2, 3], _seeded(8)))
+
+
+def test_without_tint_a_view_keeps_its_colours() -> None:
+    tiles = torch.rand(6, 3, 4, 4, generator=_seeded(1))
+    views = augment_tiles(tiles, [3, 3], _seeded(2), tint=0.0)
+    assert torch.equal(views.flatten(2).sort(-1).values, tiles.flatten(2).sort(-1).values)
+
+
+def test_half_the_tint_varies_half_as_much() -> None:
+    grey = torch.full((400, 3, 2, 2), 0.5)
+    whole, half = (
+        -augment_tiles(grey, [20] * 20, _seeded(1), tint).mean((2, 3)).log() for tint in (1.0, 0.5)
+    )
+    assert 0.4 < float(half.std() / whole.std()) < 0.6
+
+
+def test_a_crop_is_a_square_of_the_tile_no_smaller_than_asked() -> None:
+    # The pixel's value is its place, so a crop's range says how much of the tile it shows.
+    ramp = torch.linspace(0, 1, 32).expand(50, 1, 32, 32)
+    crops = crop_tiles(ramp, 0.25, _seeded(0))
+    width = crops.amax((1, 2, 3)) - crops.amin((1, 2, 3))
+    assert crops.shape == ramp.shape
+    assert width.min() > 0.45
+    assert width.max() > width.min() + 0.2
+    # All rows of a crop show the same columns, and the whole tile comes back as it is.
+    assert torch.allclose(crops, crops[:, :, :1].expand_as(crops), atol=1e-6)
+    assert torch.allclose(crop_tiles(ramp, 1.0, _seeded(0)), ramp, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Random views of tiles: flips and quarter turns of each, tints shared by the tiles of a slide."""
+"""Random views of tiles: crops, flips and quarter turns of each, tints shared within a slide."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["augment_tiles"]
+__all__ = ["augment_tiles", "crop_tiles"]
 
 _SLIDE_GAIN = 0.2
 _SLIDE_MIX = 0.05
@@ -15,10 +15,7 @@ _TILE_GAIN = 0.1
 
 
 def augment_tiles(
-    tiles: Tensor,
-    tiles_per_slide: Sequence[int],
-    generator: torch.Generator,
-    tint: float = 1.0,
+    tiles: Tensor, tiles_per_slide: Sequence[int], generator: torch.Generator, tint: float = 1.0
 ) -> Tensor:
     """Flip, turn and tint tiles at random.
 
@@ -34,9 +31,9 @@ def augment_tiles(
     tiles_per_slide : sequence of int
         Number of tiles of each slide, n in all.
     generator : torch.Generator
-        On the CPU; the draw does not depend on the device.
-    tint : float
-        Strength of the tints; 0 keeps the colours.
+        On the CPU; the draw depends neither on the device nor on ``tint``.
+    tint : float, default 1.0
+        Strength of the tints; 0 keeps the colours as they are.
 
     Returns
     -------
@@ -50,9 +47,42 @@ def augment_tiles(
     quarter = (turn * 4).long().to(tiles.device)
     turned = torch.stack([torch.rot90(tiles, k, (-2, -1)) for k in range(4)])
     tiles = turned[quarter, torch.arange(n, device=tiles.device)]
+    if tint == 0:
+        return tiles
     density = -tiles.clamp_min(1 / 255).log()
     density = torch.einsum("nij,njhw->nihw", mixing.to(tiles), density)
     return torch.exp(-density).clamp(max=1)
+
+
+def crop_tiles(tiles: Tensor, least_area: float, generator: torch.Generator) -> Tensor:
+    """Cut a random square out of each tile and enlarge it to the tile's size.
+
+    Parameters
+    ----------
+    tiles : Tensor
+        (n, c, size, size).
+    least_area : float
+        Smallest share of the tile's area that is kept, above 0, at most 1.
+    generator : torch.Generator
+        On the CPU.
+
+    Returns
+    -------
+    Tensor
+        Same shape, bilinear.
+    """
+    n = len(tiles)
+    area, across, down = torch.rand(3, n, generator=generator)
+    # In grid_sample's coordinates a tile reaches from -1 to 1.
+    half = (least_area + (1 - least_area) * area).sqrt()
+    transform = torch.zeros(n, 2, 3)
+    transform[:, 0, 0] = transform[:, 1, 1] = half
+    transform[:, 0, 2] = (1 - half) * (2 * across - 1)
+    transform[:, 1, 2] = (1 - half) * (2 * down - 1)
+    grid = torch.nn.functional.affine_grid(
+        transform.to(tiles), list(tiles.shape), align_corners=False
+    )
+    return torch.nn.functional.grid_sample(tiles, grid, padding_mode="border", align_corners=False)
 
 
 def _draw_mixing(tiles_per_slide: Sequence[int], generator: torch.Generator, tint: float) -> Tensor:
