@@ -7,9 +7,11 @@ import re
 import warnings
 from pathlib import Path
 
+from napari_dre_slcl.cohort.feature_store import FEATURE_SUFFIXES
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.damage import left_out_warning
 from napari_dre_slcl.engine.device import choose_device
+from napari_dre_slcl.engine.feature_source import FeatureSource
 from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.predict_source import predict_source
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
@@ -68,6 +70,8 @@ def result_path(folder: Path, slide_id: str) -> Path:
 def run_predict(job: PredictJob, on_event: OnEvent, should_stop: ShouldStop) -> Result | Cancelled:
     """Predict slides with a trained model; a broken slide is named at the end, the rest is done.
 
+    A model that was trained on feature files takes such files (.h5, .hdf5) in the slides' place.
+
     A result of the same slide and model that lies in the job's folder already is brought up to
     date: only tiles that it lacks are encoded.
 
@@ -122,6 +126,13 @@ def _predict_file(
 ) -> Path:
     """Predict one slide and write its result."""
     target = result_path(job.out, name)
+    if path.suffix.lower() in FEATURE_SUFFIXES:
+        return save_result(_predict_features(bundle, job, path, reporter), target)
+    if bundle.feature_dim is not None:
+        raise SlideError(
+            f"This model was trained on feature files of {bundle.feature_dim} numbers per tile, it "
+            f"cannot see '{path.name}'. Give the slide's feature file (.h5)."
+        )
     reporter.progress("Finding tissue", 0, 1, path.name)
     tiling, mask = bundle.config.tiling, None
     if job.min_tissue is not None:
@@ -145,6 +156,26 @@ def _predict_file(
     reporter.log(f"{path.name}: encoded {result.provenance['encoded']}.")
     reporter.warn_once(result.provenance.get("damaged", ""))
     return save_result(result, target)
+
+
+def _predict_features(
+    bundle: Bundle, job: PredictJob, path: Path, reporter: Reporter
+) -> SlideResult:
+    """Predict from the features of a slide's tiles."""
+    if job.mask is not None or job.min_tissue is not None:
+        reporter.warn_once(
+            "A feature file has its tiles already: tissue mask and least tissue are not used."
+        )
+    result = predict_source(
+        bundle,
+        FeatureSource.open(path),
+        path.stem,
+        lambda done, total: reporter.progress("Reading features", done, total, path.name),
+    )
+    reporter.log(f"{path.name}: read {result.provenance['encoded']}.")
+    if "tiles" in result.provenance:
+        reporter.log(f"{path.name}: {result.provenance['tiles']} There is no map.", "warning")
+    return result
 
 
 def _file_and_hash(path: Path) -> str:

@@ -1,45 +1,49 @@
-"""One open slide and a model make a SlideResult: encode its tiles, aggregate, predict."""
+"""One slide and a model make a SlideResult: encode its tiles, aggregate, predict."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_dre_slcl._version import __version__
-from napari_dre_slcl.engine.damage import damage_warning
+from napari_dre_slcl.cohort.feature_store import StoredFeatures, read_features
+from napari_dre_slcl.engine.encode_source import encode_source
+from napari_dre_slcl.engine.feature_source import FeatureSource, Source
+from napari_dre_slcl.engine.feature_table import tile_table
 from napari_dre_slcl.engine.known_features import features_key, take_over
+from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.model.bundle import Bundle
 from napari_dre_slcl.model.network import SlideOutput
 from napari_dre_slcl.results import SlideResult, TaskPrediction
-from napari_dre_slcl.tiles import TileLoader, TileSource
+from napari_dre_slcl.tiles import TileSource
 
 __all__ = ["predict_source"]
 
-_CHUNK = 256
+_CHUNK = 8192
 
 
 def predict_source(
     bundle: Bundle,
-    source: TileSource,
+    source: Source,
     slide_id: str,
     on_progress: Callable[[int, int], None] | None = None,
     earlier: SlideResult | None = None,
     keep_features: bool = True,
 ) -> SlideResult:
-    """Predict one open slide.
+    """Predict one open slide, or one feature file.
 
     Parameters
     ----------
     bundle : Bundle
         The model, on the device that is to compute.
-    source : TileSource
-        Slide and tile grid.
+    source : TileSource or FeatureSource
+        Slide and tile grid, or a feature file, as the model was trained on.
     slide_id : str
         Its name in the result.
     on_progress : callable, optional
@@ -49,14 +53,40 @@ def predict_source(
         lacks are encoded; else it is not used. The answer may differ from that of a full
         prediction in its last digits, as it does with the size of the batches.
     keep_features : bool
-        Put the tile features into the result, for another prediction of the slide.
+        Put the tile features into the result, for another prediction of the slide; those of a
+        feature file are never kept.
 
     Returns
     -------
     SlideResult
         Where tiles could not be decoded they count as white, and ``provenance["damaged"]`` says
-        how many; more than half of them raise `DamagedSlideError`.
+        how many; more than half of them raise `DamagedSlideError`. Of a feature file that does not
+        say where its tiles lie the tile table is empty, and ``provenance["tiles"]`` says so.
+
+    Raises
+    ------
+    SlideError
+        If the slide or the file cannot be read, is of the other kind than the model was trained
+        on, or has features of another width.
     """
+    if isinstance(source, FeatureSource):
+        return _predict_features(bundle, source, slide_id, on_progress)
+    return _predict_slide(bundle, source, slide_id, on_progress, earlier, keep_features)
+
+
+def _predict_slide(
+    bundle: Bundle,
+    source: TileSource,
+    slide_id: str,
+    on_progress: Callable[[int, int], None] | None,
+    earlier: SlideResult | None,
+    keep_features: bool,
+) -> SlideResult:
+    if bundle.feature_dim is not None:
+        raise SlideError(
+            f"This model was trained on feature files of {bundle.feature_dim} numbers per tile, it "
+            f"cannot see the slide '{source.slide.name}'. Give its feature file (.h5)."
+        )
     key = features_key(bundle, source) if keep_features else ""
     known, stored = take_over(earlier, key, source.grid)
     is_new = np.ones(len(source.grid), bool)
@@ -66,10 +96,11 @@ def predict_source(
         features[~is_new] = torch.from_numpy(earlier.features[stored])
     damaged = ""
     if is_new.any():
-        features[is_new], damaged = _encode(bundle, source, np.flatnonzero(is_new), on_progress)
-    with torch.no_grad():
-        output = bundle.net.describe(features.to(bundle.net.codewords.device))
-    result = _as_result(bundle, source, slide_id, output)
+        input_px = bundle.config.encoder.input_px
+        features[is_new], damaged = encode_source(
+            bundle.net.encoder, source, input_px, np.flatnonzero(is_new), on_progress
+        )
+    result = _as_result(bundle, slide_id, _describe(bundle, features), **_slide_facts(source))
     result.provenance["encoded"] = f"{is_new.sum():,} of {len(is_new):,} tiles"
     if damaged:
         # No features are kept then: predicting again should look at the file, and tell, again.
@@ -78,46 +109,87 @@ def predict_source(
     return replace(result, features=features.numpy(), features_key=key) if keep_features else result
 
 
-def _encode(
+def _predict_features(
     bundle: Bundle,
-    source: TileSource,
-    tiles: NDArray[np.int64],
+    source: FeatureSource,
+    slide_id: str,
     on_progress: Callable[[int, int], None] | None,
-) -> tuple[torch.Tensor, str]:
-    """Return the features of some tiles of a grid, on the CPU, and what is to tell of damage."""
-    device = bundle.net.codewords.device
-    chunks = np.array_split(tiles, range(_CHUNK, len(tiles), _CHUNK))
-    loader = TileLoader([source], bundle.config.encoder.input_px, cache_mib=0)
-    features: list[torch.Tensor] = []
-    bundle.net.eval()
-    with (
-        closing(loader),
-        closing(loader.prefetch([(0, chunk)] for chunk in chunks)) as batches,
-        torch.no_grad(),
-    ):
-        for pixels in batches:
-            if on_progress is not None:
-                on_progress(sum(map(len, features)), len(tiles))
-            scaled = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
-            features.append(bundle.net.encoder(scaled).float().cpu())
-        n_damaged = sum(map(len, loader.damaged.values()))
-    damaged = damage_warning(source.slide.name, n_damaged, len(source.grid)) if n_damaged else ""
-    return torch.cat(features), damaged
-
-
-def _as_result(
-    bundle: Bundle, source: TileSource, slide_id: str, output: SlideOutput
 ) -> SlideResult:
+    path = source.file.path
+    if bundle.feature_dim is None:
+        raise SlideError(
+            f"This model was trained on pixels, it cannot take the feature file '{path.name}'. "
+            "Give the slide itself."
+        )
+    if bundle.feature_dim != source.file.dim:
+        raise SlideError(
+            f"The feature file '{path.name}' has {source.file.dim} numbers per tile, this model "
+            f"was trained on {bundle.feature_dim}. Give files of the same tile encoder."
+        )
+    stored = read_features(path)
+    if on_progress is not None:
+        on_progress(0, len(stored.features))
+    encoder, device = bundle.net.encoder, bundle.net.codewords.device
+    encoder.eval()
+    with torch.no_grad():
+        parts = [
+            encoder(encoder.prepare(part, device)).cpu()
+            for part in torch.from_numpy(stored.features).split(_CHUNK)
+        ]
+    output = _describe(bundle, torch.cat(parts))
+    facts, reason = _file_facts(source, stored)
+    if reason:
+        nothing = torch.empty(0)
+        output = output._replace(codeword=nothing.long(), attention=nothing, residual_norm=nothing)
+    result = _as_result(bundle, slide_id, output, **facts)
+    result.provenance["encoded"] = f"{len(stored.features):,} of {len(stored.features):,} tiles"
+    result.provenance["features"] = path.name
+    if reason:
+        result.provenance["tiles"] = reason
+    return result
+
+
+@torch.no_grad()
+def _describe(bundle: Bundle, features: Tensor) -> SlideOutput:
+    bundle.net.eval()
+    output: SlideOutput = bundle.net.describe(features.to(bundle.net.codewords.device))
+    return output
+
+
+def _slide_facts(source: TileSource) -> dict[str, Any]:
     info, grid = source.slide.info, source.grid
+    return {
+        "slide_path": info.path,
+        "slide_shape": info.shape,
+        "mpp": info.mpp,
+        "mpp_source": info.mpp_source,
+        "tile_size_px": grid.size_px,
+        "grid_shape": grid.shape,
+        "rowcol": grid.rowcol,
+    }
+
+
+def _file_facts(source: FeatureSource, stored: StoredFeatures) -> tuple[dict[str, Any], str]:
+    """Return what a feature file says of its slide, and why it has no tile table."""
+    table, reason = tile_table(stored)
+    level0_mpp = source.file.attrs.get("level0_mpp")
+    is_stated = isinstance(level0_mpp, int | float) and level0_mpp > 0
+    facts = {
+        "slide_path": str(source.slide_path or source.file.path),
+        "slide_shape": table.slide_shape,
+        "mpp": level0_mpp if is_stated else None,
+        "mpp_source": "feature file" if is_stated else "unknown",
+        "tile_size_px": table.size_px,
+        "grid_shape": table.grid_shape,
+        "rowcol": table.rowcol,
+    }
+    return facts, reason
+
+
+def _as_result(bundle: Bundle, slide_id: str, output: SlideOutput, **facts: Any) -> SlideResult:
     return SlideResult(
         slide_id=slide_id,
-        slide_path=info.path,
-        slide_shape=info.shape,
-        mpp=info.mpp,
-        mpp_source=info.mpp_source,
-        tile_size_px=grid.size_px,
-        grid_shape=grid.shape,
-        rowcol=grid.rowcol,
+        **facts,
         codeword=output.codeword.cpu().numpy(),
         attention=output.attention.cpu().numpy().astype(np.float32),
         residual_norm=output.residual_norm.cpu().numpy().astype(np.float32),
@@ -132,7 +204,7 @@ def _as_result(
             "napari-dre-slcl": __version__,
             "model_sha256": bundle.weights_sha256,
             "method": bundle.config.method,
-            "encoder": bundle.config.encoder.name,
+            "encoder": bundle.config.encoder.name if bundle.feature_dim is None else "stored",
             "predicted": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )

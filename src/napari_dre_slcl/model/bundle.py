@@ -1,4 +1,7 @@
-"""A trained model in one folder: weights, settings, label names, hashes and a card."""
+"""A trained model in one folder: weights, settings, label names, hashes and a card.
+
+What predicts needs nothing else: no file of first weights, no feature folder, no hub.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,23 @@ from safetensors.torch import load, save_file
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import write_json, write_text
 from napari_dre_slcl.cohort.tasks import Task
-from napari_dre_slcl.config import DreSlclConfig, with_overrides
+from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.errors import ModelError
+from napari_dre_slcl.model.backbone import Architecture
+from napari_dre_slcl.model.encoders import build_encoder, encoder_sha256
+from napari_dre_slcl.model.model_card import model_card
 from napari_dre_slcl.model.network import DreSlclNet
+from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 __all__ = ["Bundle", "load_bundle", "save_bundle"]
 
-_FORMAT = 1
+_FORMAT = 2
+_READABLE = (1, 2)
+# What models of format 1 did where their settings do not say; defaults may change since.
+_BEFORE_FORMAT_2 = {
+    "encoder": {"precision": "fp32", "centre": "none", "channels_last": False},
+    "residual": {"tokens": "sum", "mass_bias": False, "pooling": "cls"},
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +66,17 @@ class Bundle:
     text_dim: int
     weights_sha256: str = ""
 
+    @property
+    def feature_dim(self) -> int | None:
+        """Width of the feature files that it takes; None where it takes pixels."""
+        encoder = self.net.encoder
+        return None if encoder.takes_pixels else int(encoder.dim)
+
+    @property
+    def codeword_names(self) -> tuple[str, ...]:
+        """One per codeword."""
+        return tuple(f"codeword {k + 1}" for k in range(len(self.net.codewords)))
+
 
 def save_bundle(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> Path:
     """Write a model folder, whole or not at all.
@@ -64,8 +88,9 @@ def save_bundle(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> Path:
     folder : Path
         Target; must not exist.
     facts : dict
-        Where the model comes from, for ``model.json`` and the card: number of slides, hash of the
-        cohort table, held-out metrics.
+        Where the model comes from, for ``model.json`` and the card: ``training_slides``,
+        ``training_patients``, ``training_tiles``, ``cohort_sha256``, ``text_encoder`` and
+        ``metrics``, a number or ``{"mean": m, "std": s, "n": n}`` by name.
 
     Raises
     ------
@@ -95,7 +120,23 @@ def _write_files(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> None:
     save_file(weights, folder / "model.safetensors")
     (folder / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    header = {
+    header = _header(bundle, digest) | facts
+    write_json(folder / "model.json", header)
+    write_text(folder / "MODEL_CARD.md", model_card(header))
+
+
+def _header(bundle: Bundle, digest: str) -> dict[str, Any]:
+    encoder, tiling = bundle.config.encoder, bundle.config.tiling
+    parts: dict[str, Any] = {"kind": "features", "feature_dim": bundle.feature_dim}
+    if isinstance(bundle.net.encoder, TileEncoder):
+        parts = {
+            "kind": "timm",
+            "name": encoder.name,
+            "architecture": asdict(bundle.net.encoder.architecture),
+            "feature_dim": None,
+            "sha256": encoder_sha256(bundle.net.encoder, encoder),
+        }
+    return {
         "format": _FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
@@ -107,25 +148,21 @@ def _write_files(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> None:
         "config": bundle.config.model_dump(mode="json"),
         "tasks": [asdict(task) for task in bundle.tasks],
         "text_dim": bundle.text_dim,
-        **facts,
+        "text_encoder": {
+            "kind": bundle.config.text.encoder if bundle.text_dim else None,
+            "model": bundle.config.text.model,
+        },
+        "encoder": parts,
+        "input": {
+            "tile_px": tiling.tile_px,
+            "mpp": tiling.mpp,
+            "input_px": encoder.input_px,
+            "mean": list(encoder.mean),
+            "std": list(encoder.std),
+        },
+        "codewords": list(bundle.codeword_names),
+        "parameters": sum(parameter.numel() for parameter in bundle.net.parameters()),
     }
-    write_json(folder / "model.json", header)
-    write_text(folder / "MODEL_CARD.md", _card(bundle, facts))
-
-
-def _card(bundle: Bundle, facts: dict[str, Any]) -> str:
-    encoder, tiling = bundle.config.encoder, bundle.config.tiling
-    tasks = "\n".join(f"- {task.name}: {', '.join(task.classes)}" for task in bundle.tasks)
-    numbers = "\n".join(f"- {name}: {value}" for name, value in facts.items())
-    return (
-        "# Model card\n\n"
-        f"Method: {bundle.config.method}, preset {bundle.config.preset}. "
-        f"Tile encoder: {encoder.name} on tiles of {tiling.tile_px} px at {tiling.mpp} µm/px, "
-        f"shrunk to {encoder.input_px} px.\n\n"
-        f"## Tasks\n{tasks or '- none'}\n\n## Facts\n{numbers}\n\n"
-        "## Limits\nFor research. It has seen the scanners, stains and patients of its training "
-        "cohort only; it is no medical device.\n"
-    )
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -155,9 +192,10 @@ def load_bundle(folder: Path) -> Bundle:
         raise ModelError(f"'{folder / 'model.json'}' is damaged: {error}.") from error
     digest = hashlib.sha256(weights).hexdigest()
     try:
-        if header["format"] != _FORMAT:
+        if header["format"] not in _READABLE:
             raise ModelError(
-                f"The model '{folder}' has format {header['format']}, this version reads {_FORMAT}."
+                f"The model '{folder}' has format {header['format']}, this version reads "
+                f"{_READABLE[0]} to {_READABLE[-1]}. Update napari-dre-slcl."
             )
         if header["weights_sha256"] != digest:
             raise ModelError(f"The weights of '{folder}' are damaged: their hash differs.")
@@ -169,11 +207,18 @@ def load_bundle(folder: Path) -> Bundle:
 
 
 def _build(header: dict[str, Any], weights: dict[str, torch.Tensor], digest: str) -> Bundle:
-    config = DreSlclConfig.model_validate(header["config"])
+    settings = header["config"]
+    if header["format"] == 1:
+        settings = settings | {
+            section: values | settings[section] for section, values in _BEFORE_FORMAT_2.items()
+        }
+    config = DreSlclConfig.model_validate(settings)
     tasks = tuple(Task(t["name"], tuple(t["classes"]), t["positive"]) for t in header["tasks"])
+    made_of = header.get("encoder", {"kind": "timm"})
     # The weights of the whole network follow; those that training began from are not needed.
-    bare = with_overrides(config, {"encoder.weights": None})
-    net = DreSlclNet(bare, [len(task.classes) for task in tasks], header["text_dim"])
+    built_from = made_of.get("architecture") or {"name": config.encoder.name}
+    encoder = build_encoder(config, made_of.get("feature_dim"), Architecture(**built_from))
+    net = DreSlclNet(config, [len(task.classes) for task in tasks], header["text_dim"], encoder)
     net.load_state_dict(weights)
     net.eval()
     return Bundle(net, config, tasks, header["text_dim"], digest)
