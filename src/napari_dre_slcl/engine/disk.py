@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from napari_dre_slcl.errors import JobError
+
 __all__ = ["free_on_disk"]
 
 
@@ -13,10 +15,15 @@ def free_on_disk(folder: Path) -> int:
 
     Raises
     ------
-    OSError
-        If not even the volume can be asked.
+    JobError
+        If the volume cannot be asked.
     """
     place = folder.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
-    return shutil.disk_usage(place).free
+    try:
+        return shutil.disk_usage(place).free
+    except OSError as error:
+        raise JobError(
+            f"The disk of '{folder}' cannot be used: {error.strerror}. Choose another folder."
+        ) from error
