@@ -68,3 +68,11 @@ def test_a_crop_is_a_square_of_the_tile_no_smaller_than_asked() -> None:
     # All rows of a crop show the same columns, and the whole tile comes back as it is.
     assert torch.allclose(crops, crops[:, :, :1].expand_as(crops), atol=1e-6)
     assert torch.allclose(crop_tiles(ramp, 1.0, _seeded(0)), ramp, atol=1e-5)
+
+
+def test_without_tint_the_colours_stay() -> None:
+    tiles = torch.rand(4, 3, 1, 1, generator=torch.Generator().manual_seed(0)).clamp_min(0.1)
+    tiles = tiles.expand(4, 3, 8, 8)
+    generator = torch.Generator().manual_seed(1)
+    torch.testing.assert_close(augment_tiles(tiles, [4], generator, tint=0), tiles)
+    assert (augment_tiles(tiles, [4], generator, tint=1) - tiles).abs().max() > 0.01

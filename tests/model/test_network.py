@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from napari_dre_slcl.config import EncoderConfig, load_preset, with_overrides
 from napari_dre_slcl.errors import ConfigError, ModelError
 from napari_dre_slcl.model.network import DreSlclNet
+from napari_dre_slcl.model.residual_sums import ResidualSums
 from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 TINY = EncoderConfig(name="test_vit", input_px=32)
@@ -89,3 +90,30 @@ def test_the_temperature_never_falls_below_a_hundredth() -> None:
     with torch.no_grad():
         net.log_scale.fill_(50.0)
     assert net.scale.item() == 100
+
+
+def test_the_paper_preset_is_the_literal_form() -> None:
+    settings = load_preset("paper")
+    net = DreSlclNet(settings, [2], text_dim=4096)
+    assert net.tile_attention is None
+    assert net.residual_encoder.from_mean is None
+    assert len(net.codewords) == 16
+    assert sum(parameter.numel() for parameter in net.parameters()) < 27e6
+    features = torch.nn.functional.normalize(torch.randn(20, 384), dim=1)
+    net.set_codebook(features[:16] * 0.9, features)
+    sums = net.sums(features)
+    # Neither the mass of a codeword nor the scale of the residuals matters, only their direction.
+    other = ResidualSums(3 * sums.residual, 7 * sums.mass, sums.count)
+    net.eval()
+    torch.testing.assert_close(net.encode_slides(other).vector, net.encode_slides(sums).vector)
+    training = settings.training
+    assert training.bank_tiles is None
+    assert (training.tile_dropout, training.rescale_gradient) == (0, False)
+
+
+def test_any_module_that_makes_unit_rows_serves_as_encoder() -> None:
+    class Given(torch.nn.Module):
+        dim, is_trainable, takes_pixels = 12, False, False
+
+    config = with_overrides(load_preset("cpu-small"), {"residual.heads": 4})
+    assert DreSlclNet(config, [2], 0, Given()).codewords.shape == (8, 12)

@@ -169,7 +169,7 @@ class DreSlclNet(nn.Module):
     @torch.no_grad()
     def clamp_scale(self) -> None:
         """Keep the temperature where it has a gradient, as CLIP does."""
-        self.log_scale.clamp_(max=math.log(_MAX_SCALE))
+        self.log_scale.clamp_(max=math.log(_MAX_SCALE) - 1e-5)
 
     def project(self, vectors: Tensor) -> Tensor:
         """Return (B, text_dim) unit vectors in report space: u = norm(W h + b)."""
