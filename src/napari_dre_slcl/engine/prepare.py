@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
 from napari_dre_slcl.cohort.feature_store import feature_file
-from napari_dre_slcl.cohort.reports import fit_report_encoder
 from napari_dre_slcl.cohort.splits import assign_splits
 from napari_dre_slcl.cohort.tasks import Task, encode_labels, find_tasks, guess_task_columns
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.damage import left_out_warning
 from napari_dre_slcl.engine.feature_source import FeatureLoader, FeatureSource, tile_count
 from napari_dre_slcl.engine.findings import warn_of_findings
+from napari_dre_slcl.engine.report_vectors import report_vectors
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError
 from napari_dre_slcl.slide import open_slide
@@ -121,7 +121,7 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
     is_train = split == "train"
     tasks = find_tasks(cohort, columns, is_train) if columns else ()
     _report_choices(reporter, config, cohort, split, tasks)
-    reports = _report_vectors(cohort, is_train, config, reporter)
+    reports = report_vectors(cohort, is_train, config, reporter)
     if not tasks and not reports.shape[1]:
         raise CohortError(
             f"The cohort table '{table}' has neither a label column nor reports to learn from. "
@@ -154,28 +154,6 @@ def _report_choices(
     )
     origin = "by the column 'split'" if cohort.rows[0].split else "drawn by patient"
     reporter.log(f"Split {origin}: {counts}.")
-
-
-def _report_vectors(
-    cohort: Cohort, is_train: NDArray[np.bool_], config: DreSlclConfig, reporter: Reporter
-) -> NDArray[np.float32]:
-    """Embed the reports of training slides; those of held-out patients are never looked at."""
-    texts = [row.report for row, used in zip(cohort.rows, is_train, strict=True) if used]
-    if config.loss.contrastive_weight == 0:
-        return np.zeros((len(texts), 0), dtype=np.float32)
-    if not any(texts):
-        reporter.log(
-            "No training slide has a report: training goes on without the report contrast.",
-            "warning",
-        )
-        return np.zeros((len(texts), 0), dtype=np.float32)
-    present = [text for text in texts if text]
-    encoder = fit_report_encoder(present, config.text.dim, config.training.seed)
-    reporter.log(
-        f"{len(present)} of {len(texts)} training slides have a report; "
-        f"TF-IDF and SVD give vectors of width {encoder.dim}."
-    )
-    return encoder.transform(texts)
 
 
 def _find_features(cohort: Cohort, folder: Path, reporter: Reporter) -> tuple[FeatureSource, ...]:

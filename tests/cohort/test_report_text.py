@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+
+from napari_dre_slcl.cohort.report_text import (
+    clean_report,
+    has_words,
+    label_words,
+    split_sentences,
+    trim_report,
+)
+from napari_dre_slcl.cohort.tasks import Task
+
+REPORT = (
+    "SPECIMEN: Left upper lobe. GROSS DESCRIPTION: A firm nodule of 1.2 cm. near the pleura. "
+    "FINAL DIAGNOSIS: Lung, left upper lobe: Grade 2 tumor. Margins are free. "
+    "COMMENT: There is necrosis. The tumor is an invasive adeno carcinoma. No vessels are invaded."
+)
+
+
+def test_cleaning_keeps_lines_and_single_blanks() -> None:
+    assert clean_report("  a\x00b \t c\r\n\r\n  d\u0301e ") == "a b c\nd\u0301e"
+    assert clean_report("e\u0301") == "\u00e9"
+
+
+def test_signs_alone_are_no_words() -> None:
+    assert has_words("no tumor")
+    assert not has_words("- . a 1 --")
+
+
+def test_sentences_end_at_stops_lines_and_before_headings() -> None:
+    assert split_sentences("A nodule of 1.2 cm. near the pleura. It is grey! Gross: soft\ntan") == [
+        "A nodule of 1.2 cm. near the pleura.",
+        "It is grey!",
+        "Gross: soft",
+        "tan",
+    ]
+
+
+def test_the_diagnosis_section_goes_up_to_the_next_heading() -> None:
+    trimmed = trim_report(REPORT)
+    assert trimmed.text.splitlines() == [
+        "SPECIMEN: Left upper lobe.",
+        "GROSS DESCRIPTION: A firm nodule of 1.2 cm. near the pleura.",
+        "COMMENT: There is necrosis.",
+        "No vessels are invaded.",
+    ]
+    assert (trimmed.n_sentences, trimmed.n_dropped) == (7, 3)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Poorly differentiated squamous cell cancer.",
+        "SQUAMOUS features.",
+        "Morphology code M8140/3.",
+        "An adenocarcinoma of the lung.",
+        "Diagnosis: grade 2.",
+        "Pre-operative diagnosis: mass.",
+        "Histologic type: other.",
+        "Conclusion: as above.",
+        "A basaloid variant.",
+    ],
+)
+def test_a_sentence_that_names_the_diagnosis_goes(sentence: str) -> None:
+    assert trim_report(sentence, ["basaloid"]).text == ""
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The diagnostic block is A1.",
+        "Basaloids are absent.",
+        "TTF-1 is positive.",
+        "The mass is 8140 mm wide.",
+        "A tumor of 3 cm.",
+    ],
+)
+def test_a_sentence_without_the_diagnosis_stays(sentence: str) -> None:
+    assert trim_report(sentence, ["basaloid"]).text == sentence
+
+
+def test_class_and_task_names_are_looked_for_unless_they_are_too_short() -> None:
+    tasks = (
+        Task("subtype", ("LUAD", "LUSC"), "LUSC"),
+        Task("TP53", ("0", "1"), "1"),
+        Task("B", ("no", "yes"), "yes"),
+    )
+    assert label_words(tasks) == ("luad", "lusc", "subtype", "tp53", "yes")
+    assert trim_report("TP53: mutated. Pale.", label_words(tasks)).text == "Pale."
