@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.errors import CohortError
 
-__all__ = ["Task", "encode_labels", "find_tasks", "guess_task_columns"]
+__all__ = ["Task", "encode_labels", "find_tasks", "guess_task_columns", "left_out_columns"]
 
 _MOST_CLASSES = 10
+_SHOWN_COLUMNS = 8
 _NEGATIVE = {"0", "normal", "negative", "benign", "no", "false", "wt", "wildtype", "wild type"}
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 
@@ -45,7 +46,7 @@ def guess_task_columns(cohort: Cohort) -> tuple[str, ...]:
     A column does when it has 2 to 10 different values, each on two slides or more, and is not a
     number of more than two values.
     """
-    return tuple(column for column in cohort.label_columns if _looks_like_classes(cohort, column))
+    return tuple(column for column in cohort.label_columns if not _why_no_classes(cohort, column))
 
 
 def find_tasks(cohort: Cohort, names: Sequence[str], train: NDArray[np.bool_]) -> tuple[Task, ...]:
@@ -56,14 +57,14 @@ def find_tasks(cohort: Cohort, names: Sequence[str], train: NDArray[np.bool_]) -
     cohort : Cohort
         The slides.
     names : sequence of str
-        Columns; empty guesses them.
+        Columns; empty guesses them, among those that show two classes on the training slides.
     train : ndarray
         (n,) True for training slides.
 
     Raises
     ------
     CohortError
-        If a column is unknown or holds one class only.
+        If a column that is named is unknown, or shows one class only on the training slides.
     """
     unknown = [name for name in names if name not in cohort.label_columns]
     if unknown:
@@ -72,7 +73,32 @@ def find_tasks(cohort: Cohort, names: Sequence[str], train: NDArray[np.bool_]) -
             f"The cohort table '{cohort.table}' has no label column '{unknown[0]}'. "
             f"Its label columns are {columns}; choose among them with cohort.tasks."
         )
-    return tuple(_task(cohort, name, train) for name in names or guess_task_columns(cohort))
+    if not names:
+        guessed = guess_task_columns(cohort)
+        names = [name for name in guessed if len(_shown_labels(cohort, name, train)) > 1]
+    return tuple(_task(cohort, name, train) for name in names)
+
+
+def left_out_columns(cohort: Cohort, tasks: Sequence[Task], train: NDArray[np.bool_]) -> str:
+    """Return the label columns that are not learned and why, such as ``'grade' (no value)``.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The slides.
+    tasks : sequence of Task
+        What is learned.
+    train : ndarray
+        (n,) True for training slides.
+    """
+    learned = {task.name for task in tasks}
+    found = []
+    for column in cohort.label_columns:
+        if column not in learned:
+            why = _why_no_classes(cohort, column) or _one_class(cohort, column, train)
+            found.append(f"'{column}' ({why})" if why else f"'{column}'")
+    rest = len(found) - _SHOWN_COLUMNS
+    return ", ".join(found[:_SHOWN_COLUMNS]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def encode_labels(cohort: Cohort, tasks: Sequence[Task]) -> NDArray[np.int64]:
@@ -85,20 +111,45 @@ def encode_labels(cohort: Cohort, tasks: Sequence[Task]) -> NDArray[np.int64]:
     return encoded
 
 
-def _looks_like_classes(cohort: Cohort, column: str) -> bool:
+def _why_no_classes(cohort: Cohort, column: str) -> str:
+    """Return why the values of a column are no classes, empty where they are."""
     counts = Counter(str(label) for label in cohort.labels(column) if label)
-    if not 2 <= len(counts) <= _MOST_CLASSES or min(counts.values()) < 2:
-        return False
-    return len(counts) == 2 or not all(_NUMBER.fullmatch(label) for label in counts)
+    if not counts:
+        return "no value"
+    if len(counts) == 1:
+        return f"only '{next(iter(counts))}'"
+    if len(counts) > 2 and all(_NUMBER.fullmatch(label) for label in counts):
+        return "numbers"
+    if len(counts) > _MOST_CLASSES:
+        return f"{len(counts)} different values"
+    rarest = min(counts, key=lambda label: counts[label])
+    return f"'{rarest}' on one slide only" if counts[rarest] < 2 else ""
+
+
+def _one_class(cohort: Cohort, column: str, train: NDArray[np.bool_]) -> str:
+    """Return what the training slides show where that is one class or none, else nothing."""
+    labels = _shown_labels(cohort, column, train)
+    if len(labels) > 1:
+        return ""
+    found = f"only '{next(iter(labels))}'" if labels else "no value"
+    return f"{found} on the training slides"
+
+
+def _shown_labels(cohort: Cohort, column: str, chosen: NDArray[np.bool_]) -> set[str]:
+    return {str(label) for label in cohort.labels(column)[chosen] if label}
 
 
 def _task(cohort: Cohort, name: str, train: NDArray[np.bool_]) -> Task:
-    labels = {str(label) for label in cohort.labels(name)[train] if label}
+    labels = _shown_labels(cohort, name, train)
     if len(labels) < 2:
         found = f"only '{next(iter(labels))}'" if labels else "no value at all"
+        elsewhere = sorted(_shown_labels(cohort, name, ~train) - labels)
+        others = ", ".join(f"'{label}'" for label in elsewhere)
+        hidden = f" ({others} is on held-out slides only)" if others else ""
         raise CohortError(
-            f"The training slides of '{cohort.table}' show {found} in the column '{name}', "
-            "so it cannot be learned. Add slides of another class or leave it out of cohort.tasks."
+            f"The training slides of '{cohort.table}' show {found} in the column '{name}'{hidden}, "
+            "so it cannot be learned. Add training slides of another class or leave the column "
+            "out of cohort.tasks."
         )
     classes = tuple(sorted(labels, key=lambda label: (label.lower() not in _NEGATIVE, label)))
     return Task(name, classes, classes[1] if len(classes) == 2 else None)

@@ -1,0 +1,135 @@
+"""Cohorts that a loss, or no loss at all, can learn from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
+from napari_dre_slcl.cohort.signal import check_signal
+from napari_dre_slcl.cohort.tasks import find_tasks, left_out_columns
+from napari_dre_slcl.config import LossConfig
+from napari_dre_slcl.errors import CohortError
+
+N = 8
+
+
+def _cohort(folder: Path, **columns: list[str] | str) -> Cohort:
+    """Return a cohort of eight slides; a text fills a whole column."""
+    given = {
+        "slide": [f"s{row}.tif" for row in range(N)],
+        "patient_id": [f"P{row}" for row in range(N)],
+    } | columns
+    filled = {name: [v] * N if isinstance(v, str) else v for name, v in given.items()}
+    for name in filled["slide"]:
+        (folder / name).touch()
+    lines = [",".join(filled), *(",".join(row) for row in zip(*filled.values(), strict=True))]
+    table = folder / "cohort.csv"
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return read_cohort(table)
+
+
+def _check(cohort: Cohort, n_train: int = N, **weights: float) -> tuple[str, ...]:
+    train = np.arange(N) < n_train
+    has_report = np.array([bool(row.report) for row in cohort.rows])[train]
+    tasks = find_tasks(cohort, [], train)
+    return check_signal(cohort, train, tasks, has_report, LossConfig(**weights))
+
+
+HALVES = list("AAAABBBB")
+PAIRS = list("ABABABAB")
+TEXTS = [f"report {row}" for row in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "weights"),
+    [
+        ({"subtype": PAIRS}, {}),
+        ({"report": TEXTS}, {}),
+        ({"report": TEXTS}, {"task_weight": 0}),
+        ({}, {"view_weight": 1}),
+        ({"subtype": PAIRS, "report": ""}, {"contrastive_weight": 0}),
+    ],
+)
+def test_one_thing_to_learn_from_is_enough(tmp_path: Path, columns, weights) -> None:
+    assert _check(_cohort(tmp_path, **columns), **weights) == ()
+
+
+@pytest.mark.parametrize(
+    ("columns", "weights", "reasons"),
+    [
+        ({}, {}, ["has no label column", "no training slide has a report"]),
+        ({"subtype": "A"}, {}, [r"shows two classes: 'subtype' \(only 'A'\)"]),
+        ({"subtype": ""}, {}, [r"'subtype' \(no value\)"]),
+        ({"subtype": HALVES}, {}, [r"'subtype' \(only 'A' on the training slides\)"]),
+        ({"report": ""}, {"view_weight": 0}, ["no training slide has a report", "view_weight"]),
+        ({"subtype": PAIRS}, {"task_weight": 0}, ["task_weight is 0", "has a report"]),
+        ({"report": TEXTS}, {"contrastive_weight": 0}, ["contrastive_weight is 0"]),
+        ({"report": "one text"}, {}, ["all training slides have the same report"]),
+        ({"report": TEXTS, "patient_id": "P"}, {}, ["all reports are of the patient 'P'"]),
+        ({"patient_id": "P"}, {"view_weight": 1}, ["training slides are of the patient 'P'"]),
+    ],
+)
+def test_nothing_to_learn_is_refused_with_the_reasons(
+    tmp_path: Path, columns, weights, reasons
+) -> None:
+    cohort = _cohort(tmp_path, **columns)
+    with pytest.raises(CohortError) as caught:
+        _check(cohort, n_train=4, **weights)
+    for reason in reasons:
+        assert re.search(reason, str(caught.value))
+    assert str(cohort.table) in str(caught.value)
+
+
+def test_a_loss_beside_others_that_learns_nothing_is_told(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path, subtype=PAIRS, report="one text", patient_id="P")
+    assert _check(cohort, view_weight=1) == (
+        "The contrast of reports learns nothing: all reports are of the patient 'P'.",
+        "The contrast of views learns nothing: all training slides are of the patient 'P'.",
+    )
+
+
+def test_vectors_without_texts_are_not_taken_for_the_same_report(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path)
+    everywhere = np.ones(N, dtype=bool)
+    assert check_signal(cohort, everywhere, (), everywhere, LossConfig()) == ()
+
+
+def test_a_guessed_column_of_one_class_in_training_is_left_out(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path, subtype=HALVES, grade=PAIRS)
+    (task,) = find_tasks(cohort, [], np.arange(N) < 4)
+    assert task.name == "grade"
+
+
+def test_a_column_that_is_asked_for_must_show_two_classes_in_training(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path, subtype=HALVES)
+    said = r"show only 'A' in the column 'subtype' \('B' is on held-out slides only\)"
+    with pytest.raises(CohortError, match=said):
+        find_tasks(cohort, ["subtype"], np.arange(N) < 4)
+
+
+def test_columns_that_are_not_learned_are_named_with_the_reason(tmp_path: Path) -> None:
+    cohort = _cohort(
+        tmp_path,
+        grade=PAIRS,
+        empty="",
+        one="A",
+        age=[str(50 + row) for row in range(N)],
+        few=["A"] * 7 + ["B"],
+        split_up=HALVES,
+    )
+    train = np.arange(N) < 4
+    assert left_out_columns(cohort, find_tasks(cohort, [], train), train) == (
+        "'empty' (no value), 'one' (only 'A'), 'age' (numbers), 'few' ('B' on one slide only), "
+        "'split_up' (only 'A' on the training slides)"
+    )
+
+
+def test_many_columns_are_counted(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path, **{f"c{number}": "" for number in range(10)})
+    shown = left_out_columns(cohort, (), np.ones(N, dtype=bool))
+    assert shown.startswith("'c0' (no value), ")
+    assert shown.endswith("'c7' (no value) and 2 more")
