@@ -143,6 +143,18 @@ def test_the_draw_keeps_patients_whole_and_labels_even(tmp_path, fraction: float
     assert abs((labels == "LUAD").sum() - (labels == "LUSC").sum()) <= 2
 
 
+def test_validation_patients_come_out_of_the_training_ones(tmp_path: Path) -> None:
+    cohort = read_cohort(_table(tmp_path, _many()))
+    without = assign_splits(cohort, ["subtype"], 0.25, 0)
+    split = assign_splits(cohort, ["subtype"], 0.25, 0, val_fraction=0.3)
+    assert (split[without == "test"] == "test").all()
+    assert set(split[without == "train"]) == {"train", "val"}
+    patients = cohort.patients()
+    sides = [set(patients[split == side]) for side in ("train", "val", "test")]
+    assert sum(map(len, sides)) == len(set(patients))
+    assert len(sides[1]) / len(sides[0] | sides[1]) == pytest.approx(0.3, abs=0.06)
+
+
 def test_the_same_seed_draws_the_same_split(tmp_path: Path) -> None:
     cohort = read_cohort(_table(tmp_path, _many()))
     one, again, other = (assign_splits(cohort, ["subtype"], 0.3, seed) for seed in (1, 1, 2))

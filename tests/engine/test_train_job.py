@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from napari_dre_slcl import open_slide, predict
+from napari_dre_slcl.engine.phase_clock import PHASES
 from napari_dre_slcl.engine.predict import run_predict
 from napari_dre_slcl.engine.train import run_train
 from napari_dre_slcl.errors import DreSlclError
@@ -46,13 +47,23 @@ def test_a_run_learns_and_leaves_a_whole_run_folder(train_job: MakeJob) -> None:
     assert end.metrics == {"test/auc/subtype": 1.0, "test/auc/TP53": 1.0}
     assert {path.name for path in job.run_dir.iterdir()} == {
         *("job.json", "config.toml", "env.json", "model", "results"),
-        *("metrics.json", "predictions.csv"),
+        *("metrics.json", "predictions.csv", "losses.csv"),
     }
     assert tomllib.loads((job.run_dir / "config.toml").read_text())["training"]["epochs"] == 6
     assert json.loads((job.run_dir / "metrics.json").read_text())["test/auc/subtype"] == 1.0
     metrics = [event for event in events if isinstance(event, Metric)]
     assert [metric.step for metric in metrics] == [1, 2, 3, 4, 5, 6]
-    assert set(metrics[0].values) == {"loss", "loss/contrastive", "loss/subtype", "loss/TP53"}
+    assert set(metrics[0].values) == {
+        *("loss", "loss/contrastive", "loss/subtype", "loss/TP53"),
+        *("temperature", "drift", "age", "lr/encoder", "lr/rest"),
+        *(f"seconds/{phase}" for phase in PHASES),
+    }
+    assert metrics[0].values["seconds/encoder"] > 0
+    steps = (job.run_dir / "losses.csv").read_text().splitlines()
+    assert steps[0] == "step,epoch,loss,loss/contrastive,loss/subtype,loss/TP53"
+    assert [line.split(",")[:2] for line in steps[1:]] == [
+        [str(step), str(1 + (step - 1) // 2)] for step in range(1, 13)
+    ]
     assert metrics[-1].values["loss"] < metrics[0].values["loss"]
     stages = {event.stage for event in events if isinstance(event, Progress)}
     assert {"Finding tissue", "Filling the memory bank", "Training"} <= stages
@@ -105,7 +116,9 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(train_job: MakeJob) ->
         train_job(name, **{"training.seed": seed, "training.epochs": 2})
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     ]
-    losses = [[event.values for event in _run(job)[1] if isinstance(event, Metric)] for job in jobs]
+    for job in jobs:
+        _run(job)
+    losses = [(job.run_dir / "losses.csv").read_text() for job in jobs]
     assert _weights(jobs[0]) == _weights(jobs[1]) != _weights(jobs[2])
     assert losses[0] == losses[1] != losses[2]
 

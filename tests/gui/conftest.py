@@ -73,7 +73,7 @@ def trained(cohort: Path, slide_path: Path, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("trained")
     job = TrainJob(cohort=cohort, run_dir=folder / "run", preset="cpu-small", overrides=TINY)
     predict = PredictJob(model=folder / "run", slides=(slide_path,), out=folder / "results")
-    ends = [run_job(spec, lambda event: None, lambda: False) for spec in (job, predict)]
+    ends = [run_job(spec, lambda event: None) for spec in (job, predict)]
     for end in ends:
         assert isinstance(end, Result), end
     return Trained(folder / "run", ends[1].paths[slide_path.stem])

@@ -48,7 +48,7 @@ def test_info_tissue_prediction_and_viewer_read_none_of_them(
     assert main(["info", str(labelled_slide)]) == 0
     assert "label" in capsys.readouterr().out  # its name
     job = PredictJob(model=trained.run_dir, slides=(labelled_slide,), out=tmp_path / "out")
-    end = run_job(job, lambda event: None, lambda: False)
+    end = run_job(job, lambda event: None)
     assert isinstance(end, Result), end
     [layer] = viewer.open(str(labelled_slide), plugin="napari-dre-slcl")
     dock.overlay.load_result(next(iter(end.paths.values())))

@@ -23,7 +23,7 @@ def test_grid_of_a_real_slide_lies_on_its_tiles(
 ) -> None:
     path = real_data / "slides" / name
     job = PredictJob(model=trained.run_dir, slides=(path,), out=tmp_path, mpp=mpp)
-    end = run_job(job, lambda event: None, lambda: False)
+    end = run_job(job, lambda event: None)
     assert isinstance(end, Result), end
     result = load_result(end.paths[path.stem])
     assert result.tile_size_px == tile_size_px

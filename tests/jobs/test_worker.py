@@ -51,7 +51,7 @@ def write_job(folder: Path, job: PredictJob | TrainJob) -> Path:
 
 def test_missing_model_fails_with_one_sentence_that_names_it(tmp_path: Path) -> None:
     events: list[object] = []
-    end = run_job(predict_without_model(tmp_path), events.append, lambda: False)
+    end = run_job(predict_without_model(tmp_path), events.append)
     assert isinstance(end, Failed)
     assert "no-model" in end.message
     assert "unexpected" not in end.message
@@ -60,7 +60,7 @@ def test_missing_model_fails_with_one_sentence_that_names_it(tmp_path: Path) -> 
 
 def test_missing_cohort_leaves_no_run_folder(tmp_path: Path) -> None:
     spec = TrainJob(cohort=tmp_path / "none.csv", run_dir=tmp_path / "run", preset="cpu-small")
-    end = run_job(spec, lambda event: None, lambda: False)
+    end = run_job(spec, lambda event: None)
     assert isinstance(end, Failed)
     assert "none.csv" in end.message
     assert list(tmp_path.iterdir()) == []
@@ -70,7 +70,7 @@ def test_refused_job_keeps_the_status_of_the_run_that_was_there(tmp_path: Path) 
     status = tmp_path / "status.json"
     status.write_text(json.dumps({"state": "finished"}))
     spec = TrainJob(cohort=tmp_path / "none.csv", run_dir=tmp_path, preset="cpu-small")
-    assert isinstance(run_job(spec, lambda event: None, lambda: False), Failed)
+    assert isinstance(run_job(spec, lambda event: None), Failed)
     assert json.loads(status.read_text()) == {"state": "finished"}
 
 
@@ -159,7 +159,7 @@ def test_unexpected_error_names_the_log_that_holds_the_traceback(tiny_train: Tra
         if isinstance(event, Metric):
             raise ZeroDivisionError("boom")
 
-    end = run_job(tiny_train, break_down, lambda: False)
+    end = run_job(tiny_train, break_down)
     assert isinstance(end, Failed)
     log = tiny_train.run_dir / "log.txt"
     assert "ZeroDivisionError" in end.message

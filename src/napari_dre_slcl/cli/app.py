@@ -79,6 +79,14 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
     ] = None,
+    pretrain: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Train the tile encoder for N epochs without labels first; pretrain.epochs.",
+        ),
+    ] = None,
     json: _Json = False,
 ) -> None:
     """Train a model on a cohort and evaluate it on held-out patients."""
@@ -86,12 +94,24 @@ def train(
     from napari_dre_slcl.cli.tables import print_training
     from napari_dre_slcl.jobs.messages import TrainJob
 
-    job = TrainJob(
-        cohort=cohort, run_dir=run, preset=preset, overrides=parse_overrides(overrides or [])
-    )
+    changes = parse_overrides(overrides or [])
+    if pretrain is not None:
+        changes["pretrain.epochs"] = str(pretrain)
+    job = TrainJob(cohort=cohort, run_dir=run, preset=preset, overrides=changes)
     result = run_to_end(job, as_json=json)
     if not json:
         print_training(result)
+
+
+@app.command()
+def resume(
+    run: Annotated[Path, typer.Argument(help="Run folder of the training.")],
+    json: _Json = False,
+) -> None:
+    """Go on with a training that was killed, cancelled or stopped by an error."""
+    from napari_dre_slcl.cli.resume import resume_run
+
+    resume_run(run, as_json=json)
 
 
 @app.command()

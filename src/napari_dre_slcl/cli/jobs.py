@@ -1,4 +1,4 @@
-"""Runs one job in this process to its end, with Ctrl-C as cancel."""
+"""Runs one job in this process to its end; Ctrl-C cancels, SIGUSR1 pauses, SIGUSR2 goes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from napari_dre_slcl.cli.console import status
 from napari_dre_slcl.cli.progress import show_events
 from napari_dre_slcl.errors import ConfigError, JobError
-from napari_dre_slcl.jobs.messages import Cancelled, Failed, PredictJob, Result, TrainJob
+from napari_dre_slcl.jobs.messages import Cancelled, Failed, PredictJob, Result, ResumeJob, TrainJob
 
 __all__ = ["CANCELLED", "parse_overrides", "run_to_end"]
 
@@ -33,12 +33,12 @@ def parse_overrides(pairs: Iterable[str]) -> dict[str, str]:
     return overrides
 
 
-def run_to_end(job: TrainJob | PredictJob, as_json: bool) -> Result:
+def run_to_end(job: TrainJob | ResumeJob | PredictJob, as_json: bool) -> Result:
     """Run a job and show its events.
 
     Parameters
     ----------
-    job : TrainJob or PredictJob
+    job : TrainJob, ResumeJob or PredictJob
         What to run.
     as_json : bool
         Print events, the terminal one too, as JSON lines.
@@ -50,10 +50,12 @@ def run_to_end(job: TrainJob | PredictJob, as_json: bool) -> Result:
     typer.Exit
         With code 130 where the user cancelled it.
     """
-    from napari_dre_slcl.jobs.worker import run_job, stop_on_signals
+    from napari_dre_slcl.jobs.requests import Requests, obey_signals
+    from napari_dre_slcl.jobs.worker import run_job
 
-    with show_events(as_json) as on_event, stop_on_signals() as stop:
-        end = run_job(job, on_event, stop.is_set)
+    requests = Requests()
+    with show_events(as_json) as on_event, obey_signals(requests):
+        end = run_job(job, on_event, requests)
         if as_json:
             on_event(end)
     if isinstance(end, Cancelled):

@@ -14,7 +14,11 @@ __all__ = ["assign_splits"]
 
 
 def assign_splits(
-    cohort: Cohort, columns: Sequence[str], test_fraction: float, seed: int
+    cohort: Cohort,
+    columns: Sequence[str],
+    test_fraction: float,
+    seed: int,
+    val_fraction: float = 0.0,
 ) -> NDArray[np.str_]:
     """Return the split of each slide.
 
@@ -28,6 +32,8 @@ def assign_splits(
         Share of patients to hold out.
     seed : int
         Of the draw.
+    val_fraction : float
+        Share of the other patients that validate.
 
     Returns
     -------
@@ -45,17 +51,30 @@ def assign_splits(
         return given
     patients = cohort.patients()
     ordered = _stratified_order(cohort, columns, np.random.default_rng(seed))
-    # Systematic sampling: one patient out of each 1/fraction along the stratified order.
-    position = np.floor((np.arange(len(ordered)) + 0.5) * test_fraction + 0.5)
-    is_test = np.diff(position, append=np.floor(len(ordered) * test_fraction + 0.5)) > 0
-    test = {patient for patient, held_out in zip(ordered, is_test, strict=True) if held_out}
-    split = np.array(["test" if patient in test else "train" for patient in patients], dtype="<U5")
-    if len(set(split)) < 2:
+    test = _one_in_each(ordered, test_fraction)
+    val = _one_in_each([patient for patient in ordered if patient not in test], val_fraction)
+    split = np.array([_side(patient, test, val) for patient in patients], dtype="<U5")
+    wanted = 3 if val_fraction else 2
+    if len(set(split)) < wanted:
         raise CohortError(
             f"The cohort table '{cohort.table}' has {len(ordered)} patients, too few to hold some "
-            "out. Add patients or fill the column 'split'."
+            f"out{' for validation and test' if val_fraction else ''}. Add patients or fill the "
+            "column 'split'."
         )
     return split
+
+
+def _one_in_each(ordered: Sequence[str], fraction: float) -> set[str]:
+    """Draw by systematic sampling: one patient out of each 1/fraction along the order."""
+    position = np.floor((np.arange(len(ordered)) + 0.5) * fraction + 0.5)
+    is_drawn = np.diff(position, append=np.floor(len(ordered) * fraction + 0.5)) > 0
+    return {patient for patient, drawn in zip(ordered, is_drawn, strict=True) if drawn}
+
+
+def _side(patient: str, test: set[str], val: set[str]) -> str:
+    if patient in test:
+        return "test"
+    return "val" if patient in val else "train"
 
 
 def _check_given(cohort: Cohort, given: NDArray[np.str_]) -> None:

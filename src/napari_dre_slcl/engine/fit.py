@@ -1,44 +1,37 @@
-"""The training loop: fill the bank, fit the codewords, take steps, say how it goes."""
+"""The training loop: pretrain, fill the bank, fit the codewords, walk the epochs, keep the best."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_dre_slcl.config import DreSlclConfig
-from napari_dre_slcl.engine.damage import damage_warning
-from napari_dre_slcl.engine.device import choose_device
+from napari_dre_slcl.engine.best_weights import BestWeights
+from napari_dre_slcl.engine.checkpoint import Checkpoints, TrainedParts
+from napari_dre_slcl.engine.epoch import EpochSteps, draw_epoch
+from napari_dre_slcl.engine.fill import EncodingPass
+from napari_dre_slcl.engine.fresh_tiles import FreshTileBudget
+from napari_dre_slcl.engine.loss_table import LossTable
+from napari_dre_slcl.engine.lost_slides import LostSlides
+from napari_dre_slcl.engine.matching_features import matching_features
+from napari_dre_slcl.engine.phase_clock import PhaseClock
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.reporter import Reporter
-from napari_dre_slcl.methods.dre_slcl import (
-    DreSlcl,
-    SlideBatch,
-    SlideTruth,
-    class_weights,
-    steps_per_epoch,
-)
-from napari_dre_slcl.model.codebook import check_codebook_size
-from napari_dre_slcl.model.memory_bank import MemoryBank
+from napari_dre_slcl.engine.run_state import RunState
+from napari_dre_slcl.engine.schedule import RateSchedule
+from napari_dre_slcl.engine.step import StepTaker, make_fabric
+from napari_dre_slcl.engine.weight_average import WeightAverage
+from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch
+from napari_dre_slcl.methods.sampling import steps_per_epoch
 from napari_dre_slcl.model.network import DreSlclNet
-from napari_dre_slcl.tiles import TileLoader
 
-__all__ = ["fill_bank", "fit", "make_method"]
+__all__ = ["Training", "Validate", "fit"]
 
-_FILL_CHUNK = 256
 Validate = Callable[[DreSlclNet], dict[str, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Draw:
-    """The random choices of one step, made before its pixels are read."""
-
-    slides: tuple[int, ...]
-    fresh: tuple[torch.Tensor, ...]
 
 
 def fit(
@@ -48,7 +41,7 @@ def fit(
     reporter: Reporter,
     validate: Validate | None = None,
 ) -> DreSlclNet:
-    """Train a network end to end on the training slides.
+    """Train a network end to end on the training slides, without a run folder.
 
     Parameters
     ----------
@@ -68,127 +61,299 @@ def fit(
     DreSlclNet
         On its device.
     """
-    rows = prepared.rows("train")
-    settings = config.training
-    loader = TileLoader(
-        [prepared.sources[row] for row in rows],
-        config.encoder.input_px,
-        cache_mib=settings.tile_cache_mib,
-        workers=settings.workers,
-    )
-    with closing(loader):
-        fill_bank(method, loader, reporter, "Filling the memory bank")
-        method.fit_codewords()
-        for epoch in range(1, settings.epochs + 1):
-            losses = _run_epoch(method, loader, reporter, epoch, settings.epochs)
-            is_refit = epoch == config.codebook.refit_after_epoch
-            if is_refit or _is_due(epoch, settings.refill_every_epochs):
-                fill_bank(method, loader, reporter, "Refreshing the memory bank")
-            if is_refit:
-                method.fit_codewords()
-            reporter.metric(epoch, losses | (validate(method.net) if validate else {}))
-    method.net.eval()
+    with ExitStack() as stack:
+        training = Training(config, method, prepared, reporter)
+        stack.callback(training.close)
+        training.run(validate)
     return method.net
 
 
-def fill_bank(method: DreSlcl, loader: TileLoader, reporter: Reporter, stage: str) -> None:
-    """Encode every tile once, without gradient, store its feature, and tell of damaged tiles."""
-    chunks = [
-        (slide, tiles)
-        for slide in range(len(method.bank))
-        for tiles in torch.split(torch.arange(method.bank.tile_count(slide)), _FILL_CHUNK)
-    ]
-    requests = ([(slide, tiles.numpy())] for slide, tiles in chunks)
-    with closing(loader.prefetch(requests)) as batches:
-        for number, ((slide, tiles), pixels) in enumerate(zip(chunks, batches, strict=True)):
-            reporter.progress(stage, number, len(chunks))
-            features = method.encode_tiles(torch.from_numpy(pixels))
-            method.bank.write(slide, tiles, features, has_momentum=False)
-    reporter.progress(stage, len(chunks), len(chunks))
-    for slide, damaged in loader.damaged.items():
-        source = loader.sources[slide]
-        reporter.warn_once(damage_warning(source.slide.name, len(damaged), len(source.grid)))
+class Training:
+    """One run of the loop, from wherever its state stands.
 
-
-def make_method(config: DreSlclConfig, prepared: PreparedCohort) -> DreSlcl:
-    """Build the network, the empty bank and the optimiser for a cohort.
-
-    Raises
-    ------
-    ConfigError, ModelError
-        If the settings do not fit the cohort or this machine.
+    Parameters
+    ----------
+    config : DreSlclConfig
+        Settings.
+    method : DreSlcl
+        With the bank of the run folder, where there is one.
+    prepared : PreparedCohort
+        Slides, labels and reports.
+    reporter : Reporter
+        Told everything; may pause and stop the run.
+    state : RunState, optional
+        Where to go on; the start by default.
+    run_dir : Path, optional
+        Where checkpoints and the table of losses go; none keeps nothing.
     """
-    torch.manual_seed(config.training.seed)
-    rows = prepared.rows("train")
-    n_drawn = sum(
-        min(len(prepared.sources[row].grid), config.codebook.tiles_per_slide) for row in rows
-    )
-    check_codebook_size(n_drawn, config.codebook.codewords)
-    text_dim = prepared.reports.shape[1]
-    class_counts = [len(task.classes) for task in prepared.tasks]
-    net = DreSlclNet(config, class_counts, text_dim).to(choose_device(config.training.device))
-    bank = MemoryBank(
-        [len(prepared.sources[row].grid) for row in rows],
-        net.encoder.dim,
-        config.training.bank_momentum,
-    )
-    n_steps = config.training.epochs * steps_per_epoch(len(rows), config.training.slides_per_batch)
-    return DreSlcl(config, net, bank, _truth(config, prepared, rows), n_steps)
 
+    def __init__(
+        self,
+        config: DreSlclConfig,
+        method: DreSlcl,
+        prepared: PreparedCohort,
+        reporter: Reporter,
+        state: RunState | None = None,
+        run_dir: Path | None = None,
+    ) -> None:
+        self.state = state or RunState()
+        self._config = config
+        self._settings = config.training
+        self._method = method
+        self._prepared = prepared
+        self._reporter = reporter
+        self._run_dir = run_dir
+        self._loader = prepared.loader(prepared.rows("train"), config)
+        self.lost = LostSlides(self._loader, self.state, reporter)
+        self._clock = PhaseClock(method.device)
+        self._fabric = make_fabric(method.device)
+        self._stepper = StepTaker(config, method, self._fabric)
+        self._schedule = self._make_schedule()
+        self._budget = self._make_budget()
+        self._average = (
+            WeightAverage(method.net, self._settings.ema) if self._settings.ema else None
+        )
+        self._best = BestWeights(run_dir, self._settings.patience)
+        self._checkpoints = Checkpoints(run_dir) if run_dir is not None else None
+        self._table: LossTable | None = None
 
-def _truth(config: DreSlclConfig, prepared: PreparedCohort, rows: Sequence[int]) -> SlideTruth:
-    labels = prepared.labels[rows]
-    reports = np.array([prepared.cohort.rows[row].report for row in rows])
-    patients = prepared.cohort.patients()[rows]
-    is_same = _equal_pairs(patients) | _equal_pairs(reports)
-    return SlideTruth(
-        labels=torch.from_numpy(labels),
-        class_weights=tuple(
-            class_weights(
-                labels[:, column].tolist(), len(task.classes), config.loss.balance_classes
+    def restore(self) -> None:
+        """Load what the newest checkpoint of the run folder holds; the state is given already."""
+        if self._checkpoints is not None and self.state.phase != "pretrain":
+            self._checkpoints.restore(self._parts())
+
+    def run(self, validate: Validate | None = None) -> None:
+        """Walk to the end of the training; the network then has its final weights.
+
+        Parameters
+        ----------
+        validate : callable, optional
+            Called after each epoch with the network; returns the figures to report.
+
+        Raises
+        ------
+        Stopped
+            If the user wants it; what was done is in a checkpoint.
+        SlideError, ModelError, JobError
+            If it cannot go on.
+        """
+        state = self.state
+        if state.phase == "pretrain":
+            self._pretrain()
+            if self._average is not None:
+                self._average.net.load_state_dict(self._method.net.state_dict())
+            self._enter("fill")
+        if state.phase == "fill":
+            with self._reporter.saving(self._save):
+                self._fill("start", "Filling the memory bank", epoch=0)
+            self._fit_codewords()
+            self._enter("train")
+        if state.phase == "train":
+            self._open_table()
+            while state.epoch <= self._settings.epochs and not self._best.is_over(state):
+                with self._reporter.saving(self._save):
+                    self._take_steps()
+                self._turn(validate)
+                self._save()
+            self._take_final_weights()
+            self._enter("test")
+        self._method.net.eval()
+
+    def close(self) -> None:
+        """Let go of slides' readers, the bank and the files."""
+        self._loader.close()
+        self._method.bank.close()
+        if self._table is not None:
+            self._table.close()
+
+    # -- before the epochs -----------------------------------------------------------------------
+
+    def _pretrain(self) -> None:
+        if not self._config.pretrain.epochs:
+            return
+        from napari_dre_slcl.engine.pretrain import Pretraining
+
+        pretraining = Pretraining(
+            self._config, self._method.net, self._loader, self.lost, self.state
+        )
+        if self._checkpoints is not None and self.state.serial:
+            self._checkpoints.restore(pretraining.parts())
+
+        def save() -> None:
+            if self._checkpoints is not None:
+                self._checkpoints.save(self.state, pretraining.parts())
+
+        save()
+        pretraining.run(self._reporter, save)
+
+    def _fill(self, tag: str, stage: str, epoch: int) -> None:
+        bank = self._method.bank
+        bank.begin_generation(tag, self.state.step)
+        walk = self._pass(stage, epoch)
+        if epoch == 0:
+            rows = self._prepared.rows("train")
+            encoder = self._method.net.encoder
+            walk.fill(
+                matching_features(self._config, self._prepared, rows, encoder, self._reporter)
             )
-            for column, task in enumerate(prepared.tasks)
-        ),
-        task_names=tuple(task.name for task in prepared.tasks),
-        reports=torch.from_numpy(prepared.reports),
-        # A report without a known word has no direction, so it cannot be contrasted with.
-        has_report=torch.from_numpy(np.linalg.norm(prepared.reports, axis=1) > 0),
-        is_same=torch.from_numpy(is_same),
-    )
+        else:
+            walk.fill()
+        bank.commit_generation()
+        for slide, tiles in self._loader.damaged.items():
+            known = self.state.damaged.get(slide, ())
+            self.state.damaged[slide] = tuple(sorted({*known, *tiles}))
 
+    def _fit_codewords(self) -> None:
+        self._method.fit_codewords(self.lost.present())
+        if self._average is not None:
+            self._average.follow_buffers(self._method.net)
 
-def _equal_pairs(values: NDArray[np.str_]) -> NDArray[np.bool_]:
-    return np.asarray(values[:, None] == values[None, :], dtype=bool)
+    def _pass(self, stage: str, epoch: int) -> EncodingPass:
+        return EncodingPass(self._method, self._loader, self.lost, self._reporter, stage, epoch)
 
+    # -- an epoch --------------------------------------------------------------------------------
 
-def _run_epoch(
-    method: DreSlcl, loader: TileLoader, reporter: Reporter, epoch: int, n_epochs: int
-) -> dict[str, float]:
-    draws = [
-        _Draw(slides, tuple(method.draw_fresh(slide) for slide in slides))
-        for slides in method.draw_batches()
-    ]
-    history: list[dict[str, float]] = []
-    with closing(loader.prefetch(_requests(draws))) as batches:
-        for number, (draw, pixels) in enumerate(zip(draws, batches, strict=True)):
-            done = (epoch - 1) * len(draws) + number
-            reporter.progress("Training", done, n_epochs * len(draws), f"epoch {epoch}/{n_epochs}")
-            batch = SlideBatch(draw.slides, draw.fresh, torch.from_numpy(pixels))
-            history.append(method.step(batch))
-    reporter.progress(
-        "Training", epoch * len(draws), n_epochs * len(draws), f"epoch {epoch}/{n_epochs}"
-    )
-    names = {name: None for losses in history for name in losses}
-    return {
-        name: float(np.mean([losses[name] for losses in history if name in losses]))
-        for name in names
-    }
+    def _take_steps(self) -> None:
+        state, bank = self.state, self._method.bank
+        draws = draw_epoch(
+            self._config,
+            self._method.truth,
+            self.lost.present_at_start(state.epoch),
+            bank.tile_count,
+            state.epoch,
+            self._budget.fresh_tiles,
+        )
+        steps = EpochSteps(self._loader, self.lost, state, self._clock)
+        steps.walk(draws, partial(self._tell_progress, len(draws)), self._take)
+        self._tell_progress(len(draws))
 
+    def _tell_progress(self, n_draws: int) -> None:
+        epoch, epochs = self.state.epoch, self._settings.epochs
+        done = (epoch - 1) * n_draws + self.state.position
+        self._reporter.progress("Training", done, epochs * n_draws, f"epoch {epoch}/{epochs}")
 
-def _requests(draws: Sequence[_Draw]) -> Iterator[list[tuple[int, NDArray[np.int64]]]]:
-    for draw in draws:
-        yield [(slide, fresh.numpy()) for slide, fresh in zip(draw.slides, draw.fresh, strict=True)]
+    def _take(self, batch: SlideBatch) -> None:
+        state = self.state
+        self._schedule.apply(self._stepper.optimiser, state.step)
+        losses = self._budget.run(
+            lambda cut: self._stepper.take(cut, state.step + 1, self._clock), batch
+        )
+        state.step += 1
+        state.fresh_tiles = self._budget.fresh_tiles if self._budget.is_halved else 0
+        state.add_losses(losses)
+        if self._average is not None:
+            self._average.update(self._method.net, state.step)
+        if self._table is not None:
+            self._table.add(state.step, state.epoch, losses)
+        if state.step % self._settings.checkpoint_steps == 0:
+            self._save()
 
+    def _turn(self, validate: Validate | None) -> None:
+        """Do what is due between this epoch and the next, then report the epoch."""
+        state, settings = self.state, self._settings
+        is_refit = state.epoch == self._config.codebook.refit_after_epoch
+        every = settings.refill_every_epochs
+        if is_refit or (every and state.epoch % every == 0):
+            with self._once("refill", self._save) as is_due:
+                if is_due:
+                    tag = f"epoch-{state.epoch:04d}"
+                    self._fill(tag, "Refreshing the memory bank", state.epoch)
+                    (self._fit_codewords if is_refit else self._method.index_bank)()
+        if settings.refresh_stalest:
+            with self._once("stalest", None) as is_due:
+                if is_due:
+                    walk = self._pass("Refreshing the stalest tiles", state.epoch)
+                    walk.refresh_stalest(settings.refresh_stalest, state.step)
+        with self._once("validate", self._save) as is_due:
+            if is_due and validate is not None:
+                net = self._average.net if self._average is not None else self._method.net
+                state.found = validate(net)
+                self._best.consider(state, net)
+        self._reporter.metric(state.epoch, self._epoch_figures())
+        state.begin_epoch()
 
-def _is_due(epoch: int, every: int) -> bool:
-    return every > 0 and epoch % every == 0
+    @contextmanager
+    def _once(self, task: str, save: Callable[[], None] | None) -> Iterator[bool]:
+        """Yield whether a task of this turn is still due, and note that it is done."""
+        is_due = task not in self.state.turn
+        with self._reporter.saving(save):
+            yield is_due
+        if is_due:
+            self.state.turn.append(task)
+
+    def _epoch_figures(self) -> dict[str, float]:
+        state = self.state
+        self._count_seconds()
+        rates = {
+            f"lr/{group['name']}": float(group["lr"])
+            for group in self._stepper.optimiser.param_groups
+        }
+        with torch.no_grad():
+            temperature = 1 / float(self._method.net.scale)
+        return {
+            **state.mean_losses(),
+            **state.found,
+            "temperature": temperature,
+            **self._method.bank.summary(state.step, state.epoch_step + 1),
+            **rates,
+            **{f"seconds/{phase}": seconds for phase, seconds in state.seconds.items()},
+        }
+
+    # -- keeping ---------------------------------------------------------------------------------
+
+    def _enter(self, phase: str) -> None:
+        self.state.phase = phase  # type: ignore[assignment]
+        self._save()
+
+    def _save(self) -> None:
+        if self._checkpoints is not None:
+            self._count_seconds()
+            if self._table is not None:
+                self._table.flush()
+            self._checkpoints.save(self.state, self._parts())
+
+    def _parts(self) -> TrainedParts:
+        return TrainedParts(
+            self._method.net,
+            self._stepper.optimiser,
+            self._stepper.scaler,
+            self._method.bank if self.state.phase == "train" else None,
+            self._average,
+        )
+
+    def _count_seconds(self) -> None:
+        for phase, seconds in self._clock.read().items():
+            self.state.seconds[phase] = self.state.seconds.get(phase, 0.0) + seconds
+
+    def _take_final_weights(self) -> None:
+        if self._average is not None:
+            self._method.net.load_state_dict(self._average.net.state_dict())
+        self._best.restore(self.state, self._method.net)
+
+    def _open_table(self) -> None:
+        if self._run_dir is not None:
+            names = [f"loss/{name}" for name in self._method.truth.task_names]
+            if self._method.net.projection is not None:
+                names.insert(0, "loss/contrastive")
+            if self._config.loss.view_weight:
+                names.insert(0, "loss/view")
+            path = self._run_dir / "losses.csv"
+            self._table = LossTable(path, ["loss", *names], self.state.step)
+
+    def _make_schedule(self) -> RateSchedule:
+        truth, settings = self._method.truth, self._settings
+        per_epoch = steps_per_epoch(
+            truth.patients,
+            truth.sites,
+            settings.slides_per_batch,
+            within_site=settings.within_site,
+        )
+        return RateSchedule.of(
+            self._stepper.optimiser, settings.warmup_epochs * per_epoch, settings.epochs * per_epoch
+        )
+
+    def _make_budget(self) -> FreshTileBudget:
+        halved = self.state.fresh_tiles
+        return FreshTileBudget(
+            halved or self._settings.fresh_tiles, self._reporter, is_halved=bool(halved)
+        )

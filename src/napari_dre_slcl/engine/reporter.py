@@ -1,16 +1,24 @@
-"""How a running job speaks and listens: events out, the wish to stop in."""
+"""How a running job speaks and listens: events out, the wishes to stop and to hold still in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
-from napari_dre_slcl.jobs.messages import Event, Log, Metric, Progress
+from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Event, Log, Metric, Progress
 
-__all__ = ["OnEvent", "Reporter", "ShouldStop", "Stopped"]
+__all__ = ["OnEvent", "Reporter", "ShouldPause", "ShouldStop", "Stopped"]
 
 OnEvent = Callable[[Event], None]
 ShouldStop = Callable[[], bool]
+ShouldPause = Callable[[], bool]
+
+_LOOK_EVERY_S = 0.1
+_HOW_TO_GO_ON = (
+    "Go on in the window, with signal SIGUSR2, or by deleting the file 'pause' in the run folder."
+)
 
 
 class Stopped(Exception):
@@ -18,7 +26,7 @@ class Stopped(Exception):
 
 
 class Reporter:
-    """Send events and notice the wish to stop.
+    """Send events, and notice the wish to stop or to hold still.
 
     Parameters
     ----------
@@ -26,16 +34,50 @@ class Reporter:
         Gets each event.
     should_stop : callable
         True once the user wants the job to end.
+    should_pause : callable, optional
+        True while the user wants the job to hold still.
     """
 
-    def __init__(self, on_event: OnEvent, should_stop: ShouldStop) -> None:
+    def __init__(
+        self,
+        on_event: OnEvent,
+        should_stop: ShouldStop,
+        should_pause: ShouldPause = lambda: False,
+    ) -> None:
         self._on_event = on_event
         self._should_stop = should_stop
+        self._should_pause = should_pause
+        self._on_hold: Callable[[], None] | None = None
         self._warned: set[str] = {""}
 
+    @contextmanager
+    def saving(self, save: Callable[[], None] | None) -> Iterator[None]:
+        """Call ``save`` before the job stops or holds still within the block.
+
+        Parameters
+        ----------
+        save : callable or None
+            Keeps where the job stands; None where there is no safe place to stop at.
+        """
+        before, self._on_hold = self._on_hold, save
+        try:
+            yield
+        finally:
+            self._on_hold = before
+
     def progress(self, stage: str, done: int, total: int, message: str = "") -> None:
-        """Say how far a stage has come; raises `Stopped` where the user wants to stop."""
+        """Say how far a stage has come; hold still or raise `Stopped` where the user wants it."""
         self._on_event(Progress(stage=stage, done=done, total=total, message=message))
+        is_asked = self._should_pause()
+        if (is_asked or self._should_stop()) and self._on_hold is not None:
+            self._on_hold()
+        if is_asked:
+            self._on_event(
+                Progress(stage=PAUSED_STAGE, done=done, total=total, message=_HOW_TO_GO_ON)
+            )
+            while self._should_pause() and not self._should_stop():
+                time.sleep(_LOOK_EVERY_S)
+            self._on_event(Progress(stage=stage, done=done, total=total, message=message))
         if self._should_stop():
             raise Stopped
 

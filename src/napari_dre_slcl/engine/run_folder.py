@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import platform
 import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import filelock
 import tomli_w
 import torch
+from pydantic import ValidationError
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import write_json, write_text
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.errors import JobError
-from napari_dre_slcl.jobs.messages import TrainJob
+from napari_dre_slcl.jobs.messages import TrainJob, parse_job
 
-__all__ = ["check_run_dir", "create_run_dir"]
+__all__ = ["check_run_dir", "create_run_dir", "read_run_dir", "run_lock"]
+
+_LOCK = ".lock"
 
 
 def check_run_dir(run_dir: Path) -> None:
@@ -30,28 +37,99 @@ def check_run_dir(run_dir: Path) -> None:
         return
     if run_dir.exists():
         raise JobError(
-            f"The run folder '{run_dir}' is in use already. Choose another, or delete it first."
+            f"The run folder '{run_dir}' is in use already. Choose another, or delete it first; "
+            f"'dre-slcl resume {run_dir}' goes on with a training that was broken off."
         )
 
 
-def create_run_dir(job: TrainJob, config: DreSlclConfig) -> None:
-    """Make the run folder with ``job.json``, ``config.toml`` and ``env.json``.
+@contextmanager
+def run_lock(run_dir: Path) -> Iterator[None]:
+    """Keep a run folder to this process for the length of a block, which may make the folder.
 
     Raises
     ------
     JobError
-        If it cannot be written.
+        If another process has it, or the folder cannot be written.
     """
+    path = run_dir / _LOCK
+    lock = filelock.FileLock(path, blocking=False)
     try:
-        job.run_dir.mkdir(parents=True, exist_ok=True)
-        write_text(job.run_dir / "job.json", job.model_dump_json(indent=2) + "\n")
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise JobError(
+            f"The run '{run_dir}' is under way in another process. Wait for its end, or put a "
+            "file named 'cancel' into the folder to end it."
+        ) from error
+    except OSError as error:
+        raise JobError(
+            f"The run folder '{run_dir}' cannot be written: {error.strerror}."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def create_run_dir(job: TrainJob, config: DreSlclConfig) -> None:
+    """Write ``job.json``, ``env.json`` and ``config.toml`` into the run folder.
+
+    Raises
+    ------
+    JobError
+        If they cannot be written.
+    """
+    whole = job.model_copy(
+        update={"cohort": job.cohort.absolute(), "run_dir": job.run_dir.absolute()}
+    )
+    try:
+        write_text(job.run_dir / "job.json", whole.model_dump_json(indent=2) + "\n")
+        write_json(job.run_dir / "env.json", _environment())
         settings = config.model_dump(mode="json", exclude_none=True)
         write_text(job.run_dir / "config.toml", tomli_w.dumps(settings))
-        write_json(job.run_dir / "env.json", _environment())
     except OSError as error:
         raise JobError(
             f"The run folder '{job.run_dir}' cannot be written: {error.strerror}."
         ) from error
+
+
+def read_run_dir(run_dir: Path) -> tuple[TrainJob, DreSlclConfig]:
+    """Return the job and the settings that a run was started with.
+
+    Raises
+    ------
+    JobError
+        If the folder is no run folder, or its files are damaged.
+    """
+    job = parse_job(run_dir / "job.json")
+    if not isinstance(job, TrainJob):
+        raise JobError(f"'{run_dir}' is no run folder of a training: its job.json is another job.")
+    path = run_dir / "config.toml"
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = DreSlclConfig.model_validate(settings)
+    except FileNotFoundError as error:
+        raise JobError(
+            f"The run '{run_dir}' ended before it had begun: it has no config.toml. Delete the "
+            "folder and start the training again."
+        ) from error
+    except OSError as error:
+        raise JobError(f"'{path}' cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        raise JobError(
+            f"'{path}' holds no settings of this version ({_first_line(error)}). Bring the file "
+            "back as it was, or start a new run."
+        ) from error
+    return job.model_copy(update={"run_dir": run_dir}), config
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(error)
 
 
 def _environment() -> dict[str, str]:

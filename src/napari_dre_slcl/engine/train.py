@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import closing
-from typing import Any
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
-from napari_dre_slcl.atomic_file import write_json
+from napari_dre_slcl._version import __version__
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
-from napari_dre_slcl.engine.evaluate import task_aucs, write_predictions
-from napari_dre_slcl.engine.fit import fit, make_method
+from napari_dre_slcl.engine.checkpoint import CHECKPOINTS, read_state
+from napari_dre_slcl.engine.disk_full import explain_full_disk
+from napari_dre_slcl.engine.fit import Training
+from napari_dre_slcl.engine.held_out import HeldOut
+from napari_dre_slcl.engine.make_method import make_bank, make_method
 from napari_dre_slcl.engine.open_files import allow_many_open_files
-from napari_dre_slcl.engine.predict import result_path
-from napari_dre_slcl.engine.predict_source import predict_source
+from napari_dre_slcl.engine.preflight import preflight
 from napari_dre_slcl.engine.prepare import PreparedCohort, prepare_cohort
-from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
-from napari_dre_slcl.engine.run_folder import check_run_dir, create_run_dir
-from napari_dre_slcl.jobs.messages import Cancelled, Result, TrainJob
+from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldPause, ShouldStop, Stopped
+from napari_dre_slcl.engine.run_folder import (
+    check_run_dir,
+    create_run_dir,
+    read_run_dir,
+    run_lock,
+)
+from napari_dre_slcl.engine.run_identity import check_files, check_slides, identify
+from napari_dre_slcl.engine.run_state import RunState
+from napari_dre_slcl.errors import ConfigError, JobError
+from napari_dre_slcl.jobs.messages import Cancelled, Result, ResumeJob, TrainJob
 from napari_dre_slcl.methods.dre_slcl import DreSlcl
-from napari_dre_slcl.model.bundle import Bundle, load_bundle, save_bundle
-from napari_dre_slcl.model.network import DreSlclNet
-from napari_dre_slcl.results import SlideResult, save_result
 
-__all__ = ["run_train"]
+__all__ = ["run_resume", "run_train"]
+
+BANK = "bank"
+BEST = "best"
 
 
-def run_train(job: TrainJob, on_event: OnEvent, should_stop: ShouldStop) -> Result | Cancelled:
+def run_train(
+    job: TrainJob,
+    on_event: OnEvent,
+    should_stop: ShouldStop,
+    should_pause: ShouldPause = lambda: False,
+) -> Result | Cancelled:
     """Train on a cohort, save the model, and evaluate it on held-out patients.
 
     Parameters
@@ -36,96 +52,169 @@ def run_train(job: TrainJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
     on_event : callable
         Gets Progress, Metric and Log events.
     should_stop : callable
-        True once the user wants the job to end.
+        True once the user wants the job to end; a checkpoint is written first.
+    should_pause : callable, optional
+        True while the user wants the job to hold still; a checkpoint is written first.
 
     Returns
     -------
     Result or Cancelled
         ``Result.paths`` names the run, model, metrics and predictions; ``Result.metrics`` has
-        ``test/auc/<task>``.
+        ``test/auc/<task>``; ``Result.skipped`` says which slides could no longer be read.
 
     Raises
     ------
     DreSlclError
-        If anything about the cohort or the settings is wrong; no run folder is made then.
+        If anything about the cohort or the settings is wrong; no run folder is made then. Or if
+        the run cannot go on; `run_resume` goes on with it once that is mended.
     """
-    reporter = Reporter(on_event, should_stop)
+    reporter = Reporter(on_event, should_stop, should_pause)
     config = with_overrides(load_preset(job.preset), job.overrides)
     check_run_dir(job.run_dir)
-    allow_many_open_files()
     try:
-        with closing(prepare_cohort(job.cohort, config, reporter)) as prepared:
-            method = make_method(config, prepared)
-            if method.device.type == "cpu":
-                keep_freed_memory()
-            create_run_dir(job, config)
-            return _train_and_test(job, config, method, prepared, reporter)
+        with _ready(job.cohort, config, reporter) as (prepared, method):
+            config = _try_out(config, method, prepared, job.run_dir, reporter)
+            with run_lock(job.run_dir), explain_full_disk(job.run_dir):
+                create_run_dir(job, config)
+                state = RunState(
+                    identity=identify(job.run_dir, prepared), version=__version__, serial=0
+                )
+                return _train_and_test(job.run_dir, config, method, prepared, reporter, state)
     except Stopped:
-        return Cancelled()
+        return _cancelled(job.run_dir)
+
+
+def run_resume(
+    job: ResumeJob,
+    on_event: OnEvent,
+    should_stop: ShouldStop,
+    should_pause: ShouldPause = lambda: False,
+) -> Result | Cancelled:
+    """Go on with a training from its last checkpoint, on the path of one never broken off.
+
+    Settings are those in the run folder, whatever the presets of this version are.
+
+    Parameters
+    ----------
+    job : ResumeJob
+        The run folder.
+    on_event, should_stop, should_pause : callable
+        As of `run_train`.
+
+    Returns
+    -------
+    Result or Cancelled
+        As of `run_train`.
+
+    Raises
+    ------
+    DreSlclError
+        If the run has ended well, is under way, or was changed; it is left as it was then.
+    """
+    reporter = Reporter(on_event, should_stop, should_pause)
+    if not job.run_dir.is_dir():
+        raise JobError(f"There is no run folder '{job.run_dir}'. Check the path.")
+    try:
+        with run_lock(job.run_dir), explain_full_disk(job.run_dir):
+            started, config = read_run_dir(job.run_dir)
+            state = read_state(job.run_dir)
+            if state is None and (job.run_dir / "metrics.json").exists():
+                raise JobError(f"The run '{job.run_dir}' has ended well; there is nothing to do.")
+            if state is not None and state.identity is not None:
+                check_files(state.identity, job.run_dir, started.cohort)
+            _say_where(state, job.run_dir, reporter)
+            with _ready(started.cohort, config, reporter) as (prepared, method):
+                if state is None:
+                    state = RunState(identity=identify(job.run_dir, prepared), version=__version__)
+                elif state.identity is not None:
+                    check_slides(state.identity, prepared)
+                return _train_and_test(job.run_dir, config, method, prepared, reporter, state)
+    except Stopped:
+        return _cancelled(job.run_dir)
+
+
+@contextmanager
+def _ready(
+    cohort: Path, config: DreSlclConfig, reporter: Reporter
+) -> Iterator[tuple[PreparedCohort, DreSlcl]]:
+    """Open the slides of a cohort and build the network for the length of a block."""
+    allow_many_open_files()
+    with closing(prepare_cohort(cohort, config, reporter)) as prepared:
+        if config.training.patience and not prepared.rows("val"):
+            raise ConfigError(
+                "training.patience stops on validation, and there are no validation slides. Set "
+                "cohort.val_fraction, write val into the column 'split', or set it to 0."
+            )
+        method = make_method(config, prepared)
+        for sentence in method.net.encoder.get_ready():
+            reporter.log(sentence)
+        if method.device.type == "cpu":
+            keep_freed_memory()
+        yield prepared, method
+
+
+def _try_out(
+    config: DreSlclConfig,
+    method: DreSlcl,
+    prepared: PreparedCohort,
+    run_dir: Path,
+    reporter: Reporter,
+) -> DreSlclConfig:
+    if not config.training.preflight:
+        return config
+    with closing(prepared.loader(prepared.rows("train"), config)) as loader:
+        return preflight(config, method, loader, prepared, run_dir, reporter)
 
 
 def _train_and_test(
-    job: TrainJob,
+    run_dir: Path,
     config: DreSlclConfig,
     method: DreSlcl,
     prepared: PreparedCohort,
     reporter: Reporter,
+    state: RunState,
 ) -> Result:
-    def validate(net: DreSlclNet) -> dict[str, float]:
-        bundle = Bundle(net, config, prepared.tasks, prepared.reports.shape[1])
-        results = _predict_rows(bundle, prepared, prepared.rows("val"), reporter, "Validating")
-        return _named("val", task_aucs(prepared.cohort, results))
-
-    net = fit(config, method, prepared, reporter, validate if prepared.rows("val") else None)
-    trained = Bundle(net, config, prepared.tasks, prepared.reports.shape[1])
-    save_bundle(trained, job.run_dir / "model", _facts(prepared))
-    # Predict with what was written, as everyone else will.
-    saved = load_bundle(job.run_dir / "model")
-    saved.net.to(net.codewords.device)
-    test = prepared.rows("test")
-    results = _predict_rows(saved, prepared, test, reporter, "Predicting held-out slides")
-    for row, result in results.items():
-        slide_id = prepared.cohort.rows[row].slide_id
-        save_result(result, result_path(job.run_dir / "results", slide_id))
-    aucs = task_aucs(prepared.cohort, results)
-    for task in prepared.tasks:
-        if test and task.name not in aucs:
-            reporter.log(f"'{task.name}' has one class only among the held-out slides.", "warning")
-    metrics = _named("test", aucs)
-    write_json(job.run_dir / "metrics.json", metrics | {"test/slides": len(test)})
-    split = prepared.split.tolist()
-    write_predictions(job.run_dir / "predictions.csv", prepared.cohort, split, results)
+    held_out = HeldOut(config, prepared, reporter, state.skipped)
+    if state.phase != "test":
+        method.bank = make_bank(config, prepared, method.net.encoder.dim, run_dir / BANK)
+    with closing(Training(config, method, prepared, reporter, state, run_dir)) as training:
+        if state.serial:
+            training.restore()
+        training.run(held_out.validate if prepared.rows("val") else None)
+        lost = training.lost.sentences()
+    metrics = held_out.finish(method.net, run_dir)
+    skipped = lost | state.skipped
+    if skipped:
+        reporter.log(f"{_slides(len(skipped))} could no longer be read: {', '.join(skipped)}.")
+    for name in (BANK, BEST, CHECKPOINTS):  # the run has ended well: nobody goes on with it
+        shutil.rmtree(run_dir / name, ignore_errors=True)
     paths = {
-        "run": job.run_dir,
-        "model": job.run_dir / "model",
-        "metrics": job.run_dir / "metrics.json",
-        "predictions": job.run_dir / "predictions.csv",
+        "run": run_dir,
+        "model": run_dir / "model",
+        "metrics": run_dir / "metrics.json",
+        "predictions": run_dir / "predictions.csv",
     }
-    return Result(kind="train", paths=paths, metrics=metrics)
+    return Result(kind="train", paths=paths, metrics=metrics, skipped=skipped)
 
 
-def _predict_rows(
-    bundle: Bundle, prepared: PreparedCohort, rows: list[int], reporter: Reporter, stage: str
-) -> dict[int, SlideResult]:
-    results = {}
-    for number, row in enumerate(rows):
-        slide_id = prepared.cohort.rows[row].slide_id
-        reporter.progress(stage, number, len(rows), slide_id)
-        results[row] = predict_source(bundle, prepared.sources[row], slide_id, keep_features=False)
-        reporter.warn_once(results[row].provenance.get("damaged", ""))
-    reporter.progress(stage, len(rows), len(rows))
-    return results
+def _say_where(state: RunState | None, run_dir: Path, reporter: Reporter) -> None:
+    if state is None:
+        reporter.log(f"The run '{run_dir}' has no checkpoint yet and begins anew.")
+        return
+    reporter.log(f"The run '{run_dir}' goes on after step {state.step:,}, in epoch {state.epoch}.")
+    if state.version != __version__:
+        reporter.log(
+            f"It was started with version {state.version} of this package and goes on with "
+            f"{__version__}: results may differ in their last digits.",
+            "warning",
+        )
 
 
-def _named(split: str, aucs: dict[str, float]) -> dict[str, float]:
-    return {f"{split}/auc/{task}": value for task, value in aucs.items()}
+def _cancelled(run_dir: Path) -> Cancelled:
+    if not run_dir.exists() or read_state(run_dir) is None:
+        return Cancelled()
+    return Cancelled(message=f"Cancelled. Go on with 'dre-slcl resume {run_dir}'.")
 
 
-def _facts(prepared: PreparedCohort) -> dict[str, Any]:
-    rows = prepared.rows("train")
-    return {
-        "training_slides": len(rows),
-        "training_patients": len(set(prepared.cohort.patients()[rows])),
-        "training_tiles": sum(len(prepared.sources[row].grid) for row in rows),
-        "cohort_sha256": hashlib.sha256(prepared.cohort.table.read_bytes()).hexdigest(),
-    }
+def _slides(count: int) -> str:
+    return f"{count} slide{'s' if count > 1 else ''}"

@@ -1,6 +1,7 @@
 """What a run folder remembers of its job: events.jsonl, status.json and log.txt.
 
-Writes only into a folder that the engine has made for this job, never into one of an earlier run.
+Writes only into a folder that the engine has made for this job, or that this job goes on with;
+never into one of another run.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from napari_dre_slcl.atomic_file import write_json
-from napari_dre_slcl.jobs.messages import Log, Progress, event_line
+from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Failed, Log, Progress, event_line
+from napari_dre_slcl.jobs.requests import CANCEL_FILE, PAUSE_FILE
 
-__all__ = ["CANCEL_FILE", "RunRecord"]
+__all__ = ["RunRecord"]
 
-CANCEL_FILE = "cancel"
-"""A file of this name in a run folder asks its job to stop."""
+_RESUMABLE_STATES = ("running", "paused", "failed", "cancelled")
 
 
 class RunRecord:
@@ -26,28 +27,30 @@ class RunRecord:
 
     The engine makes the folder once the job has proved to be sound. Until then events wait here,
     so that a refused job leaves nothing behind; a folder that was already in use stays untouched.
+    A job that goes on with a run appends to its record from its first event on, which the engine
+    sends once the run is its own.
 
     Parameters
     ----------
     run_dir : Path or None
         The run folder; None for jobs without one.
+    is_resumed : bool
+        Whether the job goes on with the run in this folder.
     """
 
-    def __init__(self, run_dir: Path | None) -> None:
-        self._run_dir = run_dir if run_dir is not None and _is_free(run_dir) else None
+    def __init__(self, run_dir: Path | None, *, is_resumed: bool = False) -> None:
+        is_usable = run_dir is not None and (is_resumed or _is_free(run_dir))
+        self._run_dir = run_dir if is_usable else None
+        self._is_begun = not is_resumed
         self._started = _now()
         self._waiting: list[BaseModel] = []
         self._stage = ""
+        self._state = ""
 
     @property
     def is_open(self) -> bool:
         """Whether the run folder exists and belongs to this job."""
-        return self._run_dir is not None and self._run_dir.is_dir()
-
-    @property
-    def is_cancel_requested(self) -> bool:
-        """Whether the run folder holds the file that asks to stop."""
-        return self._run_dir is not None and (self._run_dir / CANCEL_FILE).exists()
+        return self._is_begun and self._run_dir is not None and self._run_dir.is_dir()
 
     def add(self, event: BaseModel) -> None:
         """Note one event.
@@ -64,11 +67,13 @@ class RunRecord:
         """
         if self._run_dir is None:
             return
+        if not self._is_begun and not isinstance(event, Failed):
+            self._is_begun = True
+            _forget_requests(self._run_dir)
         self._waiting.append(event)
         if not self.is_open:
             return
-        if not (self._run_dir / "status.json").exists():
-            self._write_status("running", "", finished=None)
+        self._note_state(event)
         with (self._run_dir / "events.jsonl").open("a", encoding="utf-8") as stream:
             stream.writelines(event_line(waiting) + "\n" for waiting in self._waiting)
         lines = [line for waiting in self._waiting if (line := self._log_line(waiting))]
@@ -89,7 +94,7 @@ class RunRecord:
             self._append_log([f"{_now()} {state}: {message}" if message else f"{_now()} {state}"])
             self._write_status(state, message, finished=_now())
             if self._run_dir is not None:
-                (self._run_dir / CANCEL_FILE).unlink(missing_ok=True)
+                _forget_requests(self._run_dir)
 
     def write_trace(self, text: str) -> Path:
         """Keep a traceback and return the file that holds it.
@@ -125,11 +130,22 @@ class RunRecord:
             return f"{_now()} {event.stage}"
         return ""
 
+    def _note_state(self, event: BaseModel) -> None:
+        state = self._state or "running"
+        if isinstance(event, Progress):
+            state = "paused" if event.stage == PAUSED_STAGE else "running"
+        if state != self._state:
+            message = event.message if isinstance(event, Progress) and state == "paused" else ""
+            self._write_status(state, message, finished=None)
+
     def _write_status(self, state: str, message: str, finished: str | None) -> None:
         if self._run_dir is None:
             return
+        self._state = state
+        has_checkpoint = any(self._run_dir.glob("checkpoints/[!.]*/state.json"))
         status = {
             "state": state,
+            "is_resumable": has_checkpoint and state in _RESUMABLE_STATES,
             "pid": os.getpid(),
             "started": self._started,
             "finished": finished,
@@ -143,6 +159,12 @@ def _is_free(run_dir: Path) -> bool:
     if not run_dir.exists():
         return True
     return run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= {"job.json"}
+
+
+def _forget_requests(run_dir: Path) -> None:
+    """Take away request files, so that they do not meet the next job on this folder."""
+    for name in (CANCEL_FILE, PAUSE_FILE):
+        (run_dir / name).unlink(missing_ok=True)
 
 
 def _now() -> str:

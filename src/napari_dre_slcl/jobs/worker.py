@@ -1,4 +1,4 @@
-"""The engine process: runs a job, prints its events as JSON lines, obeys cancel.
+"""The engine process: runs a job, prints its events as JSON lines, obeys pause and cancel.
 
 ``python -m napari_dre_slcl.jobs.worker JOB.json`` runs one job; ``--serve`` waits for commands on
 standard input. torch is imported with the first job (or at once when serving), never with this
@@ -11,15 +11,13 @@ import contextlib
 import importlib
 import os
 import queue
-import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.jobs.messages import (
@@ -29,57 +27,63 @@ from napari_dre_slcl.jobs.messages import (
     Log,
     PredictJob,
     Result,
+    ResumeJob,
     TrainJob,
     event_line,
     parse_command,
     parse_job,
 )
 from napari_dre_slcl.jobs.record import RunRecord
+from napari_dre_slcl.jobs.requests import Requests, obey_signals
 
-__all__ = ["main", "run_job", "serve", "stop_on_signals"]
+__all__ = ["main", "run_job", "serve"]
 
 EXIT_CODES = {Result: 0, Failed: 1, Cancelled: 130}
 _ENGINE_MODULES = ("napari_dre_slcl.engine.train", "napari_dre_slcl.engine.predict")
 _STATES: dict[type, str] = {Result: "finished", Failed: "failed", Cancelled: "cancelled"}
 
 OnEvent = Callable[[Event], None]
-ShouldStop = Callable[[], bool]
+Spec = TrainJob | ResumeJob | PredictJob
 Terminal = Result | Cancelled | Failed
 
 
-def run_job(spec: TrainJob | PredictJob, on_event: OnEvent, should_stop: ShouldStop) -> Terminal:
+def run_job(spec: Spec, on_event: OnEvent, requests: Requests | None = None) -> Terminal:
     """Run a job to its end, whatever that end is.
 
     Parameters
     ----------
-    spec : TrainJob or PredictJob
+    spec : TrainJob, ResumeJob or PredictJob
         What to do.
     on_event : callable
         Gets every Progress, Metric and Log as it happens, not the terminal event.
-    should_stop : callable
-        Asked often; True ends the job early. A file named ``cancel`` in the run folder does too.
+    requests : Requests, optional
+        Asked often whether to pause or to end early. Files named ``pause`` and ``cancel`` in the
+        run folder count as well.
 
     Returns
     -------
     Result or Cancelled or Failed
         The terminal event. Errors never leave this function: they come back as `Failed`.
     """
-    record = RunRecord(spec.run_dir if isinstance(spec, TrainJob) else None)
+    run_dir = None if isinstance(spec, PredictJob) else spec.run_dir
+    record = RunRecord(run_dir, is_resumed=isinstance(spec, ResumeJob))
+    requests = requests or Requests()
 
     def note(event: Event) -> None:
         record.add(event)
+        if record.is_open:
+            requests.watch(run_dir)
         on_event(event)
 
     end: Terminal
     try:
-        end = _engine_for(spec)(spec, note, lambda: should_stop() or record.is_cancel_requested)
+        end = _run(spec, note, requests)
     except DreSlclError as error:
         end = Failed(message=str(error))
     except Exception as error:  # noqa: BLE001 - the engine process must answer whatever happens
-        log = record.write_trace(traceback.format_exc())
         end = Failed(
             message=f"The job stopped on an unexpected {type(error).__name__}: {error}. "
-            f"The details are in '{log}'."
+            f"The details are in '{record.write_trace(traceback.format_exc())}'."
         )
     with contextlib.suppress(OSError):  # a full disk must not hide how the job has ended
         record.add(end)
@@ -87,41 +91,16 @@ def run_job(spec: TrainJob | PredictJob, on_event: OnEvent, should_stop: ShouldS
     return end
 
 
-def _engine_for(spec: TrainJob | PredictJob) -> Callable[..., Result | Cancelled]:
-    if isinstance(spec, TrainJob):
-        from napari_dre_slcl.engine.train import run_train
+def _run(spec: Spec, note: OnEvent, requests: Requests) -> Result | Cancelled:
+    if isinstance(spec, PredictJob):
+        from napari_dre_slcl.engine.predict import run_predict
 
-        return run_train
-    from napari_dre_slcl.engine.predict import run_predict
+        return run_predict(spec, note, requests.should_stop)
+    from napari_dre_slcl.engine.train import run_resume, run_train
 
-    return run_predict
-
-
-@contextlib.contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event for the length of a block; a second one is final.
-
-    Yields
-    ------
-    threading.Event
-        Set once a signal has come; its ``is_set`` serves as ``should_stop``.
-    """
-    stop = threading.Event()
-    previous: dict[signal.Signals, Any] = {}
-
-    def on_signal(number: int, _frame: object) -> None:
-        if stop.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, on_signal)
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    if isinstance(spec, ResumeJob):
+        return run_resume(spec, note, requests.should_stop, requests.should_pause)
+    return run_train(spec, note, requests.should_stop, requests.should_pause)
 
 
 class _EventStream:
@@ -150,10 +129,10 @@ class _EventStream:
 
 @dataclass(slots=True)
 class _Order:
-    """One job to run, with its own stop flag, so that a cancel never hits the next job."""
+    """One job to run, with its own requests, so that a cancel never hits the next job."""
 
     job: Path | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
+    requests: Requests = field(default_factory=Requests)
 
 
 class _Inbox:
@@ -177,14 +156,21 @@ class _Inbox:
                 self._last = _Order(command.job)
                 self.orders.put(self._last)
             else:
-                self._last.stop.set()
+                _ask(self._last.requests, command.command)
             if command.command == "quit":
                 break
         self.orders.put(_Order())  # end of input: whoever started us is gone; finish, then leave
 
 
-def serve(commands: TextIO, send: OnEvent, stop: threading.Event) -> int:
+def _ask(requests: Requests, command: str) -> None:
+    wishes = {"pause": requests.pause, "continue": requests.go_on}
+    wishes.get(command, requests.stop)()
+
+
+def serve(commands: TextIO, send: OnEvent) -> int:
     """Run jobs one after the other as commands ask for them.
+
+    Signals go to the job that runs; one that asks to stop ends the process after it.
 
     Parameters
     ----------
@@ -192,8 +178,6 @@ def serve(commands: TextIO, send: OnEvent, stop: threading.Event) -> int:
         `Command` lines. At its end the running job goes on to its own end, then this returns.
     send : callable
         Gets every event, each job's terminal event last.
-    stop : threading.Event
-        Set from outside to cancel what runs and to return.
 
     Returns
     -------
@@ -204,27 +188,26 @@ def serve(commands: TextIO, send: OnEvent, stop: threading.Event) -> int:
     with contextlib.suppress(ImportError):  # told by the first job, which needs it
         for name in _ENGINE_MODULES:
             importlib.import_module(name)
-    while not stop.is_set():
-        try:
-            order = inbox.orders.get(timeout=0.5)
-        except queue.Empty:
-            continue
-        if order.job is None:
-            break
-        send(_run_file(order.job, send, partial(_is_any_set, order.stop, stop)))
+    idle = Requests()
+    with obey_signals(idle):
+        while not idle.should_stop():
+            try:
+                order = inbox.orders.get(timeout=0.5)
+            except queue.Empty:
+                continue
+            if order.job is None:
+                break
+            with obey_signals(order.requests, idle):
+                send(_run_file(order.job, send, order.requests))
     return 0
 
 
-def _is_any_set(*events: threading.Event) -> bool:
-    return any(event.is_set() for event in events)
-
-
-def _run_file(path: Path, send: OnEvent, should_stop: ShouldStop) -> Terminal:
+def _run_file(path: Path, send: OnEvent, requests: Requests) -> Terminal:
     try:
         spec = parse_job(path)
     except DreSlclError as error:
         return Failed(message=str(error))
-    return run_job(spec, send, should_stop)
+    return run_job(spec, send, requests)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -245,10 +228,11 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write("usage: python -m napari_dre_slcl.jobs.worker (JOB.json | --serve)\n")
         return 2
     events = _EventStream()
-    with stop_on_signals() as stop:
-        if arguments[0] == "--serve":
-            return serve(sys.stdin, events.send, stop)
-        end = _run_file(Path(arguments[0]), events.send, stop.is_set)
+    if arguments[0] == "--serve":
+        return serve(sys.stdin, events.send)
+    requests = Requests()
+    with obey_signals(requests):
+        end = _run_file(Path(arguments[0]), events.send, requests)
     events.send(end)
     return EXIT_CODES[type(end)]
 

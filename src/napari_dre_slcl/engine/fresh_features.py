@@ -1,0 +1,83 @@
+"""Features of the fresh tiles of a step, with gradient, all at once or a few at a time.
+
+A few at a time is gradient caching (Gao et al. 2021, arXiv 2101.06983): features are computed
+without a graph, the loss gives the gradient with respect to them, and each chunk is encoded again,
+from the same random numbers, to carry its part of that gradient on. Memory then holds the inner
+values of one chunk only, and the gradient is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["FreshFeatures"]
+
+Backward = Callable[[Tensor, Tensor], None]
+
+
+class FreshFeatures:
+    """Encodes tiles, and brings a gradient with respect to their features back to the encoder.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        (n, ...) -> (n, d); may be random, if it draws from torch's own generators.
+    inputs : Tensor
+        (n, ...) of all fresh tiles.
+    chunk : int or None
+        Tiles at a time; None takes all.
+    reseed : callable
+        Called with the number of a chunk before it is encoded.
+    is_trainable : bool
+        False where no gradient is wanted.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        inputs: Tensor,
+        chunk: int | None,
+        reseed: Callable[[int], None],
+        *,
+        is_trainable: bool,
+    ) -> None:
+        self._encoder = encoder
+        self._reseed = reseed
+        self._chunks = [inputs] if chunk is None else list(inputs.split(chunk))
+        self._is_trainable = is_trainable
+        self._graph: Tensor | None = None
+        if is_trainable and len(self._chunks) == 1:
+            reseed(0)
+            self._graph = encoder(inputs)
+            values = self._graph.detach()
+        else:
+            with torch.no_grad():
+                values = torch.cat([self._encode(number) for number in range(len(self._chunks))])
+        self.values = values.requires_grad_(is_trainable)
+        """(n, d), a leaf: the graph behind it is this object's own."""
+
+    def backward(self, backward: Backward) -> None:
+        """Carry the gradient that has gathered on `values` on to the encoder's weights.
+
+        Parameters
+        ----------
+        backward : callable
+            ``backward(tensor, gradient)``.
+        """
+        gradient = self.values.grad
+        if not self._is_trainable or gradient is None:
+            return
+        if self._graph is not None:
+            backward(self._graph, gradient)
+            return
+        parts = gradient.split([len(chunk) for chunk in self._chunks])
+        for number, part in enumerate(parts):
+            backward(self._encode(number), part)
+
+    def _encode(self, number: int) -> Tensor:
+        self._reseed(number)
+        features: Tensor = self._encoder(self._chunks[number])
+        return features

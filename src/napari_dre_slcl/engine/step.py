@@ -1,0 +1,141 @@
+"""One optimiser step: encode the fresh tiles, loss, gradient, clipping, weights, bank rows."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
+from torch import Tensor, nn
+
+from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.fresh_features import FreshFeatures
+from napari_dre_slcl.errors import ModelError
+from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl, SlideBatch, no_clock
+from napari_dre_slcl.model.precision import needs_scaler
+from napari_dre_slcl.model.seeds import seed_everything
+
+__all__ = ["StepTaker", "make_fabric"]
+
+_WORDS = {"encoder": "tile encoder", "rest": "other weights"}
+
+
+def make_fabric(device: torch.device) -> Fabric:
+    """Return what places and accelerates the loop on one device.
+
+    Precision is the encoder's own business, and the cluster's job is not to start more processes.
+    """
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        precision="32-true",
+        plugins=[LightningEnvironment()],
+    )
+    fabric.launch()
+    return fabric
+
+
+class StepTaker:
+    """Takes steps with a method, an optimiser of its own, and clipping for each kind of weight.
+
+    Parameters
+    ----------
+    config : DreSlclConfig
+        Settings.
+    method : DreSlcl
+        Network, bank and losses.
+    fabric : Fabric, optional
+        For the network's device by default.
+    """
+
+    def __init__(
+        self, config: DreSlclConfig, method: DreSlcl, fabric: Fabric | None = None
+    ) -> None:
+        self._settings = config.training
+        self._method = method
+        self._fabric = fabric or make_fabric(method.device)
+        self.optimiser = torch.optim.AdamW(method.parameter_groups())
+        self.scaler = torch.amp.GradScaler(
+            method.device.type, enabled=needs_scaler(config.encoder.precision, method.device)
+        )
+
+    def take(self, batch: SlideBatch, step: int, clock: Clock = no_clock) -> dict[str, float]:
+        """Change the weights once, and renew the drawn rows of the bank.
+
+        Parameters
+        ----------
+        batch : SlideBatch
+            Slides and their fresh tiles.
+        step : int
+            Its number in the run, from 1; random choices depend on it.
+        clock : callable
+            Told the phases.
+
+        Returns
+        -------
+        dict of str to float
+            ``loss`` and its terms.
+
+        Raises
+        ------
+        ModelError
+            If loss or gradient is not a number; the bank is as it was then.
+        """
+        method, seed = self._method, self._settings.seed
+        method.net.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        with clock("encoder"):
+            fresh = FreshFeatures(
+                method.net.encoder,
+                method.inputs(batch, step),
+                self._settings.encode_chunk,
+                lambda chunk: seed_everything(seed, "dropout", step, "encoder", chunk),
+                is_trainable=method.net.encoder.is_trainable,
+            )
+        seed_everything(seed, "dropout", step, "loss")
+        losses = method.loss(batch, fresh.values, step, clock)
+        with clock("loss"):
+            self._fabric.backward(self.scaler.scale(losses["loss"]))
+        with clock("encoder"):
+            fresh.backward(self._fabric.backward)
+        with clock("optimiser"):
+            found = losses | self._change_weights()
+            # One wait for the device, which the bank needs anyway.
+            values = torch.stack([value.detach().float() for value in found.values()]).tolist()
+            figures = dict(zip(found, values, strict=True))
+        self._check(step, figures)
+        with clock("bank"):
+            method.refresh(batch, fresh.values.detach(), step)
+        return {name: figures[name] for name in losses}
+
+    def _change_weights(self) -> dict[str, Tensor]:
+        """Clip, step, and return the norms of the gradients before clipping."""
+        self.scaler.unscale_(self.optimiser)
+        norms = {}
+        for name, limit in (
+            ("encoder", self._settings.clip_encoder),
+            ("rest", self._settings.clip_norm),
+        ):
+            weights = [
+                weight
+                for group in self.optimiser.param_groups
+                if group["name"] == name
+                for weight in group["params"]
+            ]
+            if weights:
+                norms[f"gradient of the {_WORDS[name]}"] = nn.utils.clip_grad_norm_(weights, limit)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        return norms
+
+    def _check(self, step: int, figures: dict[str, float]) -> None:
+        broken = [name for name, value in figures.items() if not math.isfinite(value)]
+        if self.scaler.is_enabled():  # it expects and skips gradients that are too large
+            broken = [name for name in broken if name.startswith("loss")]
+        if broken:
+            raise ModelError(
+                f"Training stopped at step {step} because the {broken[0]} is no longer a "
+                "number. Lower training.lr_encoder and training.lr_rest, or training.clip_encoder "
+                "and training.clip_norm, and start a new run; the last checkpoint is kept."
+            )

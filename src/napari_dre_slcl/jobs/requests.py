@@ -1,0 +1,98 @@
+"""What is asked of a running job from outside: to stop, to hold still, to go on.
+
+Asked by signals, by commands on the wire, and by files in the run folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["CANCEL_FILE", "PAUSE_FILE", "Requests", "obey_signals"]
+
+CANCEL_FILE = "cancel"
+"""A file of this name in a run folder asks its job to stop."""
+PAUSE_FILE = "pause"
+"""A file of this name in a run folder asks its job to hold still until the file is gone."""
+
+
+class Requests:
+    """The wishes of whoever watches one job; safe to set from threads and signal handlers."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._pause = threading.Event()
+        self._run_dir: Path | None = None
+
+    def watch(self, run_dir: Path | None) -> None:
+        """Look for request files in a run folder from now on; None looks nowhere."""
+        self._run_dir = run_dir
+
+    def stop(self) -> None:
+        """Ask the job to end."""
+        self._stop.set()
+
+    def pause(self) -> None:
+        """Ask the job to hold still."""
+        self._pause.set()
+
+    def go_on(self) -> None:
+        """Take the wish to hold still back, its file too."""
+        self._pause.clear()
+        if self._run_dir is not None:
+            with contextlib.suppress(OSError):
+                (self._run_dir / PAUSE_FILE).unlink(missing_ok=True)
+
+    def should_stop(self) -> bool:
+        """Whether the job is to end."""
+        return self._stop.is_set() or self._has_file(CANCEL_FILE)
+
+    def should_pause(self) -> bool:
+        """Whether the job is to hold still."""
+        return self._pause.is_set() or self._has_file(PAUSE_FILE)
+
+    def _has_file(self, name: str) -> bool:
+        return self._run_dir is not None and (self._run_dir / name).exists()
+
+
+@contextlib.contextmanager
+def obey_signals(*asked: Requests) -> Iterator[None]:
+    """Turn signals into requests for the length of a block.
+
+    SIGINT and SIGTERM stop, a second one at once and for good. SIGUSR1 pauses and SIGUSR2 goes on,
+    where the system has them.
+
+    Parameters
+    ----------
+    *asked : Requests
+        Told what is wished for.
+    """
+    previous: dict[signal.Signals, Any] = {}
+    was_asked = threading.Event()
+
+    def on_stop(number: int, _frame: object) -> None:
+        if was_asked.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        was_asked.set()
+        for requests in asked:
+            requests.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, on_stop)
+    if hasattr(signal, "SIGUSR1"):
+        previous[signal.SIGUSR1] = signal.signal(
+            signal.SIGUSR1, lambda _number, _frame: [requests.pause() for requests in asked]
+        )
+        previous[signal.SIGUSR2] = signal.signal(
+            signal.SIGUSR2, lambda _number, _frame: [requests.go_on() for requests in asked]
+        )
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
