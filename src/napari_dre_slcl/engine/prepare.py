@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
 from napari_dre_slcl.cohort.feature_store import feature_file
+from napari_dre_slcl.cohort.signal import check_signal
 from napari_dre_slcl.cohort.splits import assign_splits
-from napari_dre_slcl.cohort.tasks import Task, encode_labels, find_tasks, guess_task_columns
+from napari_dre_slcl.cohort.tasks import (
+    Task,
+    encode_labels,
+    find_tasks,
+    guess_task_columns,
+    left_out_columns,
+)
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.damage import left_out_warning
 from napari_dre_slcl.engine.feature_source import FeatureLoader, FeatureSource, tile_count
@@ -117,16 +124,16 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
     cohort = read_cohort(table, needs_slides=config.features.folder is None)
     columns = config.cohort.tasks or guess_task_columns(cohort)
     find_tasks(cohort, columns, np.ones(len(cohort), dtype=bool))
-    split = assign_splits(cohort, columns, config.cohort.test_fraction, config.cohort.split_seed)
+    held_out = config.cohort
+    split = assign_splits(
+        cohort, columns, held_out.test_fraction, held_out.split_seed, held_out.val_fraction
+    )
     is_train = split == "train"
-    tasks = find_tasks(cohort, columns, is_train) if columns else ()
+    tasks = find_tasks(cohort, config.cohort.tasks, is_train)
     _report_choices(reporter, config, cohort, split, tasks)
     reports = report_vectors(cohort, is_train, config, reporter)
-    if not tasks and not reports.shape[1]:
-        raise CohortError(
-            f"The cohort table '{table}' has neither a label column nor reports to learn from. "
-            "Add a column such as 'subtype' or 'report'."
-        )
+    for sentence in check_signal(cohort, is_train, tasks, reports.any(axis=1), config.loss):
+        reporter.log(sentence, "warning")
     if config.features.folder is not None:
         sources: tuple[TileSource, ...] | tuple[FeatureSource, ...]
         sources = _find_features(cohort, config.features.folder, reporter)
@@ -145,6 +152,9 @@ def _report_choices(
     how = "as set" if config.cohort.tasks else "guessed from the table; set cohort.tasks to change"
     shown = "; ".join(f"{task.name} ({', '.join(task.classes)})" for task in tasks) or "none"
     reporter.log(f"Tasks, {how}: {shown}.")
+    left_out = left_out_columns(cohort, tasks, split == "train")
+    if left_out and not config.cohort.tasks:
+        reporter.log(f"Columns that are not learned: {left_out}.")
     patients = cohort.patients()
     counts = ", ".join(
         f"{int((split == name).sum())} slides of {len(set(patients[split == name]))} patients "

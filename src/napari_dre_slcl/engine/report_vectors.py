@@ -14,7 +14,7 @@ from napari_dre_slcl.cohort.cohort import Cohort, SlideRow
 from napari_dre_slcl.cohort.ready_vectors import read_ready_vectors, shown_names
 from napari_dre_slcl.cohort.report_text import clean_report, has_words, label_words, trim_report
 from napari_dre_slcl.cohort.reports import check_reports, fit_report_encoder
-from napari_dre_slcl.cohort.tasks import Task, find_tasks, guess_task_columns
+from napari_dre_slcl.cohort.tasks import Task, find_tasks
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.read_reports import read_reports
 from napari_dre_slcl.engine.reporter import Reporter
@@ -67,8 +67,7 @@ def report_vectors(
         )
         return np.zeros((len(rows), 0), dtype=np.float32)
     if config.text.remove_diagnosis:
-        columns = config.cohort.tasks or guess_task_columns(cohort)
-        tasks = find_tasks(cohort, columns, is_train) if columns else ()
+        tasks = find_tasks(cohort, config.cohort.tasks, is_train)
         texts = _without_diagnosis(texts, tasks, reporter)
     return _encoded([text if has_words(text) else "" for text in texts], config, reporter)
 
