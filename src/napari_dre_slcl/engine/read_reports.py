@@ -29,7 +29,7 @@ _VERSION = 1
 _STAGE = "Reading reports"
 _GROUP = {"huggingface": 16, "llama": 4}
 _SAVE_EVERY_S = 20.0
-_ROOM_BESIDE_WEIGHTS = 1.2
+_ROOM_BESIDE_WEIGHTS = 1.1
 
 
 def read_reports(
