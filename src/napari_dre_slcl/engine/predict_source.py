@@ -134,7 +134,7 @@ def _predict_features(
     with torch.no_grad():
         parts = [
             encoder(encoder.prepare(part, device)).cpu()
-            for part in torch.from_numpy(stored.features).split(_CHUNK)
+            for part in torch.split(torch.from_numpy(stored.features), _CHUNK)
         ]
     output = _describe(bundle, torch.cat(parts))
     facts, reason = _file_facts(source, stored)
