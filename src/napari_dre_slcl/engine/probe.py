@@ -102,7 +102,8 @@ def measure(
         allowed = math.inf if device.type == "cuda" else _STEP_S * encode_per_s
         step = _step(config, method, tiles, allowed / _STEP_OVER_ENCODING)
     reporter.progress(STAGE, 3, 3)
-    free_device_memory()
+    if device.type != "cpu":
+        free_device_memory()
     return Probe(len(tiles), read_per_s, encode_per_s, *step)
 
 
