@@ -28,13 +28,14 @@ def _load(
     kind: Literal["huggingface", "llama"] = "huggingface",
     chunk_tokens: int | None = None,
     dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
 ) -> LanguageModel:
     return load_language_model(
         find_text_model(str(folder)),
         kind=kind,
         chunk_tokens=chunk_tokens,
         dtype=dtype,
-        device=torch.device("cpu"),
+        device=torch.device(device),
     )
 
 
@@ -109,7 +110,7 @@ def test_a_report_does_not_depend_on_those_read_beside_it(tiny_llama: Path) -> N
     model = _load(tiny_llama, "llama")
     together = model.encode([SHORT, LONG, "w9 w8"])
     alone = np.concatenate([model.encode([text]) for text in (SHORT, LONG, "w9 w8")])
-    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_half_precision_stays_close(tiny_llama: Path) -> None:
@@ -117,6 +118,15 @@ def test_half_precision_stays_close(tiny_llama: Path) -> None:
     half = _load(tiny_llama, "llama", dtype=torch.bfloat16).encode([LONG])
     assert half.dtype == np.float32
     assert float((full @ half.T).item()) > 0.99
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_float16_on_the_gpu_stays_close(tiny_llama: Path) -> None:
+    texts = [SHORT, LONG, ""]
+    on_cpu = _load(tiny_llama, "llama").encode(texts)
+    on_gpu = _load(tiny_llama, "llama", dtype=torch.float16, device="cuda").encode(texts)
+    assert (on_cpu * on_gpu).sum(1) == pytest.approx([1, 1, 0], abs=1e-2)
 
 
 def test_positions_behind_a_padding_index_are_left_free(

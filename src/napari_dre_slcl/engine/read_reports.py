@@ -102,8 +102,10 @@ class _Reading:
 def _open_cache(
     text: TextConfig, files: TextModelFiles, identity: str, dtype: torch.dtype, reporter: Reporter
 ) -> VectorCache:
-    settings = [_VERSION, text.encoder, text.chunk_tokens, files.pooling, str(dtype)]
-    cache = VectorCache(text.cache or cache_folder(), identity, json.dumps(settings))
+    # Kind and pooling make the width, and all vectors of a file have the same.
+    model = f"{text.encoder} {'+'.join(files.pooling)} {identity}"
+    settings = json.dumps([_VERSION, text.chunk_tokens, str(dtype)])
+    cache = VectorCache(text.cache or cache_folder(), model, settings)
     reporter.warn_once(cache.problem)
     return cache
 

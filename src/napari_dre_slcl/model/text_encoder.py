@@ -104,11 +104,15 @@ class LanguageModel:
         """
         chunks = [split_text(self._tokenizer, text, self.chunk_tokens) for text in texts]
         flat = [chunk for of_text in chunks for chunk in of_text]
+        # On the CPU a report is read by itself, so that its bits do not depend on its neighbours;
+        # a GPU would idle, and does not promise the same bits anyway.
+        groups = chunks if self._device.type == "cpu" else [flat]
+        states = [self._read(group) for group in groups if group]
         sums = torch.zeros(len(texts), self.dim)
         if flat:
             owner = torch.tensor([n for n, of_text in enumerate(chunks) for _ in of_text])
             weight = torch.tensor([float(chunk.n_real) for chunk in flat])
-            sums.index_add_(0, owner, self._read(flat) * weight[:, None])
+            sums.index_add_(0, owner, torch.cat(states) * weight[:, None])
         vectors = functional.normalize(sums, dim=1)
         return Embedded(vectors.numpy(), tuple(len(of_text) for of_text in chunks))
 
