@@ -183,3 +183,25 @@ def test_too_few_patients_are_refused(tmp_path: Path) -> None:
     cohort = read_cohort(_table(tmp_path, "slide,patient_id\ns0.tif,A\n"))
     with pytest.raises(CohortError, match="has 1 patients, too few to hold some out"):
         assign_splits(cohort, [], 0.3, 0)
+
+
+def test_feature_files_spare_the_slides(tmp_path: Path) -> None:
+    text = "slide_id,patient_id,slide\nA,P,\nB,Q,gone.svs\n,Q,also/gone2.svs\n"
+    rows = read_cohort(_table(tmp_path, text), needs_slides=False).rows
+    assert [row.slide_id for row in rows] == ["A", "B", "gone2"]
+    assert [row.path for row in rows] == [
+        None,
+        (tmp_path / "gone.svs").resolve(),
+        (tmp_path / "also" / "gone2.svs").resolve(),
+    ]
+    without = _table(tmp_path, "slide_id,patient_id\nA,P\n")
+    assert read_cohort(without, needs_slides=False).rows[0].path is None
+    with pytest.raises(CohortError, match="has no column 'slide'"):
+        read_cohort(without)
+
+
+def test_a_row_needs_a_name_even_without_a_slide(tmp_path: Path) -> None:
+    with pytest.raises(CohortError, match="row 3 names no slide"):
+        read_cohort(_table(tmp_path, "slide_id,patient_id\nA,P\n,Q\n"), needs_slides=False)
+    with pytest.raises(CohortError, match="has no column 'slide'"):
+        read_cohort(_table(tmp_path, "patient_id\nP\n"), needs_slides=False)
