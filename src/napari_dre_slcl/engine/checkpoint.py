@@ -5,10 +5,10 @@ Random numbers depend on seed and position alone (`model.seeds`), so no random s
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from pydantic import ValidationError
@@ -26,34 +26,76 @@ from napari_dre_slcl.engine.weight_average import WeightAverage
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.model.memory_bank import MemoryBank
 
-__all__ = ["CHECKPOINTS", "Checkpoints", "TrainedParts", "read_state"]
+__all__ = [
+    "CHECKPOINTS",
+    "Checkpoints",
+    "Kept",
+    "TrainedParts",
+    "optimiser_state",
+    "optimiser_tensors",
+    "read_state",
+]
 
 CHECKPOINTS = "checkpoints"
+_DELTA = "bank-delta"
+ReadTensors = Callable[[str], dict[str, Tensor]]
+
+
+class Kept(Protocol):
+    """What a checkpoint keeps as tensors, beside the changes of a bank."""
+
+    def tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        """Return file name without suffix -> tensors by name."""
+
+    def load(self, read: ReadTensors) -> None:
+        """Take over what was saved; ``read`` returns the tensors of a file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedParts:
-    """What a checkpoint keeps as tensors.
+    """The network and all that changes with it.
 
     Parameters
     ----------
-    module : nn.Module
-        The network, or what pretrains its encoder.
+    net : nn.Module
+        The network.
     optimiser : torch.optim.Optimizer
-        Of the module's parameters.
+        Of its parameters.
     scaler : torch.amp.GradScaler
         Of the loss; does nothing unless fp16 is used.
-    bank : MemoryBank, optional
-        Where it is in use yet.
     average : WeightAverage, optional
         Where one is kept.
     """
 
-    module: nn.Module
+    net: nn.Module
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    bank: MemoryBank | None = None
     average: WeightAverage | None = None
+
+    def tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        """Return file name without suffix -> tensors by name."""
+        scaler = {key: torch.tensor(x) for key, x in self.scaler.state_dict().items()}
+        files: dict[str, Mapping[str, Tensor]] = {
+            "model": self.net.state_dict(),
+            "optimizer": optimiser_tensors(self.optimiser.state_dict()),
+            "scaler": scaler,
+        }
+        if self.average is not None:
+            files["average"] = self.average.net.state_dict()
+        return files
+
+    def load(self, read: ReadTensors) -> None:
+        """Take over what was saved; ``read`` returns the tensors of a file."""
+        self.net.load_state_dict(read("model"))
+        saved = optimiser_state(self.optimiser.state_dict(), read("optimizer"))
+        self.optimiser.load_state_dict(saved)
+        if self.average is not None:
+            self.average.net.load_state_dict(read("average"))
+        if self.scaler.is_enabled():
+            scaler = {key: float(value) for key, value in read("scaler").items()}
+            self.scaler.load_state_dict(
+                scaler | {"_growth_tracker": int(scaler["_growth_tracker"])}
+            )
 
 
 class Checkpoints:
@@ -68,11 +110,20 @@ class Checkpoints:
     def __init__(self, run_dir: Path) -> None:
         self._folder = run_dir / CHECKPOINTS
 
-    def save(self, state: RunState, parts: TrainedParts) -> None:
+    def save(self, state: RunState, kept: Kept, bank: MemoryBank | None = None) -> None:
         """Write a checkpoint; then let the bank's files follow, and delete the one before.
 
         Killed at any moment, this leaves a whole checkpoint whose changes to the bank can be
         written again.
+
+        Parameters
+        ----------
+        state : RunState
+            Where the run stands; its serial number rises.
+        kept : Kept
+            Weights and optimiser.
+        bank : MemoryBank, optional
+            Where it is in use yet.
 
         Raises
         ------
@@ -80,22 +131,15 @@ class Checkpoints:
             If the disk is full, or cannot be written; the checkpoint before is whole.
         """
         state.serial += 1
-        state.scaler = {key: float(value) for key, value in parts.scaler.state_dict().items()}
-        tensors: dict[str, Mapping[str, Tensor]] = {
-            "model": parts.module.state_dict(),
-            "optimizer": _optimiser_tensors(parts),
-        }
-        if parts.average is not None:
-            tensors["average"] = parts.average.net.state_dict()
-        changes = parts.bank.changes() if parts.bank is not None else {}
-        tensors["bank-delta"] = changes
+        changes = bank.changes() if bank is not None else {}
+        tensors = kept.tensors() | {_DELTA: changes}
         path = write_checkpoint(self._folder, self._name(state), tensors, state.model_dump_json())
-        if parts.bank is not None:
-            parts.bank.apply(changes)
+        if bank is not None:
+            bank.apply(changes)
         remove_other_checkpoints(self._folder, keep=path)
 
-    def restore(self, parts: TrainedParts) -> None:
-        """Load the newest checkpoint into the parts.
+    def restore(self, kept: Kept, bank: MemoryBank | None = None) -> None:
+        """Load the newest checkpoint.
 
         Raises
         ------
@@ -105,22 +149,15 @@ class Checkpoints:
         path = latest_checkpoint(self._folder)
         if path is None:
             raise JobError(f"The folder '{self._folder}' has no checkpoint to go on from.")
-        state = _parse_state(path)
         try:
-            parts.module.load_state_dict(read_tensors(path / "model.safetensors"))
-            _load_optimiser(parts, read_tensors(path / "optimizer.safetensors"))
-            if parts.average is not None:
-                parts.average.net.load_state_dict(read_tensors(path / "average.safetensors"))
+            kept.load(lambda name: read_tensors(path / f"{name}.safetensors"))
         except (RuntimeError, KeyError, ValueError) as error:
             raise JobError(
                 f"The checkpoint '{path}' belongs to another network: {error}. "
                 "Start the training again."
             ) from error
-        if state.scaler:
-            parts.scaler.load_state_dict(dict(state.scaler))
-        changes = read_tensors(path / "bank-delta.safetensors")
-        if parts.bank is not None and changes:
-            parts.bank.apply(changes)
+        if bank is not None:
+            bank.apply(read_tensors(path / f"{_DELTA}.safetensors"))
 
     def _name(self, state: RunState) -> str:
         is_early = state.phase == "pretrain"
@@ -151,26 +188,19 @@ def _parse_state(path: Path) -> RunState:
         ) from error
 
 
-def _optimiser_tensors(parts: TrainedParts) -> dict[str, Tensor]:
-    names = {id(value): name for name, value in parts.module.named_parameters()}
+def optimiser_tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the tensors of an optimiser's ``state_dict``, by number of the weight and by name."""
     return {
-        f"{names[id(parameter)]}/{key}": torch.as_tensor(value)
-        for parameter, state in parts.optimiser.state.items()
-        for key, value in state.items()
+        f"{index}/{key}": torch.as_tensor(value)
+        for index, values in state["state"].items()
+        for key, value in values.items()
     }
 
 
-def _load_optimiser(parts: TrainedParts, tensors: Mapping[str, Tensor]) -> None:
-    by_name: dict[str, dict[str, Tensor]] = defaultdict(dict)
+def optimiser_state(state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return an optimiser's ``state_dict`` with the tensors that were saved of it."""
+    values: dict[int, dict[str, Tensor]] = {}
     for path, value in tensors.items():
-        name, _, key = path.rpartition("/")
-        by_name[name][key] = value
-    names = {id(value): name for name, value in parts.module.named_parameters()}
-    parameters = [value for group in parts.optimiser.param_groups for value in group["params"]]
-    saved = parts.optimiser.state_dict()
-    saved["state"] = {
-        index: by_name[names[id(parameter)]]
-        for index, parameter in enumerate(parameters)
-        if names[id(parameter)] in by_name
-    }
-    parts.optimiser.load_state_dict(saved)
+        index, _, key = path.partition("/")
+        values.setdefault(int(index), {})[key] = value
+    return {**state, "state": values}

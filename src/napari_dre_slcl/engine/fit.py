@@ -20,6 +20,7 @@ from napari_dre_slcl.engine.lost_slides import LostSlides
 from napari_dre_slcl.engine.matching_features import matching_features
 from napari_dre_slcl.engine.phase_clock import PhaseClock
 from napari_dre_slcl.engine.prepare import PreparedCohort
+from napari_dre_slcl.engine.pretrain import Pretraining
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.run_state import RunState
 from napari_dre_slcl.engine.schedule import RateSchedule
@@ -27,6 +28,7 @@ from napari_dre_slcl.engine.step import StepTaker, make_fabric
 from napari_dre_slcl.engine.weight_average import WeightAverage
 from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch
 from napari_dre_slcl.methods.sampling import steps_per_epoch
+from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 
 __all__ = ["Training", "Validate", "fit"]
@@ -120,7 +122,7 @@ class Training:
     def restore(self) -> None:
         """Load what the newest checkpoint of the run folder holds; the state is given already."""
         if self._checkpoints is not None and self.state.phase != "pretrain":
-            self._checkpoints.restore(self._parts())
+            self._checkpoints.restore(self._parts(), self._bank_in_use())
 
     def run(self, validate: Validate | None = None) -> None:
         """Walk to the end of the training; the network then has its final weights.
@@ -171,17 +173,15 @@ class Training:
     def _pretrain(self) -> None:
         if not self._config.pretrain.epochs:
             return
-        from napari_dre_slcl.engine.pretrain import Pretraining
-
         pretraining = Pretraining(
             self._config, self._method.net, self._loader, self.lost, self.state
         )
         if self._checkpoints is not None and self.state.serial:
-            self._checkpoints.restore(pretraining.parts())
+            self._checkpoints.restore(pretraining)
 
         def save() -> None:
             if self._checkpoints is not None:
-                self._checkpoints.save(self.state, pretraining.parts())
+                self._checkpoints.save(self.state, pretraining)
 
         save()
         pretraining.run(self._reporter, save)
@@ -310,16 +310,18 @@ class Training:
             self._count_seconds()
             if self._table is not None:
                 self._table.flush()
-            self._checkpoints.save(self.state, self._parts())
+            self._checkpoints.save(self.state, self._parts(), self._bank_in_use())
 
     def _parts(self) -> TrainedParts:
         return TrainedParts(
             self._method.net,
             self._stepper.optimiser,
             self._stepper.scaler,
-            self._method.bank if self.state.phase == "train" else None,
             self._average,
         )
+
+    def _bank_in_use(self) -> MemoryBank | None:
+        return self._method.bank if self.state.phase == "train" else None
 
     def _count_seconds(self) -> None:
         for phase, seconds in self._clock.read().items():

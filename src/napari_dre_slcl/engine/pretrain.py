@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_dre_slcl.config import DreSlclConfig
-from napari_dre_slcl.engine.checkpoint import TrainedParts
+from napari_dre_slcl.engine.checkpoint import optimiser_state, optimiser_tensors
 from napari_dre_slcl.engine.feature_source import FeatureLoader, tile_count
 from napari_dre_slcl.engine.lost_slides import LostSlides, Request
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.run_state import RunState
-from napari_dre_slcl.engine.schedule import RateSchedule
-from napari_dre_slcl.errors import ConfigError, ModelError, SlideError
+from napari_dre_slcl.errors import ConfigError, SlideError
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.model.pretrain import TilePretrainer
-from napari_dre_slcl.model.seeds import seed_everything, seeded
+from napari_dre_slcl.model.seeds import seeded
 from napari_dre_slcl.tiles import TileLoader
 
 __all__ = ["Pretraining"]
@@ -61,28 +59,39 @@ class Pretraining:
         self._loader = loader
         self._lost = lost
         self._state = state
-        self._device = net.codewords.device
         counts = torch.tensor([tile_count(source) for source in loader.sources])
         self._owner = torch.repeat_interleave(torch.arange(len(counts)), counts)
         self._tile = torch.cat([torch.arange(int(count)) for count in counts])
-        seed_everything(config.training.seed, "pretrain")
-        self._pretrainer = TilePretrainer(net.encoder, config).to(self._device)
-        self._optimiser = torch.optim.AdamW(
-            [weight for weight in self._pretrainer.parameters() if weight.requires_grad],
-            lr=config.pretrain.lr,
-            weight_decay=config.training.weight_decay,
-        )
-        per_epoch = self._steps_per_epoch()
-        self._schedule = RateSchedule.of(
-            self._optimiser,
-            min(1.0, 0.1 * config.pretrain.epochs) * per_epoch,
-            config.pretrain.epochs * per_epoch,
+        self._encoder = net.encoder
+        self._pretrainer = TilePretrainer(
+            net.encoder,
+            config.pretrain,
+            total_steps=config.pretrain.epochs * self._steps_per_epoch(),
+            seed=config.training.seed,
+            tint=config.training.tint,
         )
 
-    def parts(self) -> TrainedParts:
-        """Return what a checkpoint keeps of it."""
-        scaler = torch.amp.GradScaler(self._device.type, enabled=False)
-        return TrainedParts(self._pretrainer, self._optimiser, scaler)
+    def tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        """Return what a checkpoint keeps."""
+        state = self._pretrainer.state_dict()
+        return {
+            "encoder": state["encoder"],
+            "projector": state["projector"],
+            "optimizer": optimiser_tensors(state["optimiser"]),
+        }
+
+    def load(self, read: Callable[[str], dict[str, Tensor]]) -> None:
+        """Go on from what a checkpoint has kept."""
+        state = self._pretrainer.state_dict()
+        optimiser = optimiser_state(state["optimiser"], read("optimizer"))
+        self._pretrainer.load_state_dict(
+            {
+                "encoder": read("encoder"),
+                "projector": read("projector"),
+                "optimiser": optimiser,
+                "steps_taken": self._state.pretrain_step,
+            }
+        )
 
     def run(self, reporter: Reporter, save: Callable[[], None]) -> None:
         """Walk to the end of the pretraining from where the state stands.
@@ -95,7 +104,6 @@ class Pretraining:
             Writes a checkpoint.
         """
         state, settings = self._state, self._config.pretrain
-        self._pretrainer.train()
         with reporter.saving(save):
             while state.pretrain_epoch <= settings.epochs:
                 self._walk_epoch(reporter, save)
@@ -103,7 +111,7 @@ class Pretraining:
                 state.pretrain_epoch += 1
                 state.pretrain_position = 0
                 state.totals = {}
-        self._pretrainer.eval()
+        self._encoder.eval()
 
     def _walk_epoch(self, reporter: Reporter, save: Callable[[], None]) -> None:
         state = self._state
@@ -125,24 +133,11 @@ class Pretraining:
         self._tell(reporter, len(batches))
 
     def _take(self, tiles: Tensor) -> None:
-        state, seed = self._state, self._config.training.seed
-        self._schedule.apply(self._optimiser, state.pretrain_step)
-        seed_everything(seed, "pretrain-dropout", state.pretrain_step)
-        self._optimiser.zero_grad(set_to_none=True)
-        loss = self._pretrainer.loss(tiles, state.pretrain_step, self._device)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self._pretrainer.parameters(), self._config.training.clip_encoder)
-        self._optimiser.step()
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise ModelError(
-                f"Pretraining stopped at step {state.pretrain_step + 1} because the loss is no "
-                "longer a number. Lower pretrain.lr and start a new run; the last checkpoint is "
-                "kept."
-            )
-        state.pretrain_step += 1
-        state.pretrain_position += 1
-        state.add_losses({"loss/pretrain": value})
+        value = self._pretrainer.step(tiles) if len(tiles) > 1 else None
+        self._state.pretrain_step += 1
+        self._state.pretrain_position += 1
+        if value is not None:
+            self._state.add_losses({"loss/pretrain": value})
 
     def _draw(self, epoch: int) -> list[Tensor]:
         """Return the batches of an epoch: every tile once, those of lost slides too."""

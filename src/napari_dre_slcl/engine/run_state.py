@@ -93,8 +93,6 @@ class RunState(_Record):
         Other slides that could not be read, by name.
     fresh_tiles : int
         Per slide and step; 0 for as many as set.
-    scaler : dict
-        Of the loss, with fp16.
     """
 
     identity: RunIdentity | None = None
@@ -117,7 +115,6 @@ class RunState(_Record):
     damaged: dict[int, tuple[int, ...]] = Field(default_factory=dict)
     skipped: dict[str, str] = Field(default_factory=dict)
     fresh_tiles: int = 0
-    scaler: dict[str, float] = Field(default_factory=dict)
 
     def add_losses(self, losses: dict[str, float]) -> None:
         """Count the losses of one step into this epoch's means."""
