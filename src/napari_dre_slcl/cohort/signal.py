@@ -17,9 +17,9 @@ __all__ = ["check_signal"]
 
 def check_signal(
     cohort: Cohort,
-    train: NDArray[np.bool_],
+    split: NDArray[np.str_],
     tasks: Sequence[Task],
-    has_report: NDArray[np.bool_],
+    reports: NDArray[np.float32],
     loss: LossConfig,
 ) -> tuple[str, ...]:
     """Refuse a cohort that no loss can learn from; tell of losses that learn nothing.
@@ -28,12 +28,12 @@ def check_signal(
     ----------
     cohort : Cohort
         The slides.
-    train : ndarray
-        (n,) True for training slides.
+    split : ndarray
+        (n,) train, val or test.
     tasks : sequence of Task
         What is to be learned of the label columns.
-    has_report : ndarray
-        (n_train,) True for training slides whose report has a vector.
+    reports : ndarray
+        (n_train, d) vectors of the training slides' reports, 0 where there is none; d may be 0.
     loss : LossConfig
         Which losses count.
 
@@ -41,18 +41,20 @@ def check_signal(
     -------
     tuple of str
         A sentence for each loss that is asked for and has nothing to tell apart, though the cohort
-        has what it works on.
+        has what it works on, and for each task that validation cannot judge.
 
     Raises
     ------
     CohortError
         If nothing can be learned; says why for each loss.
     """
+    train = np.asarray(split == "train", dtype=bool)
     rows = [row for row, used in zip(cohort.rows, train, strict=True) if used]
+    has_report = reports.any(axis=1)
     reported = [row for row, is_there in zip(rows, has_report, strict=True) if is_there]
     why_not = {
         "labels": _why_no_labels(cohort, train, tasks, loss),
-        "reports": _why_no_contrast(reported, loss),
+        "reports": _why_no_contrast(reported, reports[has_report], loss),
         "views": _why_no_views(rows, loss),
     }
     if all(why_not.values()):
@@ -62,11 +64,20 @@ def check_signal(
             "weights of the losses."
         )
     asked = {"reports": bool(loss.contrastive_weight and reported), "views": bool(loss.view_weight)}
-    return tuple(
+    idle = [
         f"The contrast of {name} learns nothing: {why_not[name]}."
         for name, is_asked in asked.items()
         if is_asked and why_not[name]
-    )
+    ]
+    return (*idle, *_not_judged(cohort, split == "val", tasks))
+
+
+def _not_judged(cohort: Cohort, validates: NDArray[np.bool_], tasks: Sequence[Task]) -> list[str]:
+    return [
+        f"'{task.name}' has one class only among the validation slides, so they cannot judge it."
+        for task in tasks
+        if validates.any() and len(set(cohort.labels(task.name)[validates]) & {*task.classes}) < 2
+    ]
 
 
 def _why_no_labels(
@@ -80,16 +91,18 @@ def _why_no_labels(
     return f"no label column shows two classes: {columns}" if columns else "it has no label column"
 
 
-def _why_no_contrast(reported: Sequence[SlideRow], loss: LossConfig) -> str:
+def _why_no_contrast(
+    reported: Sequence[SlideRow], vectors: NDArray[np.float32], loss: LossConfig
+) -> str:
     if not loss.contrastive_weight:
         return "reports do not count (loss.contrastive_weight is 0)"
     if not reported:
         return "no training slide has a report"
     if len({row.patient_id for row in reported}) < 2:
         return f"all reports are of the patient '{reported[0].patient_id}'"
-    # Ready vectors come without texts: what is not there cannot be the same.
-    texts = {row.report for row in reported}
-    return "all training slides have the same report" if len(texts) < 2 and all(texts) else ""
+    # Texts that differ in words that count for nothing have the same vector.
+    is_same = np.allclose(vectors, vectors[0], rtol=0, atol=1e-5)
+    return "the reports of all training slides say the same" if is_same else ""
 
 
 def _why_no_views(rows: Sequence[SlideRow], loss: LossConfig) -> str:

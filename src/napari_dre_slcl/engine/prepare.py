@@ -28,6 +28,7 @@ from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.report_vectors import report_vectors
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.methods.sampling import check_sites
 from napari_dre_slcl.slide import open_slide
 from napari_dre_slcl.tiles import TileLoader, TileSource, tile_slide
 
@@ -129,12 +130,12 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
         cohort, columns, held_out.test_fraction, held_out.split_seed, held_out.val_fraction
     )
     is_train = split == "train"
+    if config.training.within_site:
+        check_sites([row.site for row, used in zip(cohort.rows, is_train, strict=True) if used])
     tasks = find_tasks(cohort, config.cohort.tasks, is_train)
     _report_choices(reporter, config, cohort, split, tasks)
     reports = report_vectors(cohort, is_train, config, reporter)
-    for sentence in check_signal(
-        cohort, is_train, tasks, np.linalg.norm(reports, axis=1) > 0, config.loss
-    ):
+    for sentence in check_signal(cohort, split, tasks, reports, config.loss):
         reporter.log(sentence, "warning")
     if config.features.folder is not None:
         sources: tuple[TileSource, ...] | tuple[FeatureSource, ...]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from napari_dre_slcl.errors import ConfigError
 
-__all__ = ["draw_batches", "draw_fresh", "never_negatives", "steps_per_epoch"]
+__all__ = ["check_sites", "draw_batches", "draw_fresh", "never_negatives", "steps_per_epoch"]
 
 
 def draw_batches(
@@ -80,6 +80,23 @@ def steps_per_epoch(
     return sum(math.ceil(len(group) / slides_per_batch) for group in groups)
 
 
+def check_sites(sites: Sequence[str]) -> None:
+    """Refuse training slides without a site, for batches within a site.
+
+    Raises
+    ------
+    ConfigError
+        If one is empty.
+    """
+    n_empty = sum(not site for site in sites)
+    if n_empty:
+        raise ConfigError(
+            "training.within_site makes batches of one hospital each, but the cohort table's "
+            f"column 'site' is empty for {n_empty} of {len(sites)} training slides. "
+            "Fill it, or switch training.within_site off."
+        )
+
+
 def draw_fresh(n_tiles: int, n_fresh: int, generator: torch.Generator) -> Tensor:
     """Draw the fresh tiles of a slide.
 
@@ -120,7 +137,7 @@ def _groups(patients: Sequence[str], sites: Sequence[str], within_site: bool) ->
     """Return the slides that may share a batch, group by group."""
     if not within_site:
         return [list(range(len(patients)))]
-    _check_sites(sites)
+    check_sites(sites)
     by_site: dict[str, list[int]] = {}
     for slide, site in enumerate(sites):
         by_site.setdefault(site, []).append(slide)
@@ -131,16 +148,6 @@ def _groups(patients: Sequence[str], sites: Sequence[str], within_site: bool) ->
         else:
             rest += by_site[site]
     return [*groups, rest] if rest else groups
-
-
-def _check_sites(sites: Sequence[str]) -> None:
-    n_empty = sum(not site for site in sites)
-    if n_empty:
-        raise ConfigError(
-            "training.within_site makes batches of one hospital each, but the cohort table's "
-            f"column 'site' is empty for {n_empty} of {len(sites)} training slides. "
-            "Fill it, or switch training.within_site off."
-        )
 
 
 def _shuffled_by_name(names: Sequence[str], generator: torch.Generator) -> list[int]:
