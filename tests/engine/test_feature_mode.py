@@ -10,12 +10,19 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 
+from napari_dre_slcl.config import load_preset, with_overrides
+from napari_dre_slcl.engine.encode_source import write_source_features
 from napari_dre_slcl.engine.predict import run_predict
 from napari_dre_slcl.engine.train import run_train
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.jobs.messages import Log, PredictJob, Result, TrainJob
+from napari_dre_slcl.model.bundle import load_bundle
+from napari_dre_slcl.model.encoders import build_encoder
 from napari_dre_slcl.results import load_result
+from napari_dre_slcl.slide import open_slide
+from napari_dre_slcl.tiles import TileSource, tile_slide
 
 DIM = 12
 FAST = {
@@ -170,6 +177,40 @@ def test_feature_files_that_cannot_serve_are_named(
     with pytest.raises(DreSlclError, match=sentence):
         run_train(job, lambda event: None, _never)
     assert not job.run_dir.exists()
+
+
+def test_files_that_fit_spare_the_first_fill(train_job, tmp_path: Path) -> None:
+    """Features of one file are marked, so that it shows whether the bank took them."""
+    start = tmp_path / "start.pth"
+    settings = {
+        "training.epochs": 1,
+        "codebook.refit_after_epoch": 0,
+        "encoder.weights": str(start),
+    }
+    job = train_job("plain", **settings)
+    config = with_overrides(load_preset("cpu-small"), job.overrides | {"encoder.weights": None})
+    torch.manual_seed(5)
+    torch.save(build_encoder(config).backbone.state_dict(), start)
+    config = with_overrides(config, {"encoder.weights": str(start)})
+    encoder, folder = build_encoder(config), tmp_path / "known"
+    for path in sorted(job.cohort.parent.glob("s*.tif")):
+        with open_slide(path) as slide:
+            source = TileSource(slide, tile_slide(slide, config.tiling))
+            write_source_features(encoder, config, source, path.stem, folder)
+    weights = {}
+    for name in ("plain", "filled", "marked"):
+        extra = {} if name == "plain" else {"features.fill_from": str(folder)}
+        if name == "marked":
+            for path in folder.iterdir():
+                with h5py.File(path, "r+") as file:
+                    file["features"][...] = np.roll(file["features"][()], 7, axis=1)
+        job = train_job(name, **settings, **extra)
+        _, said = _run(job)
+        taken = [sentence for sentence in said if "The bank takes features of 8 of 8" in sentence]
+        assert len(taken) == (name != "plain")
+        weights[name] = load_bundle(job.run_dir).net.codewords
+    torch.testing.assert_close(weights["filled"], weights["plain"], atol=1e-3, rtol=0)
+    assert not torch.allclose(weights["marked"], weights["plain"], atol=1e-2)
 
 
 def test_heads_that_do_not_divide_the_features_are_refused(feature_job) -> None:
