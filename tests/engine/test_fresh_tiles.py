@@ -11,9 +11,11 @@ import torch
 
 from napari_dre_slcl.engine.fresh_tiles import FreshTileBudget
 from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.step import StepTaker
+from napari_dre_slcl.engine.train import run_resume, run_train
 from napari_dre_slcl.errors import ModelError
-from napari_dre_slcl.jobs.messages import Log
-from napari_dre_slcl.methods.dre_slcl import SlideBatch
+from napari_dre_slcl.jobs.messages import Cancelled, Log, Metric, Result, ResumeJob, TrainJob
+from napari_dre_slcl.methods.dre_slcl import Clock, SlideBatch
 
 MIB = 2**20
 
@@ -72,9 +74,10 @@ def test_a_step_that_fits_is_left_alone() -> None:
 
 def test_without_memory_fresh_tiles_are_halved_for_the_rest_of_the_run_and_it_goes_on() -> None:
     budget, said = _budget(8)
-    with _room(700 * MIB):
-        taken = budget.run(_hungry(100), _batch(8))  # 9 tiles, then 5
-        later = budget.run(_hungry(100), _batch(8))  # drawn before the halving
+    # So large that what earlier tests gave back to the allocator makes no difference.
+    with _room(7000 * MIB):
+        taken = budget.run(_hungry(1000), _batch(8))  # 9 tiles, then 5
+        later = budget.run(_hungry(1000), _batch(8))  # drawn before the halving
     for batch in (taken, later):
         assert [tiles.tolist() for tiles in batch.fresh] == [[0, 7, 14, 21], [100]]
         assert batch.tiles[:, 0, 0, 0].tolist() == [0, 7, 14, 21, 100]
@@ -118,6 +121,43 @@ def test_other_errors_are_not_taken_for_missing_memory() -> None:
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         budget.run(take, _batch(8))
     assert (budget.fresh_tiles, said) == (8, [])
+
+
+@pytest.fixture
+def small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let memory run out from the fourth step on, if a slide has more than one fresh tile."""
+    take = StepTaker.take
+
+    def take_or_run_out(self: StepTaker, batch: SlideBatch, step: int, clock: Clock) -> object:
+        if step > 3 and max(len(tiles) for tiles in batch.fresh) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return take(self, batch, step, clock)
+
+    monkeypatch.setattr(StepTaker, "take", take_or_run_out)
+
+
+@pytest.mark.usefixtures("small_machine")
+def test_a_run_goes_on_with_half_the_fresh_tiles_and_so_it_does_when_resumed(
+    train_job: Callable[..., TrainJob],
+) -> None:
+    whole, broken = (
+        train_job(name, **{"training.epochs": 4, "training.preflight": False})
+        for name in ("whole", "broken")
+    )
+    events: list[object] = []
+    assert isinstance(run_train(whole, events.append, lambda: False), Result)
+    said = [event.message for event in events if isinstance(event, Log)]
+    assert sum(sentence.startswith("Memory ran out in a step of 3") for sentence in said) == 1
+
+    def stop_in_the_third_epoch() -> bool:
+        return any(isinstance(event, Metric) and event.step == 2 for event in heard)
+
+    heard: list[object] = []
+    assert isinstance(run_train(broken, heard.append, stop_in_the_third_epoch), Cancelled)
+    resumed = run_resume(ResumeJob(run_dir=broken.run_dir), heard.append, lambda: False)
+    assert isinstance(resumed, Result)
+    for name in ("losses.csv", "model/model.safetensors"):
+        assert (broken.run_dir / name).read_bytes() == (whole.run_dir / name).read_bytes()
 
 
 @pytest.mark.gpu

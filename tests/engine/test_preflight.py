@@ -12,14 +12,15 @@ import torch
 
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine import preflight as preflight_module
-from napari_dre_slcl.engine.estimate import Workload, main_memory_needed
+from napari_dre_slcl.engine.estimate import Workload, disk_needed, main_memory_needed
 from napari_dre_slcl.engine.make_method import make_method
 from napari_dre_slcl.engine.preflight import preflight
 from napari_dre_slcl.engine.prepare import PreparedCohort, prepare_cohort
 from napari_dre_slcl.engine.probe import Probe, measure
 from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.train import run_train
 from napari_dre_slcl.errors import JobError, SlideError
-from napari_dre_slcl.jobs.messages import Log, Progress
+from napari_dre_slcl.jobs.messages import Log, Progress, Result, TrainJob
 from napari_dre_slcl.methods.dre_slcl import DreSlcl
 
 MIB = 2**20
@@ -192,6 +193,38 @@ def test_slides_that_cannot_be_read_are_left_to_the_first_pass(
             slide.close()
         with pytest.raises(SlideError, match="closed"):
             run.preflight()
+
+
+def test_a_run_is_the_same_to_the_last_bit_with_it_and_without(
+    train_job: Callable[..., TrainJob],
+) -> None:
+    def run(name: str, is_tried: bool) -> tuple[bytes, bytes]:
+        changes = {"training.preflight": is_tried, "residual.dropout": 0.1}
+        job = train_job(name, **changes | {"training.epochs": 2})
+        end = run_train(job, lambda event: None, lambda: False)
+        assert isinstance(end, Result)
+        weights = job.run_dir / "model" / "model.safetensors"
+        return weights.read_bytes(), (job.run_dir / "losses.csv").read_bytes()
+
+    assert run("with", True) == run("without", False)
+
+
+def test_a_run_takes_no_more_disk_than_was_said(
+    ready: Callable[..., Ready], train_job: Callable[..., TrainJob]
+) -> None:
+    run = ready(**{"codebook.refit_after_epoch": 1})
+    work = Workload.of(run.config, run.method, run.prepared)
+    job = train_job(**SETTINGS | {"codebook.refit_after_epoch": 1})
+    most = 0
+
+    def weigh(event: object) -> None:
+        nonlocal most
+        files = [path for path in job.run_dir.rglob("*") if path.is_file()]
+        most = max(most, sum(path.stat().st_size for path in files))
+
+    run_train(job, weigh, lambda: False)
+    said = sum(disk_needed(run.config, run.method, work).values())
+    assert said / 4 < most < said
 
 
 @pytest.mark.gpu

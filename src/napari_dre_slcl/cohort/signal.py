@@ -48,9 +48,9 @@ def check_signal(
     CohortError
         If nothing can be learned; says why for each loss.
     """
-    train = np.asarray(split == "train", dtype=bool)
+    train = split == "train"
     rows = [row for row, used in zip(cohort.rows, train, strict=True) if used]
-    has_report = reports.any(axis=1)
+    has_report = np.linalg.norm(reports, axis=1) > 0
     reported = [row for row, is_there in zip(rows, has_report, strict=True) if is_there]
     why_not = {
         "labels": _why_no_labels(cohort, train, tasks, loss),
