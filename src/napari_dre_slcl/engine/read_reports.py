@@ -156,10 +156,10 @@ def _read_missing(
         if n_long
         else f"None is longer than {model.chunk_tokens} tokens."
     )
-    reporter.log(
-        f"{len(missing)} different reports were read in {str(reading.dtype)[6:]}, the vectors of "
-        f"{len(unique) - len(missing)} others were kept from before. {long}"
-    )
+    n_kept = len(unique) - len(missing)
+    others = f", the vectors of {n_kept} others were kept from before" if n_kept else ""
+    precision = str(reading.dtype).removeprefix("torch.")
+    reporter.log(f"{len(missing)} different reports were read in {precision}{others}. {long}")
     del model
     gc.collect()
     if reading.device.type == "cuda":
