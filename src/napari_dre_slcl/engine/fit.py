@@ -11,6 +11,7 @@ import torch
 
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.best_weights import BestWeights
+from napari_dre_slcl.engine.calibrate import calibrate_encoder
 from napari_dre_slcl.engine.checkpoint import Checkpoints, TrainedParts
 from napari_dre_slcl.engine.epoch import EpochSteps, draw_epoch
 from napari_dre_slcl.engine.fill import EncodingPass
@@ -193,6 +194,7 @@ class Training:
         if epoch == 0:
             rows = self._prepared.rows("train")
             encoder = self._method.net.encoder
+            calibrate_encoder(encoder, self._loader, self._settings.seed, self._method.device)
             walk.fill(
                 matching_features(self._config, self._prepared, rows, encoder, self._reporter)
             )

@@ -66,9 +66,6 @@ class FeatureAdapter(nn.Module):
         """Return (n, dim) stored features as float32 on the network's device."""
         return batch.to(device, torch.float32, non_blocking=True)
 
-    def end_step(self) -> None:
-        """Do nothing: there is no running figure."""
-
     def get_ready(self) -> tuple[str, ...]:
         """Return nothing: there is nothing to tell."""
         return ()

@@ -36,7 +36,8 @@ class RunningCentre(nn.Module):
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("var", torch.ones(dim))
         self.register_buffer("n_updates", torch.zeros((), dtype=torch.int64))
-        self._seen: list[tuple[int, Tensor, Tensor]] = []
+        self._n_seen = 0
+        self._sums: tuple[Tensor, Tensor] | None = None
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, dim) features less the mean, over the spread; (x - m) / sqrt(v + 1e-5)."""
@@ -50,7 +51,14 @@ class RunningCentre(nn.Module):
         values = features.detach()
         if values.device.type != "mps":  # which has no double precision
             values = values.double()
-        self._seen.append((len(values), values.sum(0), values.square().sum(0)))
+        sums = values.sum(0), values.square().sum(0)
+        if self._sums is not None:
+            sums = self._sums[0] + sums[0], self._sums[1] + sums[1]
+        self._n_seen, self._sums = self._n_seen + len(values), sums
+
+    def forget(self) -> None:
+        """Drop what was seen since the last `update`."""
+        self._n_seen, self._sums = 0, None
 
     @torch.no_grad()
     def update(self) -> None:
@@ -59,13 +67,11 @@ class RunningCentre(nn.Module):
         Tiles that were encoded twice within a step, as gradient caching does, count twice, all of
         them: the figures are the same.
         """
-        if not self._seen:
+        if self._sums is None:
             return
-        n = sum(count for count, _, _ in self._seen)
-        mean = torch.stack([total for _, total, _ in self._seen]).sum(0) / n
-        square = torch.stack([total for _, _, total in self._seen]).sum(0) / n
+        mean, square = (total / self._n_seen for total in self._sums)
         share = self._momentum if int(self.n_updates) else 1.0
         self.mean.lerp_(mean.to(self.mean), share)
         self.var.lerp_((square - mean.square()).clamp_min(0).to(self.var), share)
         self.n_updates += 1
-        self._seen.clear()
+        self.forget()

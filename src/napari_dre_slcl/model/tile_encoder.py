@@ -134,6 +134,11 @@ class TileEncoder(nn.Module):
         if self.centre is not None:
             self.centre.update()
 
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether there is a running centre that was never set."""
+        return self.centre is not None and not int(self.centre.n_updates)
+
     @torch.no_grad()
     def calibrate(self, tiles: Tensor) -> None:
         """Take the running centre from tiles, before any step was taken; else do nothing.
@@ -143,10 +148,11 @@ class TileEncoder(nn.Module):
         tiles : Tensor
             (n, 3, size, size), values 0 to 1, of many slides.
         """
-        if self.centre is None or int(self.centre.n_updates):
+        if self.centre is None or not self.needs_calibration:
             return
         was_training = self.training
         self.eval()
+        self.centre.forget()
         self.centre.train()
         for chunk in tiles.split(_CHUNK):
             self(chunk)
