@@ -279,7 +279,9 @@ class DreSlcl:
         can be viewed twice there is nothing to contrast, and no answer.
         """
         generator = seeded(self._config.training.seed, "view", step)
-        owner, half, position = [], [], []
+        owner: list[Tensor] = []
+        half: list[Tensor] = []
+        position: list[int] = []
         for slide, fresh in enumerate(batch.fresh):
             is_used = len(fresh) > 1
             half.append(torch.randperm(len(fresh), generator=generator) % 2)

@@ -41,7 +41,8 @@ class BankFill:
         self._flushed_s = time.monotonic()
 
     def is_filled(self, rows: Tensor) -> Tensor:
-        """Return for each row whether its feature is there."""
+        """Return for each row whether its feature is there, and durably so."""
+        self.flush()
         return self._arrays["filled"][rows] > 0
 
     def store(self, rows: Tensor, features: Tensor, drift: Tensor) -> None:

@@ -72,8 +72,9 @@ class DreSlclNet(nn.Module):
         encoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.encoder: Any = build_encoder(config) if encoder is None else encoder
-        dim, k = int(self.encoder.dim), config.codebook.codewords
+        made: Any = build_encoder(config) if encoder is None else encoder
+        self.encoder = made
+        dim, k = int(made.dim), config.codebook.codewords
         self.tile_attention = (
             GatedAttention(dim) if config.residual.weighting == "attention" else None
         )
