@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -22,6 +22,8 @@ from napari_dre_slcl.model.seeds import seeded
 from napari_dre_slcl.tiles import TileLoader
 
 __all__ = ["Draw", "EpochSteps", "draw_epoch"]
+
+Tiles = Generator[NDArray[np.generic], None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ class EpochSteps:
     ) -> bool:
         """Return False where the draw that is due cannot be read, or lost a slide meanwhile."""
         due = [self._present(draw) for draw in draws[self.state.position :]]
-        with closing(self.loader.prefetch(_requests(due))) as batches:
+        read: Tiles = self.loader.prefetch(_requests(due))
+        with closing(read) as batches:
             for draw in due:
                 before_step()
                 if not draw.slides:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -24,6 +24,8 @@ __all__ = ["EncodingPass"]
 _FILL_CHUNK = 256
 _Chunk = tuple[int, Tensor]
 _Store = Callable[[int, Tensor, Tensor], None]
+
+Tiles = Generator[NDArray[np.generic], None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ class EncodingPass:
     def _encode_until_one_fails(self, chunks: Sequence[_Chunk], store: _Store, begun: int) -> int:
         """Return the position of the chunk that cannot be read, or the number of chunks."""
         due = [at for at in range(begun, len(chunks)) if not self.lost.is_lost(chunks[at][0])]
-        with closing(self.loader.prefetch(_requests(chunks[at] for at in due))) as batches:
+        read: Tiles = self.loader.prefetch(_requests(chunks[at] for at in due))
+        with closing(read) as batches:
             for at in due:
                 self.reporter.progress(self.stage, at, len(chunks))
                 try:

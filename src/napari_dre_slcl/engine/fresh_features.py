@@ -46,7 +46,7 @@ class FreshFeatures:
     ) -> None:
         self._encoder = encoder
         self._reseed = reseed
-        self._chunks = [inputs] if chunk is None else list(inputs.split(chunk))
+        self._chunks = [inputs] if chunk is None else list(torch.split(inputs, chunk))
         self._is_trainable = is_trainable
         self._graph: Tensor | None = None
         if is_trainable and len(self._chunks) == 1:
@@ -73,7 +73,7 @@ class FreshFeatures:
         if self._graph is not None:
             backward(self._graph, gradient)
             return
-        parts = gradient.split([len(chunk) for chunk in self._chunks])
+        parts = torch.split(gradient, [len(chunk) for chunk in self._chunks])
         for number, part in enumerate(parts):
             backward(self._encode(number), part)
 

@@ -37,7 +37,7 @@ class PhaseClock:
     def __call__(self, phase: str) -> Iterator[None]:
         """Count the time of a block to a phase."""
         if self._is_cuda and phase != "reading":
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start, end = _event(), _event()
             start.record()
             yield
             end.record()
@@ -56,3 +56,7 @@ class PhaseClock:
         self._events.clear()
         seconds, self._seconds = self._seconds, dict.fromkeys(PHASES, 0.0)
         return seconds
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]

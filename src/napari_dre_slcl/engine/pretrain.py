@@ -152,7 +152,7 @@ class Pretraining:
         owner, tiles = self._owner[rows], self._tile[rows]
         return [
             (slide, tiles[owner == slide].numpy())
-            for slide in owner.unique().tolist()
+            for slide in torch.unique(owner).tolist()
             if not self._lost.is_lost(slide)
         ]
 

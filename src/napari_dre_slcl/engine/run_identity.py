@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from napari_dre_slcl.engine.feature_source import FeatureSource
+from napari_dre_slcl.engine.feature_source import FeatureSource, Source
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.run_state import RunIdentity
 from napari_dre_slcl.errors import JobError
@@ -77,9 +78,8 @@ def _sha256(path: Path) -> str:
 
 def _slides_sha256(prepared: PreparedCohort) -> str:
     digest = hashlib.sha256()
-    for row, split, source in zip(
-        prepared.cohort.rows, prepared.split, prepared.sources, strict=True
-    ):
+    sources: Sequence[Source] = prepared.sources
+    for row, split, source in zip(prepared.cohort.rows, prepared.split, sources, strict=True):
         if isinstance(source, FeatureSource):
             place = f"{source.file.n_tiles}x{source.file.dim}".encode()
         else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from torch import nn
+
+from napari_dre_slcl.model.network import DreSlclNet
 
 __all__ = ["WeightAverage"]
 
@@ -18,19 +19,19 @@ class WeightAverage:
 
     Parameters
     ----------
-    net : nn.Module
+    net : DreSlclNet
         Whose weights are followed; they are the first average.
     decay : float
         0 <= decay < 1.
     """
 
-    def __init__(self, net: nn.Module, decay: float) -> None:
+    def __init__(self, net: DreSlclNet, decay: float) -> None:
         self._decay = decay
         self.net = deepcopy(net).requires_grad_(False).eval()
         """The network with the averaged weights."""
 
     @torch.no_grad()
-    def update(self, net: nn.Module, step: int) -> None:
+    def update(self, net: DreSlclNet, step: int) -> None:
         """Take a step's weights in; the first step is 1."""
         decay = min(self._decay, (1 + step) / (10 + step))
         for average, value in zip(self.net.parameters(), net.parameters(), strict=True):
@@ -38,7 +39,7 @@ class WeightAverage:
         self.follow_buffers(net)
 
     @torch.no_grad()
-    def follow_buffers(self, net: nn.Module) -> None:
+    def follow_buffers(self, net: DreSlclNet) -> None:
         """Take over buffers, such as newly fitted codewords."""
         for average, value in zip(self.net.buffers(), net.buffers(), strict=True):
             average.copy_(value)

@@ -82,15 +82,19 @@ def obey_signals(*asked: Requests) -> Iterator[None]:
         for requests in asked:
             requests.stop()
 
+    def on_pause(_number: int, _frame: object) -> None:
+        for requests in asked:
+            requests.pause()
+
+    def on_go_on(_number: int, _frame: object) -> None:
+        for requests in asked:
+            requests.go_on()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         previous[number] = signal.signal(number, on_stop)
     if hasattr(signal, "SIGUSR1"):
-        previous[signal.SIGUSR1] = signal.signal(
-            signal.SIGUSR1, lambda _number, _frame: [requests.pause() for requests in asked]
-        )
-        previous[signal.SIGUSR2] = signal.signal(
-            signal.SIGUSR2, lambda _number, _frame: [requests.go_on() for requests in asked]
-        )
+        previous[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, on_pause)
+        previous[signal.SIGUSR2] = signal.signal(signal.SIGUSR2, on_go_on)
     try:
         yield
     finally:
