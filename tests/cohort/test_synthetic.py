@@ -9,6 +9,7 @@ import pytest
 from napari_dre_slcl.cohort import read_cohort
 from napari_dre_slcl.cohort.synthetic import generate_cohort
 from napari_dre_slcl.cohort.synthetic_anatomy import draw_anatomy
+from napari_dre_slcl.cohort.synthetic_nuclei import MutationCue
 from napari_dre_slcl.cohort.synthetic_plan import SlidePlan, plan_cohort
 from napari_dre_slcl.cohort.synthetic_reports import write_report
 from napari_dre_slcl.cohort.synthetic_slide import paint_slide, write_pyramid
@@ -127,6 +128,27 @@ def test_mutation_changes_tumour_nuclei_and_nothing_outside_the_tumour(subtype: 
     assert means[1] < 1.35 * means[0], "the colour of the slide must not give it away"
 
 
+def _dark_nests(cue: MutationCue | None, is_mutated: bool = True) -> np.ndarray:
+    """Return the 95th percentile of haematoxylin in each nest of a LUSC tumour."""
+    anatomy = draw_anatomy(np.random.default_rng(1), 1536, "LUSC", 0.6)
+    planes = paint_tissue(np.random.default_rng(2), anatomy, "LUSC", is_mutated, cue)
+    inside = anatomy.tumour_px > 8
+    haematoxylin, nest = planes[0][2::4, 2::4][inside], anatomy.cell[inside]
+    numbers, sizes = np.unique(nest, return_counts=True)
+    large = numbers[sizes > 300]
+    return np.array([np.percentile(haematoxylin[nest == number], 95) for number in large])
+
+
+def test_a_mutation_may_be_fainter_or_show_in_some_nests_only():
+    wild, usual = _dark_nests(None, is_mutated=False), _dark_nests(None)
+    faint, rare = _dark_nests(MutationCue(strength=0.5)), _dark_nests(MutationCue(share=0.4))
+    assert wild.mean() + 2 < faint.mean() < usual.mean() - 2
+    shows = np.abs(rare - usual) < np.abs(rare - wild)
+    assert len(shows) > 10
+    assert 0.1 < shows.mean() < 0.75
+    np.testing.assert_array_equal(_dark_nests(MutationCue(0.3, 0.3), is_mutated=False), wild)
+
+
 def test_pen_is_blue_or_green_and_thin():
     picture, _ = paint_slide(_plan(has_pen=True), 2, 0, 2048)
     plain, _ = paint_slide(_plan(), 2, 0, 2048)
@@ -206,6 +228,13 @@ def test_reports_agree_with_labels_and_differ_in_words():
 def test_bad_numbers_are_refused(tmp_path: Path, n_slides: int, seed: int, side_px: int, says: str):
     with pytest.raises(CohortError, match=says):
         generate_cohort(tmp_path / "out", n_slides, seed, side_px)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cue", [{"cue_share": 0.0}, {"cue_strength": 1.5}])
+def test_a_cue_out_of_range_is_refused(tmp_path: Path, cue: dict[str, float]):
+    with pytest.raises(CohortError, match="above 0 and at most 1"):
+        generate_cohort(tmp_path / "out", N_SLIDES, 0, SIDE_PX, **cue)
     assert list(tmp_path.iterdir()) == []
 
 

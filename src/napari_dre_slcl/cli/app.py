@@ -239,11 +239,17 @@ def synth(
     slides: Annotated[int, typer.Option(min=1, help="Number of slides.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same cohort.")] = 0,
     side: Annotated[int, typer.Option(min=512, help="Edge of a slide in pixels.")] = 4096,
+    cue_share: Annotated[
+        float, typer.Option(help="Share of glands and nests that show the mutation.")
+    ] = 1.0,
+    cue_strength: Annotated[
+        float, typer.Option(help="How clearly they show it; lower is fainter.")
+    ] = 1.0,
 ) -> None:
     """Generate the built-in cohort: tissue-like slides with reports and known truth."""
     from napari_dre_slcl.cli.synth import generate
 
-    table = generate(out, n_slides=slides, seed=seed, side_px=side)
+    table = generate(out, slides, seed, side, cue_share, cue_strength)
     typer.echo(f"Wrote {slides} slides. Cohort table: {table}")
 
 

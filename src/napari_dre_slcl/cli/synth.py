@@ -10,7 +10,9 @@ from napari_dre_slcl.jobs.messages import Progress
 __all__ = ["generate"]
 
 
-def generate(out: Path, n_slides: int, seed: int, side_px: int) -> Path:
+def generate(
+    out: Path, n_slides: int, seed: int, side_px: int, cue_share: float, cue_strength: float
+) -> Path:
     """Generate the built-in cohort.
 
     Parameters
@@ -23,6 +25,8 @@ def generate(out: Path, n_slides: int, seed: int, side_px: int) -> Path:
         Same seed, same cohort.
     side_px : int
         Edge of a slide in pixels.
+    cue_share, cue_strength : float
+        How much of the mutation is to be seen, 1 for all.
 
     Returns
     -------
@@ -36,4 +40,12 @@ def generate(out: Path, n_slides: int, seed: int, side_px: int) -> Path:
         def on_progress(done: int, total: int) -> None:
             on_event(Progress(stage="Generating slides", done=done, total=total))
 
-        return generate_cohort(out, n_slides, seed, side_px, on_progress)
+        return generate_cohort(
+            out,
+            n_slides,
+            seed,
+            side_px,
+            on_progress,
+            cue_share=cue_share,
+            cue_strength=cue_strength,
+        )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_dre_slcl.cohort.synthetic_nuclei import MutationCue
 from napari_dre_slcl.cohort.synthetic_plan import SlidePlan, plan_cohort
 from napari_dre_slcl.cohort.synthetic_reports import write_report
 from napari_dre_slcl.cohort.synthetic_slide import TILE_PX, GridCell, paint_slide, write_pyramid
@@ -41,6 +42,9 @@ def generate_cohort(
     seed: int = 0,
     side_px: int = 4096,
     on_progress: Callable[[int, int], None] | None = None,
+    *,
+    cue_share: float = 1.0,
+    cue_strength: float = 1.0,
 ) -> Path:
     """Generate a cohort of H&E-like lung slides with everything that is known of them.
 
@@ -61,6 +65,11 @@ def generate_cohort(
         Edge of a slide in level-0 pixels of 0.5 µm, a multiple of 256, at least 1024.
     on_progress : callable, optional
         Called with (slides done, slides in all) after each slide, in the caller's thread.
+    cue_share : float, default 1.0
+        Share of the glands and nests that show TP53 in mutated slides, above 0, at most 1: a
+        rarer cue is harder to learn.
+    cue_strength : float, default 1.0
+        How far mutated nuclei are from the wild type, above 0, at most 1: lower is fainter.
 
     Returns
     -------
@@ -74,7 +83,8 @@ def generate_cohort(
     """
     out = Path(out)
     _check(out, n_slides, seed, side_px)
-    plans = plan_cohort(n_slides, seed)
+    _check_cue(cue_share, cue_strength)
+    plans = plan_cohort(n_slides, seed, MutationCue(cue_share, cue_strength))
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
@@ -105,6 +115,14 @@ def _check(out: Path, n_slides: int, seed: int, side_px: int) -> None:
             f"'{out}' exists and is not an empty folder. Give another folder for the generated "
             "cohort, or delete this one."
         )
+
+
+def _check_cue(share: float, strength: float) -> None:
+    for name, value in (("share", share), ("strength", strength)):
+        if not 0 < value <= 1:
+            raise CohortError(
+                f"The {name} of the mutation's cue must be above 0 and at most 1, it is {value}."
+            )
 
 
 def _fill(

@@ -5,7 +5,7 @@ A sprite is drawn once per kind, angle and variant; a slide stamps some ten thou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cache
 
 import numpy as np
@@ -13,13 +13,29 @@ import numpy.typing as npt
 
 from napari_dre_slcl.cohort.synthetic_noise import Field, Points, smooth_noise, smoothstep
 
-__all__ = ["AMOUNT", "KINDS", "Kind", "Plane", "stamp", "tumour_kind"]
+__all__ = ["AMOUNT", "KINDS", "Kind", "MutationCue", "Plane", "stamp", "tumour_kind"]
 
 Plane = npt.NDArray[np.uint8]
 
 AMOUNT = 127.0  # a stain plane's value for an optical amount of 1
 _ANGLES, _VARIANTS = 16, 14
 _SPRITE_SEED = 77_003
+
+
+@dataclass(frozen=True, slots=True)
+class MutationCue:
+    """How much of the mutation is to be seen in a mutated slide.
+
+    Attributes
+    ----------
+    share : float
+        Share of the tumour's glands or nests that show it, 0 to 1.
+    strength : float
+        How far their nuclei are from those of the wild type, 0 to 1.
+    """
+
+    share: float = 1.0
+    strength: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +90,13 @@ def tumour_kind(subtype: str, mutated: bool) -> str:
 
 
 def stamp(
-    haematoxylin: Plane, eosin: Plane, kind: str, points: Points, turns: Points, seed: int
+    haematoxylin: Plane,
+    eosin: Plane,
+    kind: str,
+    points: Points,
+    turns: Points,
+    seed: int,
+    strength: float = 1.0,
 ) -> None:
     """Stamp sprites of one kind on both stain planes, in place.
 
@@ -90,8 +112,10 @@ def stamp(
         Direction of the long axis in radians, from x towards y.
     seed : int
         Chooses the variants.
+    strength : float, default 1.0
+        Of a mutated kind: how far it is from its wild type.
     """
-    sprites_h, sprites_e = _sprites(kind)
+    sprites_h, sprites_e = _sprites(kind, strength)
     size = sprites_h.shape[-1]
     corners = np.round(points).astype(int) - size // 2
     angle = np.round(turns / np.pi * _ANGLES).astype(int) % _ANGLES
@@ -108,8 +132,8 @@ def stamp(
 
 
 @cache
-def _sprites(kind: str) -> tuple[Plane, Plane]:
-    spec = KINDS[kind]
+def _sprites(kind: str, strength: float) -> tuple[Plane, Plane]:
+    spec = KINDS[kind] if strength == 1 else _blended(kind, strength)
     rng = np.random.default_rng([_SPRITE_SEED, list(KINDS).index(kind)])
     longest = spec.radius_px * np.sqrt(spec.aspect) * (1 + 2.2 * spec.spread) * 1.12
     size = 2 * int(np.ceil(longest + 1.5)) + 1
@@ -122,6 +146,12 @@ def _sprites(kind: str) -> tuple[Plane, Plane]:
             h, e = _sprite(rng, spec, size, turn, z)
             planes[:, angle, variant] = np.clip(np.stack([h, e]) * AMOUNT, 0, 255)
     return planes[0], planes[1]
+
+
+def _blended(mutated: str, strength: float) -> Kind:
+    wild = KINDS[mutated.replace("-1", "-0")]
+    pairs = zip(astuple(wild), astuple(KINDS[mutated]), strict=True)
+    return Kind(*(float(w + strength * (m - w)) for w, m in pairs))
 
 
 def _sprite(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from napari_dre_slcl.cohort.synthetic_nuclei import MutationCue
 
 __all__ = ["SlidePlan", "plan_cohort"]
 
@@ -32,6 +34,8 @@ class SlidePlan:
         Share of the tissue that is tumour.
     has_pen, has_blur : bool
         Artefacts.
+    cue : MutationCue
+        How much of the mutation is to be seen, where there is one.
     """
 
     slide_id: str
@@ -44,6 +48,7 @@ class SlidePlan:
     tumour_share: float
     has_pen: bool
     has_blur: bool
+    cue: MutationCue = field(default_factory=MutationCue)
 
     @property
     def stratum(self) -> tuple[str, bool]:
@@ -51,7 +56,7 @@ class SlidePlan:
         return self.subtype, self.is_mutated
 
 
-def plan_cohort(n_slides: int, seed: int) -> list[SlidePlan]:
+def plan_cohort(n_slides: int, seed: int, cue: MutationCue | None = None) -> list[SlidePlan]:
     """Plan a cohort of at least six slides: 40 % LUAD, 40 % LUSC, 20 % normal, half mutated.
 
     Every class and, from ten slides on, both mutation states of both subtypes are on each side of
@@ -72,7 +77,8 @@ def plan_cohort(n_slides: int, seed: int) -> list[SlidePlan]:
             patient += 0 if is_second else 1
             site = _SITES[(offset + patient) % 3]
             plans.append(_plan(rng, stratum, side, site, f"{offset}-{patient}"))
-    return _with_artefacts(rng, _hide_labels(rng, _named(rng, plans)))
+    plans = _with_artefacts(rng, _hide_labels(rng, _named(rng, plans)))
+    return [replace(plan, cue=cue) for plan in plans] if cue is not None else plans
 
 
 def _stratum_sizes(n_slides: int) -> dict[tuple[str, bool], int]:

@@ -43,7 +43,7 @@ def paint_slide(
     # A stream for each step, so that one label changes only what it should.
     shape, paint, dye, focus, ink = np.random.default_rng([seed, 2, index]).spawn(5)
     anatomy = draw_anatomy(shape, side_px, plan.subtype, plan.tumour_share)
-    haematoxylin, eosin = paint_tissue(paint, anatomy, plan.subtype, plan.is_mutated)
+    haematoxylin, eosin = paint_tissue(paint, anatomy, plan.subtype, plan.is_mutated, plan.cue)
     picture = stain(dye, haematoxylin, eosin, plan.site)
     if plan.has_blur:
         blur_patch(focus, picture, anatomy)

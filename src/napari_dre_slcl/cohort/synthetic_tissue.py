@@ -19,7 +19,7 @@ from napari_dre_slcl.cohort.synthetic_noise import (
     smooth_noise,
     smoothstep,
 )
-from napari_dre_slcl.cohort.synthetic_nuclei import AMOUNT, Plane, stamp, tumour_kind
+from napari_dre_slcl.cohort.synthetic_nuclei import AMOUNT, MutationCue, Plane, stamp, tumour_kind
 
 __all__ = ["paint_tissue"]
 
@@ -38,25 +38,36 @@ class _Cells:
     turns: Points
     border_px: Field
     shade: Field
+    is_mutated: npt.NDArray[np.bool_]
 
 
 def paint_tissue(
-    rng: np.random.Generator, anatomy: Anatomy, subtype: str, mutated: bool
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    subtype: str,
+    mutated: bool,
+    cue: MutationCue | None = None,
 ) -> tuple[Plane, Plane]:
     """Return the haematoxylin and eosin planes at level 0, (side, side) uint8 each.
 
-    A value of `AMOUNT` is an optical amount of 1. The mutation changes tumour nuclei only.
+    A value of `AMOUNT` is an optical amount of 1. The mutation changes tumour nuclei only, in
+    all glands and nests unless ``cue`` says otherwise.
     """
-    kind = tumour_kind(subtype, mutated)
+    cue = cue or MutationCue()
     ground, others, tumour = rng.spawn(3)
-    cells = _tumour_cells(tumour, anatomy, subtype, kind) if subtype else None
+    cells = _tumour_cells(tumour, anatomy, subtype, mutated, cue) if subtype else None
     side = anatomy.side_px
     planes = _paint_ground(ground, anatomy, subtype, cells)
     haematoxylin, eosin = (resize(plane, (side, side)).copy() for plane in planes)
     for name, points, turns in _scatter(others, anatomy, subtype):
         stamp(haematoxylin, eosin, name, points, turns, int(others.integers(2**31)))
     if cells is not None:
-        stamp(haematoxylin, eosin, kind, cells.points, cells.turns, int(tumour.integers(2**31)))
+        for is_mutated in np.unique(cells.is_mutated).tolist():
+            which = cells.is_mutated == is_mutated
+            kind, seed = tumour_kind(subtype, is_mutated), int(tumour.integers(2**31))
+            strength = cue.strength if is_mutated else 1.0
+            points, turns = cells.points[which], cells.turns[which]
+            stamp(haematoxylin, eosin, kind, points, turns, seed, strength)
     return haematoxylin, eosin
 
 
@@ -154,37 +165,65 @@ def _nests(
 # --- cells ------------------------------------------------------------------------------------
 
 
-def _tumour_cells(rng: np.random.Generator, anatomy: Anatomy, subtype: str, kind: str) -> _Cells:
-    spacing = _SPACING_PX[kind] * rng.uniform(0.95, 1.07)  # some tumours are denser
-    side = anatomy.side_px
-    if subtype == "LUAD":
-        points = jittered_points(rng, side, 8.0, 0.4)
-        depth = _at(anatomy.depth_px, points)
-        keep = (_at(anatomy.tumour_px, points) > 6) & (depth > 9) & (depth < _LUMEN_PX - 8)
-        closed = _at(anatomy.cell, points) >= 0.85
-        keep |= (_at(anatomy.tumour_px, points) > 6) & (depth > 9) & closed
-        points, depth, closed = points[keep], depth[keep], closed[keep]
-        # Nuclei of glands stand in a row on the basement membrane; some lie in a second row.
-        row = np.where(rng.random(len(points)) < 0.75, spacing + 2.0, 1.7 * spacing + 4.0)
-        target = np.where(closed & (depth > 26), depth, row + rng.normal(0, 2.5, len(points)))
-        slope = _slope(anatomy.depth_px, points)
-        points = points + slope * np.clip(target - depth, -16, 16)[:, None]
-        points = points[_at(anatomy.depth_px, points) > 0.6 * spacing]
-        points = prune(points[rng.permutation(len(points))], spacing)
-    else:
-        points = jittered_points(rng, side, spacing, 0.26)
-        depth = _at(anatomy.depth_px, points)
-        pearl = (depth > _PEARL_PX - 12) & (_at(anatomy.cell, points) < 0.4)
-        keep = (_at(anatomy.tumour_px, points) > 8) & (depth > 0.5 * spacing + 4) & ~pearl
-        points = points[keep & (rng.random(len(points)) < 0.96)]
-    turns = _turns(_slope(anatomy.depth_px, points)) + rng.normal(0, 0.35, len(points))
+def _tumour_cells(
+    rng: np.random.Generator, anatomy: Anatomy, subtype: str, mutated: bool, cue: MutationCue
+) -> _Cells:
+    wild, changed = (_SPACING_PX[tumour_kind(subtype, state)] for state in (False, True))
+    changed = wild + cue.strength * (changed - wild)
+    is_mixed = mutated and cue.share < 1
+    denser = rng.uniform(0.95, 1.07)  # some tumours are denser
+    spacing = (changed if mutated and not is_mixed else wild) * denser
+    draw_points = _gland_points if subtype == "LUAD" else _nest_points
+    at = draw_points(rng, anatomy, spacing)
+    is_mutated = np.full(len(at), mutated)
+    if is_mixed:
+        is_mutated = _shows(anatomy, at, cue.share)
+        # Larger nuclei stand further apart.
+        at = np.concatenate([at[~is_mutated], prune(at[is_mutated], changed * denser)])
+        is_mutated = _shows(anatomy, at, cue.share)
+    turns = _turns(_slope(anatomy.depth_px, at)) + rng.normal(0, 0.35, len(at))
     if subtype == "LUSC":
-        turns = turns + np.pi / 2 * (rng.random(len(points)) < 0.5)
-    return _with_borders(rng, anatomy, points, turns)
+        turns = turns + np.pi / 2 * (rng.random(len(at)) < 0.5)
+    return _with_borders(rng, anatomy, at, turns, is_mutated)
+
+
+def _shows(anatomy: Anatomy, points: Points, share: float) -> npt.NDArray[np.bool_]:
+    """Whether the gland or nest of each point shows the mutation."""
+    # The later digits of a gland's number tell nothing of what the first ones decide.
+    shows: npt.NDArray[np.bool_] = (_at(anatomy.cell, points) * 997) % 1 < share
+    return shows
+
+
+def _gland_points(rng: np.random.Generator, anatomy: Anatomy, spacing: float) -> Points:
+    points = jittered_points(rng, anatomy.side_px, 8.0, 0.4)
+    depth = _at(anatomy.depth_px, points)
+    keep = (_at(anatomy.tumour_px, points) > 6) & (depth > 9) & (depth < _LUMEN_PX - 8)
+    closed = _at(anatomy.cell, points) >= 0.85
+    keep |= (_at(anatomy.tumour_px, points) > 6) & (depth > 9) & closed
+    points, depth, closed = points[keep], depth[keep], closed[keep]
+    # Nuclei of glands stand in a row on the basement membrane; some lie in a second row.
+    row = np.where(rng.random(len(points)) < 0.75, spacing + 2.0, 1.7 * spacing + 4.0)
+    target = np.where(closed & (depth > 26), depth, row + rng.normal(0, 2.5, len(points)))
+    slope = _slope(anatomy.depth_px, points)
+    points = points + slope * np.clip(target - depth, -16, 16)[:, None]
+    points = points[_at(anatomy.depth_px, points) > 0.6 * spacing]
+    return prune(points[rng.permutation(len(points))], spacing)
+
+
+def _nest_points(rng: np.random.Generator, anatomy: Anatomy, spacing: float) -> Points:
+    points = jittered_points(rng, anatomy.side_px, spacing, 0.26)
+    depth = _at(anatomy.depth_px, points)
+    pearl = (depth > _PEARL_PX - 12) & (_at(anatomy.cell, points) < 0.4)
+    keep = (_at(anatomy.tumour_px, points) > 8) & (depth > 0.5 * spacing + 4) & ~pearl
+    return points[keep & (rng.random(len(points)) < 0.96)]
 
 
 def _with_borders(
-    rng: np.random.Generator, anatomy: Anatomy, points: Points, turns: Points
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    points: Points,
+    turns: Points,
+    is_mutated: npt.NDArray[np.bool_],
 ) -> _Cells:
     border = np.full(anatomy.depth_px.shape, 99, np.float32)
     shade = np.zeros_like(border)
@@ -193,7 +232,7 @@ def _with_borders(
         at = (np.stack(where, axis=1) + 0.5) * FIELD_SCALE
         border[where], owner = voronoi(points, at)
         shade[where] = rng.standard_normal(len(points)).astype(np.float32)[owner]
-    return _Cells(points, turns, border, shade)
+    return _Cells(points, turns, border, shade, is_mutated)
 
 
 def _scatter(
