@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_dre_slcl.config import EncoderConfig
-from napari_dre_slcl.errors import ModelError
+from napari_dre_slcl.errors import ConfigError, ModelError
 from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 TINY = EncoderConfig(name="test_vit", input_px=32)
@@ -112,6 +112,8 @@ def test_the_hash_of_the_weights_is_checked(state, tmp_path) -> None:
     _assert_loaded(_load(path, weights_sha256=right.upper()), state)
     with pytest.raises(ModelError, match=f"SHA-256 {right}, but .*{'0' * 64}"):
         _load(path, weights_sha256="0" * 64)
+    with pytest.raises(ConfigError, match=r"but encoder\.weights names none"):
+        TileEncoder(TINY.model_copy(update={"weights_sha256": right}))
 
 
 @pytest.mark.parametrize("content", [[torch.zeros(2)], {"epoch": 3}, {"state_dict": {}}])

@@ -26,6 +26,7 @@ __all__ = [
     "StoredFeatures",
     "feature_file",
     "open_features",
+    "read_coords",
     "read_features",
     "read_rows",
     "write_features",
@@ -156,12 +157,28 @@ def read_features(path: Path) -> StoredFeatures:
     with _opened(path) as stored:
         file = _describe(path, stored)
         features = np.asarray(stored["features"][()], np.float32).reshape(file.n_tiles, file.dim)
-        coords = None
-        if file.has_coords:
-            xy = np.asarray(stored["coords"][()]).reshape(-1, 2)
-            coords = np.rint(xy[:, ::-1]).astype(np.int64)
+        coords = _corners(stored["coords"][()]) if file.has_coords else None
     _check_finite(path, features)
     return StoredFeatures(features, coords, file)
+
+
+def read_coords(file: FeatureFile) -> NDArray[np.int64] | None:
+    """Read where the tiles of a file lie, without its features.
+
+    Returns
+    -------
+    ndarray or None
+        (n, 2) int64 top-left corners in level-0 pixels, (y, x); None where the file has none.
+
+    Raises
+    ------
+    SlideError
+        As `open_features`.
+    """
+    if not file.has_coords:
+        return None
+    with _opened(file.path) as stored:
+        return _corners(stored["coords"][()])
 
 
 def read_rows(file: FeatureFile, tiles: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -295,6 +312,12 @@ def _describe(path: Path, stored: Any) -> FeatureFile:
         )
     attrs = dict(stored.attrs) | dict(table.attrs) | (dict(coords.attrs) if has_coords else {})
     return FeatureFile(path, int(shape[0]), int(shape[1]), has_coords, _plain(attrs))
+
+
+def _corners(coords: Any) -> NDArray[np.int64]:
+    """Return stored (x, y) corners as (n, 2) whole numbers, (y, x)."""
+    xy = np.asarray(coords).reshape(-1, 2)
+    return np.asarray(np.rint(xy[:, ::-1]), np.int64)
 
 
 def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from napari_dre_slcl.cohort.feature_store import (
     FeatureFile,
     FeatureOrigin,
-    StoredFeatures,
     feature_file,
     open_features,
-    read_features,
+    read_coords,
+    read_rows,
 )
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.encode_source import feature_origin
@@ -62,31 +62,28 @@ def matching_features(
     if folder is None or not isinstance(encoder, TileEncoder):
         return lambda slide: None
     origin = feature_origin(encoder, config)
-    found: dict[int, tuple[FeatureFile, TileGrid]] = {}
+    found: dict[int, tuple[FeatureFile, NDArray[np.int64]]] = {}
     reasons: list[str] = []
     for number, row in enumerate(rows):
         source = prepared.sources[row]
         if not isinstance(source, TileSource):
             continue
         names = [prepared.cohort.rows[row].slide_id, Path(source.slide.info.path).stem]
-        file, reason = _look(folder, names, source.grid, origin)
-        if file is not None:
-            found[number] = (file, source.grid)
+        match = _look(folder, names, source.grid, origin)
+        if isinstance(match, str):
+            reasons.append(match)
         else:
-            reasons.append(reason)
+            found[number] = match
     _tell(reporter, folder, len(rows), reasons)
 
     def known(slide: int) -> NDArray[np.float32] | None:
         if slide not in found:
             return None
-        file, grid = found[slide]
         try:
-            stored = read_features(file.path)
+            return read_rows(*found[slide])
         except SlideError as error:
-            reporter.warn_once(f"{error} Its tiles are encoded instead.")
+            reporter.warn_once(f"{error} The slide's tiles are encoded instead.")
             return None
-        place = _places(stored, grid)
-        return None if place is None else stored.features[place]
 
     return known
 
@@ -116,25 +113,28 @@ def find_mismatch(file: FeatureFile, grid: TileGrid, origin: FeatureOrigin) -> s
 
 def _look(
     folder: Path, names: Sequence[str], grid: TileGrid, origin: FeatureOrigin
-) -> tuple[FeatureFile | None, str]:
+) -> tuple[FeatureFile, NDArray[np.int64]] | str:
+    """Return a slide's file and the row of each tile of its grid there, or why there is none."""
     path = feature_file(folder, names)
     if path is None:
-        return None, f"'{names[0]}.h5' is not there"
+        return f"'{names[0]}.h5' is not there"
     try:
         file = open_features(path)
         reason = find_mismatch(file, grid, origin)
-        if not reason and _places(read_features(path), grid) is None:
-            reason = "it lacks tiles of the slide's grid; tissue was found differently"
+        rows = None if reason else _rows_of(read_coords(file), grid)
     except SlideError as error:
-        return None, str(error)
-    return (None, f"'{path.name}': {reason}") if reason else (file, "")
+        return str(error).rstrip(".")
+    if rows is None:
+        reason = reason or "it lacks tiles of the slide's grid; tissue was found differently"
+        return f"'{path.name}': {reason}"
+    return file, rows
 
 
-def _places(stored: StoredFeatures, grid: TileGrid) -> NDArray[np.int64] | None:
-    """Return the row of each tile of a grid, None where one is missing."""
-    if stored.coords_yx is None:
+def _rows_of(corners: NDArray[np.int64] | None, grid: TileGrid) -> NDArray[np.int64] | None:
+    """Return where each tile of a grid stands among corners, None where one is missing."""
+    if corners is None:
         return None
-    place = {corner: row for row, corner in enumerate(map(tuple, stored.coords_yx.tolist()))}
+    place = {corner: row for row, corner in enumerate(map(tuple, corners.tolist()))}
     rows = [place.get(corner) for corner in map(tuple, grid.yx.tolist())]
     return None if None in rows else np.array(rows, np.int64)
 

@@ -62,6 +62,11 @@ class TileEncoder(nn.Module):
         super().__init__()
         self._config = config
         is_bare = architecture is not None
+        if config.weights_sha256 and config.weights is None and not is_bare:
+            raise ConfigError(
+                "encoder.weights_sha256 is the hash of a file, but encoder.weights names none. "
+                "Give the file, or empty encoder.weights_sha256."
+            )
         self.backbone, self.architecture = make_backbone(config, architecture)
         self.dim = int(getattr(self.backbone, "head_hidden_size", self.backbone.num_features))  # type: ignore[arg-type]
         self.is_trainable = config.trainable_blocks != 0
