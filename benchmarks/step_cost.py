@@ -32,8 +32,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import big_bank
 import numpy as np
-import psutil
 import tifffile
 import torch
 
@@ -47,7 +47,6 @@ from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.tiles import TileLoader, TileSource
 
 SIZES = (1_000, 10_000, 100_000)
-BIG_SLIDES, BIG_TILES, BIG_DIM, BIG_K = 1_000, 10_000, 384, 16
 FILL_CHUNK = 8192
 TEXT_DIM = 256
 
@@ -159,16 +158,16 @@ def _cpu_seconds(run: Callable[[], object]) -> float:
 
 def _big_bank() -> list[Check]:
     """Part 2: opened by a process of its own, as a resumed run opens it."""
-    n_tiles = BIG_SLIDES * BIG_TILES
-    print(f"\n2. A bank of {n_tiles:,} tiles, {BIG_DIM} wide, in sparse files")
+    n_tiles = big_bank.SLIDES * big_bank.TILES_PER_SLIDE
+    print(f"\n2. A bank of {n_tiles:,} tiles, {big_bank.DIM} wide, in sparse files")
     with tempfile.TemporaryDirectory() as folder:
         os.posix_fallocate = lambda *_: None  # the size of the files counts here, not their blocks
-        bank = _open_big(Path(folder))
+        bank = big_bank.open_bank(Path(folder))
         bank.begin_generation("benchmark")
         bank.commit_generation()
         bank.apply(bank.changes())
         answer = subprocess.run(
-            [sys.executable, __file__, "--open-big-bank", folder],
+            [sys.executable, big_bank.__file__, folder],
             capture_output=True,
             text=True,
             check=True,
@@ -181,27 +180,6 @@ def _big_bank() -> list[Check]:
     ]
 
 
-def _open_big(folder: Path) -> MemoryBank:
-    return MemoryBank([BIG_TILES] * BIG_SLIDES, BIG_DIM, BIG_K, folder=folder)
-
-
-def _open_and_measure(folder: Path) -> None:
-    """Open a bank, take a batch out of the sums, write it back: the child of part 2."""
-    process = psutil.Process()
-    torch.zeros(1).sum()
-    before, start = process.memory_info().rss, time.perf_counter()
-    bank = _open_big(folder)
-    seconds = time.perf_counter() - start
-    slides = torch.arange(0, BIG_SLIDES, BIG_SLIDES // 8)[:8]
-    fresh = torch.arange(0, BIG_TILES, BIG_TILES // 32)[:32]
-    rows = torch.cat([bank.rows(int(slide), fresh) for slide in slides])
-    bank.without_rows(slides, rows)
-    stored = bank.blended(rows, torch.randn(len(rows), BIG_DIM))
-    bank.write_rows(rows, stored, torch.zeros(len(rows)), torch.ones(len(rows)), step=1)
-    added = process.memory_info().rss - before
-    print(json.dumps({"seconds": seconds, "mib": added / 2**20}))
-
-
 def _full_over_bare(options: argparse.Namespace) -> float:
     """Part 3: ViT-S at 256 px, tiles read from a tiled JPEG TIFF while the network computes."""
     n_slides, n_fresh, rounds = (2, 4, 3) if options.quick else (4, 8, 5)
@@ -211,7 +189,7 @@ def _full_over_bare(options: argparse.Namespace) -> float:
         f"at {config.encoder.input_px} px, {torch.get_num_threads()} threads; {rounds} rounds"
     )
     with tempfile.TemporaryDirectory() as folder:
-        path = _write_slide(Path(folder) / "slide.tif", n_tiles=16)
+        path = _write_slide(Path(folder) / "slide.tif", n_tiles=8)
         with open_slide(path) as slide:
             source = TileSource(slide, tile_slide(slide, config.tiling))
             method = _method(config, n_slides, len(source.grid))
@@ -354,7 +332,4 @@ def _parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--open-big-bank"]:
-        _open_and_measure(Path(sys.argv[2]))
-    else:
-        sys.exit(main())
+    sys.exit(main())
