@@ -29,9 +29,14 @@ def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype | N
         return torch.bfloat16
     if precision == "fp16" and device.type != "cpu":
         return torch.float16
-    if precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(False):
+    if precision == "auto" and device.type == "cuda" and _has_bf16(device):
         return torch.bfloat16
     return None
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Return whether a GPU computes in bf16 itself; older ones imitate it slowly."""
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def autocast_for(
