@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ FAST = {
     "training.slides_per_batch": 4,
     "training.lr_encoder": 3e-3,
     "training.lr_rest": 3e-3,
+    "training.preflight": False,
 }
 
 
@@ -48,16 +50,24 @@ def colour_cohort(
     return table
 
 
-@pytest.fixture
-def train_job(colour_cohort: Path, tmp_path: Path) -> Callable[..., TrainJob]:
-    """Return a function that makes a training job: train_job("run", **{"training.seed": 1})."""
+@pytest.fixture(scope="session")
+def job_in(colour_cohort: Path) -> Callable[..., TrainJob]:
+    """Return a function that makes a job: job_in(folder, "run", **{"training.seed": 1})."""
 
-    def make(run: str = "run", cohort: Path = colour_cohort, **overrides: object) -> TrainJob:
+    def make(
+        folder: Path, run: str = "run", cohort: Path = colour_cohort, **overrides: object
+    ) -> TrainJob:
         return TrainJob(
-            cohort=cohort, run_dir=tmp_path / run, preset="cpu-small", overrides=FAST | overrides
+            cohort=cohort, run_dir=folder / run, preset="cpu-small", overrides=FAST | overrides
         )
 
     return make
+
+
+@pytest.fixture
+def train_job(job_in: Callable[..., TrainJob], tmp_path: Path) -> Callable[..., TrainJob]:
+    """Return `job_in` the test's own folder: train_job("run", **{"training.seed": 1})."""
+    return partial(job_in, tmp_path)
 
 
 @pytest.fixture(scope="session")
