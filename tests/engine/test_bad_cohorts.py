@@ -106,6 +106,12 @@ def test_empty_reports_with_labels_that_do_not_count_are_refused(changed_job) ->
     _refused(job, CohortError, "Nothing can be learned .*no training slide has a report")
 
 
+def test_slides_without_labels_and_reports_learn_from_views(changed_job) -> None:
+    change = _all(subtype="", TP53="", report="")
+    _, _, losses = _run(changed_job(change, **{"loss.view_weight": 1}))
+    assert losses["loss"] == losses["loss/view"] > 0
+
+
 def test_one_class_for_each_split_is_refused_where_nothing_else_is_there(changed_job) -> None:
     def change(number: int, row: dict[str, str]) -> None:
         _split(number, row)
