@@ -62,7 +62,7 @@ def test_a_single_tile_that_does_not_fit_is_refused() -> None:
         chunk_that_fits(WORK, PROBE, MIB // 2)
 
 
-def test_a_gpu_without_room_for_a_single_tile_is_refused() -> None:
+def test_a_machine_without_room_for_a_single_tile_is_refused() -> None:
     with pytest.raises(JobError, match=r"Not even one fresh tile .* training\.device to cpu"):
         chunk_that_fits(WORK, replace(PROBE, step_per_s=0), None)
 

@@ -18,10 +18,11 @@ from napari_dre_slcl.engine.preflight import preflight
 from napari_dre_slcl.engine.prepare import PreparedCohort, prepare_cohort
 from napari_dre_slcl.engine.probe import Probe, measure
 from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.step import StepTaker
 from napari_dre_slcl.engine.train import run_train
 from napari_dre_slcl.errors import JobError, SlideError
 from napari_dre_slcl.jobs.messages import Log, Progress, Result, TrainJob
-from napari_dre_slcl.methods.dre_slcl import DreSlcl
+from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch
 
 MIB = 2**20
 SETTINGS = {
@@ -172,6 +173,24 @@ def test_a_step_that_memory_cannot_hold_goes_through_the_encoder_in_parts(
     assert run.heard("A step of 12 fresh tiles").endswith("(training.encode_chunk=4).")
 
 
+def test_memory_that_runs_out_in_the_probe_ends_no_run(
+    ready: Callable[..., Ready], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, tried = StepTaker.take, []
+
+    def take_or_run_out(self: StepTaker, batch: SlideBatch, step: int) -> dict[str, float]:
+        tried.append(len(batch.tiles))
+        if len(batch.tiles) > 4:
+            torch.empty(2**60, dtype=torch.uint8)
+        return take(self, batch, step)
+
+    monkeypatch.setattr(StepTaker, "take", take_or_run_out)
+    run = ready()
+    assert run.preflight() == run.config
+    assert tried[:2] == [12, 4]
+    assert len(run.said) == 4
+
+
 def test_systems_that_tell_no_memory_are_not_refused(
     ready: Callable[..., Ready], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +251,9 @@ def test_a_run_takes_no_more_disk_than_was_said(
 def test_a_step_that_the_gpu_cannot_hold_goes_through_the_encoder_in_parts(
     ready: Callable[..., Ready],
 ) -> None:
-    run = ready(**{"training.device": "cuda", "training.fresh_tiles": 6, "encoder.input_px": 256})
+    # Large enough that what tiles keep outweighs what the libraries take for themselves.
+    sizes = {"encoder.input_px": 512, "training.fresh_tiles": 6, "training.slides_per_batch": 8}
+    run = ready(**{"training.device": "cuda"} | sizes)
     torch.cuda.empty_cache()
     assert run.preflight() == run.config
     assert "GPU memory: a step takes" in run.heard("GPU memory")
@@ -243,4 +264,4 @@ def test_a_step_that_the_gpu_cannot_hold_goes_through_the_encoder_in_parts(
         picked = run.preflight()
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert picked.training.encode_chunk in (12, 6, 3, 1)
+    assert picked.training.encode_chunk in (24, 12, 6, 3, 1)

@@ -32,8 +32,9 @@ def chunk_that_fits(work: Workload, probe: Probe, room: int | None) -> int | Non
     """
     if not probe.step_per_s:
         raise JobError(
-            "Not even one fresh tile at a time fits the GPU's memory. Set encoder.checkpointing, "
-            f"choose a smaller tile encoder, or set training.device to cpu; {SWITCH_OFF}"
+            "Not even one fresh tile at a time fits into memory. Set encoder.checkpointing, choose "
+            "a smaller tile encoder, or, if it is the GPU's, set training.device to cpu; "
+            f"{SWITCH_OFF}"
         )
     chunk = probe.encode_chunk
     if room is None or step_memory(work, probe, chunk) <= room:

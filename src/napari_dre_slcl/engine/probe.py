@@ -99,8 +99,9 @@ def measure(
         reporter.progress(STAGE, 1, 3, "encoding tiles")
         encode_per_s = _encode(_Rehearsal(config, method, 1, 1).method, tiles)
         reporter.progress(STAGE, 2, 3, "taking a step")
-        allowed = math.inf if device.type == "cuda" else _STEP_S * encode_per_s
-        step = _step(config, method, tiles, allowed / _STEP_OVER_ENCODING)
+        # A GPU takes a whole step, so that its memory is known; a CPU what it can in the time.
+        is_whole = device.type == "cuda"
+        step = _step(config, method, tiles, None if is_whole else _STEP_S * encode_per_s)
     reporter.progress(STAGE, 3, 3)
     if device.type != "cpu":
         free_device_memory()
@@ -158,18 +159,21 @@ def _encode(method: DreSlcl, tiles: Tensor) -> float:
 
 
 def _step(
-    config: DreSlclConfig, method: DreSlcl, tiles: Tensor, most: float
+    config: DreSlclConfig, method: DreSlcl, tiles: Tensor, encodable: float | None
 ) -> tuple[float, int, int, int | None]:
-    """Take a step of at most so many tiles; see the last fields of `Probe`.
+    """Take a whole step, or one in the time that so many tiles are encoded in; see `Probe`.
 
-    On a GPU, where the step is whole, ever fewer tiles at a time are tried until they fit.
+    Where memory runs out, half as many tiles at a time are tried on a GPU, half as many tiles in
+    all on a CPU, until they fit.
     """
     settings = config.training
-    n_slides = max(1, min(settings.slides_per_batch, len(method.bank), int(most)))
-    n_fresh = int(max(1, min(settings.fresh_tiles, most // n_slides)))
-    is_gpu = method.device.type == "cuda"
-    chunk = settings.encode_chunk
-    while True:
+    n_slides, n_fresh = min(settings.slides_per_batch, len(method.bank)), settings.fresh_tiles
+    if encodable is not None:
+        most = max(1, int(encodable / _STEP_OVER_ENCODING))
+        n_slides = min(n_slides, most)
+        n_fresh = min(n_fresh, most // n_slides)
+    is_gpu, chunk = encodable is None, settings.encode_chunk
+    while n_fresh and chunk != 0:
         tried = with_overrides(config, {"training.encode_chunk": chunk if is_gpu else None})
         try:
             rate, kept, peak = _Rehearsal(tried, method, n_slides, n_fresh).take(tiles)
@@ -178,16 +182,20 @@ def _step(
             if not is_out_of_memory(error):
                 raise
         free_device_memory()
-        chunk = (chunk or n_slides * n_fresh) // 2
-        if not chunk:
-            return 0.0, 0, 0, None
+        if is_gpu:
+            chunk = min(chunk or n_slides * n_fresh, n_slides * n_fresh) // 2
+        else:
+            n_fresh //= 2
+    return 0.0, 0, 0, None
 
 
 class _Rehearsal:
     """A copy of a method on a few made-up slides, to take steps that nothing remembers."""
 
     def __init__(self, config: DreSlclConfig, method: DreSlcl, n_slides: int, n_fresh: int) -> None:
-        slides = [len(method.bank) * place // n_slides for place in range(n_slides)]
+        # The largest slides, whose steps are the largest.
+        by_size = sorted(range(len(method.bank)), key=method.bank.tile_count, reverse=True)
+        slides = by_size[:n_slides]
         counts = [method.bank.tile_count(slide) for slide in slides]
         self._n_fresh = [min(count, n_fresh) for count in counts]
         # Enough rows for the codewords, whatever the slides have.
