@@ -65,9 +65,25 @@ def test_steps_differ_in_their_views() -> None:
     assert losses[0] != losses[1]
 
 
-def test_a_frozen_encoder_is_refused() -> None:
-    with pytest.raises(ModelError, match="frozen tile encoder cannot be pretrained"):
-        _pretrainer(_encoder(trainable_blocks=0))
+def test_a_frozen_encoder_is_pretrained_as_a_whole_and_frozen_again() -> None:
+    frozen, free = _encoder(trainable_blocks=0), _encoder()
+    for encoder in (frozen, free):
+        _pretrainer(encoder).step(_tiles(8))
+    assert not any(weight.requires_grad for weight in frozen.parameters())
+    assert not any(module.training for module in frozen.backbone.modules())
+    assert all(
+        torch.equal(one, two)
+        for one, two in zip(frozen.parameters(), free.parameters(), strict=True)
+    )
+
+
+def test_frozen_blocks_of_a_trained_encoder_stay_as_they_are() -> None:
+    encoder = _encoder(trainable_blocks=1)
+    stem = encoder.backbone.conv_stem.weight.clone()
+    last = encoder.backbone.blocks[-1][0].conv_pw.weight.clone()
+    _pretrainer(encoder).step(_tiles(8))
+    assert torch.equal(encoder.backbone.conv_stem.weight, stem)
+    assert not torch.equal(encoder.backbone.blocks[-1][0].conv_pw.weight, last)
 
 
 def test_a_single_tile_is_refused() -> None:
@@ -84,3 +100,13 @@ def test_a_loss_that_is_no_number_is_refused_and_changes_nothing() -> None:
     with pytest.raises(ModelError, match="no longer a number"):
         pretrainer.step(_tiles(4))
     assert all(torch.equal(one, two) for one, two in zip(before, encoder.parameters(), strict=True))
+
+
+def test_a_running_centre_follows_the_pretraining() -> None:
+    encoder = _encoder(centre="running")
+    pretrainer = _pretrainer(encoder)
+    pretrainer.step(_tiles(8))
+    assert not encoder.needs_calibration
+    before = encoder.centre.mean.clone()
+    pretrainer.step(_tiles(8, 1))
+    assert not torch.equal(encoder.centre.mean, before)

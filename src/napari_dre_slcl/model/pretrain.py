@@ -7,6 +7,8 @@ batch. Knows tensors only; where tiles come from is the engine's business.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -38,7 +40,9 @@ class TilePretrainer:
     Parameters
     ----------
     encoder : TileEncoder
-        Trained in place, on its device; its frozen blocks stay as they are.
+        Trained in place, on its device. Where some blocks are frozen, they stay as they are; an
+        encoder that is frozen as a whole is pretrained as a whole, and is frozen again after
+        each step: that is how a frozen encoder comes by weights that know the tissue.
     config : PretrainConfig
         Temperature and learning rate.
     total_steps : int
@@ -47,11 +51,6 @@ class TilePretrainer:
         Of the projector and of all steps.
     tint : float, default 1.0
         Strength of the tints; 0 keeps colours.
-
-    Raises
-    ------
-    ModelError
-        If no block of the encoder is trained.
     """
 
     def __init__(
@@ -63,12 +62,9 @@ class TilePretrainer:
         seed: int = 0,
         tint: float = 1.0,
     ) -> None:
-        weights = [weight for weight in encoder.parameters() if weight.requires_grad]
-        if not weights:
-            raise ModelError(
-                "A frozen tile encoder cannot be pretrained. Set encoder.trainable_blocks to -1 "
-                "or pretrain.epochs to 0."
-            )
+        trained = [weight for weight in encoder.parameters() if weight.requires_grad]
+        weights = trained or list(encoder.parameters())
+        self._thaws = not trained
         self._encoder, self._config = encoder, config
         self._seed, self._tint, self._total_steps = seed, tint, total_steps
         seed_everything(seed, "projector")
@@ -100,17 +96,19 @@ class TilePretrainer:
             raise ModelError("Pretraining needs at least two tiles at a time.")
         self._encoder.train()
         seed_everything(self._seed, "pretrain dropout", self.steps_taken)
-        views = self._views(tiles)
-        loss = nt_xent(*self.projector(self._encoder(views)).chunk(2), self._config.temperature)
-        if not bool(torch.isfinite(loss)):
-            raise ModelError(
-                "Pretraining stopped because the loss is no longer a number. Lower pretrain.lr."
-            )
+        self._optimiser.zero_grad(set_to_none=True)
+        with self._thawed():
+            first, second = self.projector(self._encoder(self._views(tiles))).chunk(2)
+            loss = nt_xent(first, second, self._config.temperature)
+            if not bool(torch.isfinite(loss)):
+                raise ModelError(
+                    "Pretraining stopped because the loss is no longer a number. Lower pretrain.lr."
+                )
+            loss.backward()
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.lr * _rate_factor(self.steps_taken, self._total_steps)
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
         self._optimiser.step()
+        self._encoder.end_step()
         self.steps_taken += 1
         return float(loss.detach())
 
@@ -129,6 +127,20 @@ class TilePretrainer:
         self.projector.load_state_dict(state["projector"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.steps_taken = int(state["steps_taken"])
+
+    @contextmanager
+    def _thawed(self) -> Iterator[None]:
+        """Let a frozen encoder be trained for the length of a step."""
+        if not self._thaws:
+            yield
+            return
+        self._encoder.requires_grad_(True)
+        self._encoder.backbone.train()
+        try:
+            yield
+        finally:
+            self._encoder.requires_grad_(False)
+            self._encoder.train()
 
     def _views(self, tiles: Tensor) -> Tensor:
         """Return (2 n, 3, size, size): a view of each tile, then another of each."""
