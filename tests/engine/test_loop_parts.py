@@ -1,0 +1,130 @@
+"""Small parts of the loop: learning rates, averaged weights, best weights, the table of losses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from napari_dre_slcl.engine.best_weights import BestWeights
+from napari_dre_slcl.engine.checkpoint_files import (
+    latest_checkpoint,
+    read_tensors,
+    remove_other_checkpoints,
+    write_checkpoint,
+)
+from napari_dre_slcl.engine.loss_table import LossTable
+from napari_dre_slcl.engine.run_state import RunState
+from napari_dre_slcl.engine.schedule import RateSchedule
+from napari_dre_slcl.engine.weight_average import WeightAverage
+
+
+def test_the_rate_rises_in_a_line_and_falls_in_half_a_cosine() -> None:
+    schedule = RateSchedule((1.0,), warmup_steps=4, total_steps=100)
+    assert [schedule.factor(step) for step in range(3)] == pytest.approx(
+        [0.25, 0.5 * 0.99975, 0.75 * 0.99901], rel=1e-4
+    )
+    assert schedule.factor(50) == pytest.approx(0.5)
+    assert schedule.factor(100) == pytest.approx(0, abs=1e-12)
+
+
+def test_each_group_keeps_its_own_rate() -> None:
+    groups = [{"params": [nn.Parameter(torch.zeros(1))], "lr": rate} for rate in (0.1, 0.2)]
+    optimiser = torch.optim.AdamW(groups)
+    schedule = RateSchedule.of(optimiser, warmup_steps=0, total_steps=2)
+    schedule.apply(optimiser, 1)
+    schedule.apply(optimiser, 1)  # depends on the step alone, not on what was set before
+    assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([0.05, 0.1])
+
+
+def test_the_average_follows_weights_slowly_and_buffers_at_once() -> None:
+    net = nn.BatchNorm1d(1)
+    average = WeightAverage(net, decay=0.9)
+    with torch.no_grad():
+        net.weight.fill_(2.0)
+        net.running_mean.fill_(5.0)
+    average.update(net, step=10**6)
+    assert float(average.net.weight) == pytest.approx(1 + 0.1)
+    assert float(average.net.running_mean) == 5.0
+    average.update(net, step=1)  # early steps forget the start sooner
+    assert float(average.net.weight) == pytest.approx(1.1 + (1 - 2 / 11) * 0.9)
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_the_best_weights_come_back_and_patience_runs_out(tmp_path: Path, has_folder: bool) -> None:
+    best = BestWeights(tmp_path if has_folder else None, patience=2)
+    net, state = nn.Linear(1, 1), RunState()
+    over = []
+    for score in (0.5, 0.8, 0.8, 0.7):
+        with torch.no_grad():
+            net.weight.fill_(score * 10 + state.epoch)
+        state.found = {"val/auc/a": score - 0.1, "val/auc/b": score + 0.1}
+        best.consider(state, net)
+        state.begin_epoch()
+        over.append(best.is_over(state))
+    assert over == [False, False, False, True]
+    best.restore(state, net)
+    assert net.weight.item() == 8 + 2
+    if has_folder:  # the one before is kept until a checkpoint names the new one
+        names = sorted(path.name for path in (tmp_path / "best").iterdir())
+        assert names == ["epoch-00001.safetensors", "epoch-00002.safetensors"]
+
+
+def test_without_patience_the_last_weights_stay(tmp_path: Path) -> None:
+    best, state, net = BestWeights(tmp_path, patience=0), RunState(), nn.Linear(1, 1)
+    state.found = {"val/auc/a": 0.9}
+    best.consider(state, net)
+    assert state.best is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "losses.csv"
+    table = LossTable(path, ["loss", "loss/a"])
+    for step in (1, 2, 3):
+        table.add(step, 1, {"loss": step / 3, "loss/a": 0.5} if step != 2 else {"loss": 1.0})
+    table.close()
+    with path.open("a") as stream:
+        stream.write("4,1,0.2")  # a line that was cut by the end of the process
+    table = LossTable(path, ["loss", "loss/a"], last_step=2)
+    table.add(3, 1, {"loss": 9.0, "loss/a": 9.0})
+    table.close()
+    assert path.read_text().splitlines() == [
+        "step,epoch,loss,loss/a",
+        f"1,1,{1 / 3!r},0.5",
+        "2,1,1.0,",
+        "3,1,9.0,9.0",
+    ]
+
+
+def test_the_newest_whole_checkpoint_counts_whatever_its_name(tmp_path: Path) -> None:
+    weights = {"model": {"w": torch.arange(3.0)}}
+    write_checkpoint(tmp_path, "step-2", weights, json.dumps({"serial": 1}))
+    newest = write_checkpoint(tmp_path, "step-1", weights, json.dumps({"serial": 2}))
+    (tmp_path / ".part-x").mkdir()
+    (tmp_path / ".part-x" / "state.json").write_text(json.dumps({"serial": 3}))
+    (tmp_path / "step-9").mkdir()
+    assert latest_checkpoint(tmp_path) == newest
+    assert torch.equal(read_tensors(newest / "model.safetensors")["w"], torch.arange(3.0))
+    remove_other_checkpoints(tmp_path, keep=newest)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    before = write_checkpoint(tmp_path, "step-1", {}, json.dumps({"serial": 1}))
+    with pytest.raises(OSError, match="not empty"):
+        write_checkpoint(tmp_path, "step-1", {}, json.dumps({"serial": 2}))
+    assert latest_checkpoint(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
+
+
+def test_what_a_state_keeps_it_gives_back() -> None:
+    state = RunState(version="1")
+    state.add_losses({"loss": 0.1 + 0.2})
+    state.add_losses({"loss": 0.3, "loss/a": float("inf")})
+    again = RunState.model_validate_json(state.model_dump_json())
+    assert again == state
+    assert again.mean_losses() == {"loss": (0.1 + 0.2 + 0.3) / 2, "loss/a": float("inf")}
