@@ -5,9 +5,10 @@
 Trains a tiny network on generated slides through all that a run can do: pretraining, bank fill,
 codebook fit, steps, refills, a second codebook fit, refresh of the stalest tiles, validation,
 moving average, early stopping, test. Then runs the same job again and again in child processes and
-ends each by SIGKILL: one half at a random time, the other half at a random flush to the disk, which
-are those of checkpoints, of the bank and of small files. Every killed run is then resumed, one in
-three being killed a second time. Compares ``losses.csv`` and ``model/model.safetensors`` with
+ends each by SIGKILL: a third at a random time, a third at a random flush to the disk, which are
+those of checkpoints, of the bank and of small files, and a third within a stage, each stage as
+often as the others. Every killed run is then resumed, one in three being killed a second time.
+Compares ``losses.csv`` and ``model/model.safetensors`` with
 those of the first run, byte for byte. Exits with 1 where one differs. Not for Windows.
 
 Children are forked from a process that has imported everything, so a run takes seconds.
@@ -26,13 +27,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from napari_dre_slcl.cohort.synthetic import generate_cohort
 from napari_dre_slcl.engine import train
-from napari_dre_slcl.jobs.messages import ResumeJob, TrainJob
+from napari_dre_slcl.jobs.messages import Event, Progress, ResumeJob, TrainJob
 from napari_dre_slcl.jobs.worker import run_job
 
 SETTINGS = {
@@ -60,17 +62,22 @@ SETTINGS = {
 }
 COMPARED = ("losses.csv", "model/model.safetensors")
 LONGEST_S = 300.0
+# Kills that do not count: there was no run yet, or no longer.
+BEFORE, AFTER, FAILED = "before the run", "after its end", "failed"
 
 
-def start(job: TrainJob | ResumeJob, kill_at_flush: int = 0) -> int:
+def start(
+    job: TrainJob | ResumeJob, kill_at_flush: int = 0, kill_in: tuple[str, int] = ("", 0)
+) -> int:
     """Fork a child that runs a job, and return its process id.
 
-    The child kills itself at its flush of this number, or says at its end how many there were.
+    The child kills itself at its flush of this number, or at the progress of this number in this
+    stage. At its end it says how many flushes there were.
     """
     child = os.fork()
     if child:
         return child
-    flushes, flush = 0, os.fsync
+    flushes, flush, said = 0, os.fsync, Counter()
 
     def count(handle: int) -> None:
         nonlocal flushes
@@ -79,8 +86,14 @@ def start(job: TrainJob | ResumeJob, kill_at_flush: int = 0) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
         flush(handle)
 
+    def on_event(event: Event) -> None:
+        if isinstance(event, Progress):
+            said[event.stage] += 1
+            if (event.stage, said[event.stage]) == kill_in:
+                os.kill(os.getpid(), signal.SIGKILL)
+
     os.fsync = count
-    end = run_job(job, lambda event: None)
+    end = run_job(job, on_event)
     if end.event != "result":
         os.write(2, f"{end.event}: {end.message}\n".encode())
         os._exit(1)
@@ -103,7 +116,7 @@ def wait(child: int, seconds: float = LONGEST_S) -> int:
 def moment(run_dir: Path) -> str:
     """Say in which part of the run it was killed."""
     if not (run_dir / "config.toml").exists():
-        return "before the run"
+        return BEFORE
     if list(run_dir.glob("checkpoints/.part-*")):
         return "checkpoint write"
     stage = "the start"
@@ -115,25 +128,44 @@ def moment(run_dir: Path) -> str:
     return stage
 
 
-def killed_run(job: TrainJob, how: random.Random, seconds: float, flushes: int) -> list[str]:
+def stages(run_dir: Path) -> list[tuple[str, int]]:
+    """Return the stages of a run that has ended, and how often each told its progress."""
+    events = map(json.loads, (run_dir / "events.jsonl").read_text().splitlines())
+    return list(Counter(e["stage"] for e in events if e["event"] == "progress").items())
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What is known of the run that is not killed."""
+
+    seconds: float
+    flushes: int
+    stages: list[tuple[str, int]]
+
+
+def killed_run(job: TrainJob, how: random.Random, whole: Whole) -> list[str]:
     """Run a job, killing it once or twice; return where, ``failed`` last if it did not end."""
     moments = []
     n_kills = 2 if how.random() < 1 / 3 else 1
     next_job: TrainJob | ResumeJob = job
     for _ in range(n_kills):
-        if how.random() < 0.5:
-            code = wait(start(next_job, how.randint(1, flushes)))
+        way = how.randrange(3)
+        if way == 0:
+            code = wait(start(next_job), how.uniform(0.02, 0.8 * whole.seconds))
+        elif way == 1:
+            code = wait(start(next_job, how.randint(1, whole.flushes)))
         else:
-            code = wait(start(next_job), how.uniform(0.02, seconds))
+            stage, count = how.choice(whole.stages)
+            code = wait(start(next_job, kill_in=(stage, how.randint(1, count))))
         if code == 0:
-            return [*moments, "after its end"]
+            return [*moments, AFTER]
         if code != -signal.SIGKILL:
-            return [*moments, "failed"]
+            return [*moments, FAILED]
         moments.append(moment(job.run_dir))
-        if moments[-1] == "before the run":
+        if moments[-1] == BEFORE:  # there is nothing to resume, and nothing in the way
             shutil.rmtree(job.run_dir, ignore_errors=True)
         next_job = ResumeJob(run_dir=job.run_dir) if job.run_dir.exists() else job
-    return moments if wait(start(next_job)) == 0 else [*moments, "failed"]
+    return moments if wait(start(next_job)) == 0 else [*moments, FAILED]
 
 
 def same(run_dir: Path, reference: Path) -> bool:
@@ -170,14 +202,15 @@ def compare(folder: Path, n_kills: int, seed: int) -> bool:
     flushes = int((job.run_dir / "flushes.txt").read_text())
     steps = len((job.run_dir / "losses.csv").read_text().splitlines()) - 1
     print(f"uninterrupted: {steps} steps, {flushes} flushes, {seconds:.1f} s", flush=True)
+    whole = Whole(seconds, flushes, stages(job.run_dir))
     how, hit, identical, runs = random.Random(seed), Counter(), 0, 0
     kills = 0
     while kills < n_kills:
         run = job.model_copy(update={"run_dir": folder / f"killed-{runs:03}"})
-        moments = killed_run(run, how, seconds, flushes)
+        moments = killed_run(run, how, whole)
         is_same = same(run.run_dir, job.run_dir)
         runs, identical = runs + 1, identical + is_same
-        real = [where for where in moments if where not in ("failed", "after its end")]
+        real = [where for where in moments if where not in (BEFORE, AFTER, FAILED)]
         kills += len(real)
         hit.update(real)
         print(

@@ -274,6 +274,9 @@ def test_a_changed_cohort_table_and_changed_slides_are_refused(
     try:
         with pytest.raises(JobError, match="are not those that the run was started with"):
             resume(cancelled.run_dir)
+        slide.unlink()
+        with pytest.raises(JobError, match=r"cannot go on\. .*s0\.tif' does not exist.*bring them"):
+            resume(cancelled.run_dir)
     finally:
         slide.write_bytes(pixels)
 

@@ -50,10 +50,10 @@ class Pretraining:
         lost: LostSlides,
         state: RunState,
     ) -> None:
-        if not net.encoder.takes_pixels or not net.encoder.is_trainable:
+        if not net.encoder.takes_pixels:
             raise ConfigError(
-                "pretrain.epochs trains the tile encoder, and this run has none to train: it is "
-                "frozen or replaced by feature files. Set pretrain.epochs to 0."
+                "pretrain.epochs trains the tile encoder, and this run has feature files in its "
+                "place. Set pretrain.epochs to 0."
             )
         self._config = config
         self._loader = loader

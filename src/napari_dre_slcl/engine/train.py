@@ -27,7 +27,7 @@ from napari_dre_slcl.engine.run_folder import (
 )
 from napari_dre_slcl.engine.run_identity import check_files, check_slides, identify
 from napari_dre_slcl.engine.run_state import RunState
-from napari_dre_slcl.errors import ConfigError, JobError
+from napari_dre_slcl.errors import CohortError, ConfigError, JobError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, Result, ResumeJob, TrainJob
 from napari_dre_slcl.methods.dre_slcl import DreSlcl
 
@@ -72,7 +72,7 @@ def run_train(
     config = with_overrides(load_preset(job.preset), job.overrides)
     check_run_dir(job.run_dir)
     try:
-        with _ready(job.cohort, config, reporter) as (prepared, method):
+        with _ready(job, config, reporter) as (prepared, method):
             config = _try_out(config, method, prepared, job.run_dir, reporter)
             with run_lock(job.run_dir), explain_full_disk(job.run_dir):
                 create_run_dir(job, config)
@@ -123,7 +123,7 @@ def run_resume(
             if state is not None and state.identity is not None:
                 check_files(state.identity, job.run_dir, started.cohort)
             _say_where(state, job.run_dir, reporter)
-            with _ready(started.cohort, config, reporter) as (prepared, method):
+            with _ready(started, config, reporter, is_resumed=True) as (prepared, method):
                 if state is None:
                     state = RunState(identity=identify(job.run_dir, prepared), version=__version__)
                 elif state.identity is not None:
@@ -135,11 +135,20 @@ def run_resume(
 
 @contextmanager
 def _ready(
-    cohort: Path, config: DreSlclConfig, reporter: Reporter
+    job: TrainJob, config: DreSlclConfig, reporter: Reporter, *, is_resumed: bool = False
 ) -> Iterator[tuple[PreparedCohort, DreSlcl]]:
     """Open the slides of a cohort and build the network for the length of a block."""
     allow_many_open_files()
-    with closing(prepare_cohort(cohort, config, reporter)) as prepared:
+    try:
+        slides = prepare_cohort(job.cohort, config, reporter)
+    except (CohortError, SlideError) as error:
+        if not is_resumed:
+            raise
+        raise JobError(
+            f"The run '{job.run_dir}' cannot go on. {error} A run goes on with the files that it "
+            "was started with: bring them back, or start a new one."
+        ) from error
+    with closing(slides) as prepared:
         if config.training.patience and not prepared.rows("val"):
             raise ConfigError(
                 "training.patience stops on validation, and there are no validation slides. Set "
