@@ -160,6 +160,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="100 and up are for choosing.")
     parser.add_argument("--at-once", type=int, default=2, help="Trainings side by side.")
     parser.add_argument("--bound", type=float, default=0.0)
     parser.add_argument("--gain", type=float)
@@ -172,7 +173,7 @@ def train_all(options: argparse.Namespace) -> dict[str, dict[int, list[Path]]]:
     runs: dict[str, dict[int, list[Path]]] = {}
     with ThreadPoolExecutor(options.at_once) as pool:
         waiting = []
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             tables = write_folds(options.cohort, options.out, options.folds, seed, options.task)
             for fold, table in enumerate(tables):
                 for variant in options.variant:
