@@ -281,6 +281,14 @@ def test_a_changed_cohort_table_and_changed_slides_are_refused(
         slide.write_bytes(pixels)
 
 
+def test_another_number_of_threads_is_told(cancelled: TrainJob) -> None:
+    path = cancelled.run_dir / "env.json"
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps(found | {"processor_threads": "77"}))
+    said = [event.message for event in resume(cancelled.run_dir) if isinstance(event, Log)]
+    assert any("Set OMP_NUM_THREADS=77 for the same ones" in sentence for sentence in said)
+
+
 def test_a_run_under_way_is_not_run_twice(cancelled: TrainJob) -> None:
     before = (cancelled.run_dir / "config.toml").stat().st_mtime_ns
     with run_lock(cancelled.run_dir):

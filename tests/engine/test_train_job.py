@@ -141,6 +141,26 @@ def test_a_validation_split_is_measured_each_epoch(train_job: MakeJob) -> None:
     assert all(0 <= metric.values["val/auc/subtype"] <= 1 for metric in metrics)
 
 
+def test_training_stops_early_and_keeps_the_weights_of_the_best_validation(
+    train_job: MakeJob,
+) -> None:
+    settings = {"cohort.val_fraction": 0.5, "training.patience": 2, "training.epochs": 9}
+    job = train_job(**settings)
+    end, events = _run(job)
+    assert isinstance(end, Result)
+    scores = [
+        np.mean([value for name, value in event.values.items() if name.startswith("val/auc/")])
+        for event in events
+        if isinstance(event, Metric)
+    ]
+    best = int(np.argmax(scores)) + 1
+    assert len(scores) == best + 2 < 9
+    said = [event.message for event in events if isinstance(event, Log)]
+    assert any(f"weights of epoch {best} are kept, of {len(scores)} trained" in s for s in said)
+    with pytest.raises(DreSlclError, match="there are no validation slides"):
+        _run(train_job("none", **{"training.patience": 2}))
+
+
 def test_a_cohort_without_reports_trains_on_tasks_alone(train_job: MakeJob) -> None:
     job = train_job()
     table = job.cohort.with_name("no_reports.csv")

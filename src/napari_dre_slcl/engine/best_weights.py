@@ -62,6 +62,20 @@ class BestWeights:
             return False
         return state.epoch - 1 - state.best.epoch >= self._patience
 
+    def sentence(self, state: RunState) -> str:
+        """Return which weights are kept at the end, empty where validation does not decide."""
+        if not self._patience:
+            return ""
+        if state.best is None:
+            return (
+                "No validation could be measured, so the last weights are kept; "
+                "training.patience needs validation slides of two classes."
+            )
+        return (
+            f"The weights of epoch {state.best.epoch} are kept, of {state.epoch - 1} trained: its "
+            f"mean validation AUC was {state.best.score:.3f}."
+        )
+
     def restore(self, state: RunState, net: nn.Module) -> None:
         """Load the best weights into the network, where some were kept."""
         if state.best is None:

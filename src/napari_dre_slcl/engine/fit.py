@@ -333,6 +333,9 @@ class Training:
         if self._average is not None:
             self._method.net.load_state_dict(self._average.net.state_dict())
         self._best.restore(self.state, self._method.net)
+        sentence = self._best.sentence(self.state)
+        if sentence:
+            self._reporter.log(sentence)
 
     def _open_table(self) -> None:
         if self._run_dir is not None:

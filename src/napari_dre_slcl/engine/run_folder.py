@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 import tomllib
@@ -20,9 +21,10 @@ from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import TrainJob, parse_job
 
-__all__ = ["check_run_dir", "create_run_dir", "read_run_dir", "run_lock"]
+__all__ = ["check_run_dir", "create_run_dir", "environment", "read_run_dir", "run_lock"]
 
 _LOCK = ".lock"
+_ENVIRONMENT = "env.json"
 
 
 def check_run_dir(run_dir: Path) -> None:
@@ -86,7 +88,7 @@ def create_run_dir(job: TrainJob, config: DreSlclConfig) -> None:
     )
     try:
         write_text(job.run_dir / "job.json", whole.model_dump_json(indent=2) + "\n")
-        write_json(job.run_dir / "env.json", _environment())
+        write_json(job.run_dir / _ENVIRONMENT, _environment())
         settings = config.model_dump(mode="json", exclude_none=True)
         write_text(job.run_dir / "config.toml", tomli_w.dumps(settings))
     except OSError as error:
@@ -123,6 +125,15 @@ def read_run_dir(run_dir: Path) -> tuple[TrainJob, DreSlclConfig]:
             "back as it was, or start a new run."
         ) from error
     return job.model_copy(update={"run_dir": run_dir}), config
+
+
+def environment(run_dir: Path) -> dict[str, str]:
+    """Return the versions and the machine that a run was started with; empty where unknown."""
+    try:
+        found = json.loads((run_dir / _ENVIRONMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import torch
+
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
@@ -22,6 +24,7 @@ from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldPause, Shou
 from napari_dre_slcl.engine.run_folder import (
     check_run_dir,
     create_run_dir,
+    environment,
     read_run_dir,
     run_lock,
 )
@@ -211,6 +214,13 @@ def _say_where(state: RunState | None, run_dir: Path, reporter: Reporter) -> Non
         reporter.log(f"The run '{run_dir}' has no checkpoint yet and begins anew.")
         return
     reporter.log(f"The run '{run_dir}' goes on after step {state.step:,}, in epoch {state.epoch}.")
+    threads = str(torch.get_num_threads())
+    if (before := environment(run_dir).get("processor_threads", threads)) != threads:
+        reporter.log(
+            f"It was started with {before} processor threads and goes on with {threads}: results "
+            f"may differ in their last digits. Set OMP_NUM_THREADS={before} for the same ones.",
+            "warning",
+        )
     if state.version != __version__:
         reporter.log(
             f"It was started with version {state.version} of this package and goes on with "
