@@ -43,6 +43,7 @@ SETTINGS = {
     "training.epochs": 2,
     "training.fresh_tiles": 2,
     "training.bank_tiles": None,
+    "training.bank_memory_mib": 0,  # mapped files; the benchmark keeps its bank in memory
     "training.slides_per_batch": 2,
     "training.refresh_stalest": 0.3,
     "training.ema": 0.9,
