@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from napari_dre_slcl.errors import ConfigError
+from napari_dre_slcl.errors import ConfigError, ModelError
 from napari_dre_slcl.model.codebook import assign_codewords, fit_codebook
 
 
@@ -40,3 +40,10 @@ def test_a_tie_goes_to_the_lower_number() -> None:
 def test_too_few_tiles_are_refused() -> None:
     with pytest.raises(ConfigError, match="3 training tiles are too few for 16 codewords"):
         fit_codebook(torch.randn(3, 4), 16, seed=0)
+
+
+def test_features_that_are_not_numbers_are_refused() -> None:
+    features = torch.randn(20, 3)
+    features[4, 1] = torch.nan
+    with pytest.raises(ModelError, match="not numbers for 1 of 20 tiles"):
+        fit_codebook(features, 4, seed=0)

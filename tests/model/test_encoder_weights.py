@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 
 from napari_dre_slcl.config import EncoderConfig
 from napari_dre_slcl.errors import ConfigError, ModelError
+from napari_dre_slcl.model.backbone import make_backbone
+from napari_dre_slcl.model.hipt_weights import resample_positions
 from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 TINY = EncoderConfig(name="test_vit", input_px=32)
@@ -135,3 +137,45 @@ def test_a_cut_file_is_refused(state, tmp_path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(ModelError, match=r"w\.pth'.*(cannot be read|damaged)"):
         _load(path)
+
+
+_NO_TEXT = b"\x80\x02X\x02\x00\x00\x00\xff\xfe."
+
+
+@pytest.mark.parametrize("content", [_NO_TEXT, b"u", b"\x80\x02h\x07."])
+def test_a_garbled_file_is_refused(tmp_path, content: bytes) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(ModelError, match=r"w\.pth'.*(cannot be read|damaged)"):
+        _load(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("broken", [torch.full((64,), torch.nan), torch.ones(64, dtype=torch.int8)])
+def test_numbers_that_are_no_weights_are_refused(state, tmp_path, broken: torch.Tensor) -> None:
+    save_file(state | {"norm.bias": broken}, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match=r"damaged: 'norm\.bias' hold what is no finite number"):
+        _load(tmp_path / "w.safetensors")
+
+
+def test_two_networks_in_one_checkpoint_are_refused(state, tmp_path) -> None:
+    """Of student and teacher side by side, the one that came last would win unseen."""
+    both = {f"module.{name}": value for name, value in state.items()}
+    both |= {f"backbone.{name}": value * 0 for name, value in state.items()}
+    torch.save(both, tmp_path / "w.pth")
+    with pytest.raises(ModelError, match="twice, of two networks"):
+        _load(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_resampled"), [("cait_xxs24_224", True), ("pit_ti_224", False)]
+)
+def test_positions_of_other_transformers_are_resampled_or_left(name, is_resampled) -> None:
+    backbone, _ = make_backbone(EncoderConfig(name=name, input_px=64))
+    state = make_backbone(EncoderConfig(name=name, input_px=32))[0].state_dict()
+    before = state["pos_embed"].shape
+    assert ("resampled" in resample_positions(state, backbone)) == is_resampled
+    assert (state["pos_embed"].shape == before) != is_resampled
+
+
+def test_a_tag_that_timm_does_not_know_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"cannot build 'test_vit\.nope'.*[Ii]nvalid pretrained"):
+        make_backbone(EncoderConfig(name="test_vit.nope", input_px=32))

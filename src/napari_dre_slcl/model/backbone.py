@@ -64,7 +64,12 @@ def make_backbone(
         hint = f" Similar names: {', '.join(near)}." if near else ""
         raise ConfigError(f"timm has no model '{config.name}' (encoder.name).{hint}")
     architecture = Architecture(config.name)
-    return _create(config, architecture), architecture
+    try:
+        return _create(config, architecture), architecture
+    except RuntimeError as error:  # such as a tag of weights that the model does not have
+        raise ConfigError(
+            f"timm cannot build '{config.name}' (encoder.name): {str(error).rstrip('.')}."
+        ) from error
 
 
 def _from_hub(config: EncoderConfig) -> tuple[nn.Module, Architecture]:

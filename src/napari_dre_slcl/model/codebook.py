@@ -7,7 +7,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
-from napari_dre_slcl.errors import ConfigError
+from napari_dre_slcl.errors import ConfigError, ModelError
 
 __all__ = ["assign_codewords", "check_codebook_size", "fit_codebook"]
 
@@ -33,8 +33,16 @@ def fit_codebook(features: Tensor, codewords: int, seed: int) -> Tensor:
     ------
     ConfigError
         If there are fewer tiles than codewords.
+    ModelError
+        If a feature is not a number.
     """
     check_codebook_size(len(features), codewords)
+    n_broken = int((~features.isfinite().all(1)).sum())
+    if n_broken:
+        raise ModelError(
+            f"The tile encoder gives features that are not numbers for {n_broken:,} of "
+            f"{len(features):,} tiles. Check encoder.weights, or set encoder.precision to fp32."
+        )
     with threadpool_limits(1):  # several threads add up in no fixed order
         fitted = KMeans(codewords, n_init=4, random_state=seed).fit(features.cpu().numpy())
     return torch.from_numpy(fitted.cluster_centers_).float()

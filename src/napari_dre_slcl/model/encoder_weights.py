@@ -58,6 +58,9 @@ def load_weights(backbone: nn.Module, path: Path, sha256: str = "") -> tuple[str
         zipfile.BadZipFile,
         RuntimeError,
         EOFError,
+        ValueError,  # and what else a garbled pickle ends in
+        LookupError,
+        AttributeError,
     ) as error:
         raise ModelError(
             f"'{path}' is no safetensors file and no plain PyTorch weights file, or it is damaged."
@@ -106,6 +109,7 @@ def _check_fit(path: Path, state: Mapping[str, Tensor], own: Mapping[str, Tensor
     missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
     unknown = [n for n in state if n not in own]
     wrong = [n for n in state if n in own and state[n].shape != own[n].shape]
+    broken = [n for n in own if n in state and _is_broken(state[n], own[n])]
     reasons = []
     if missing:
         reasons.append(f"it lacks {_named(missing)}")
@@ -116,11 +120,23 @@ def _check_fit(path: Path, state: Mapping[str, Tensor], own: Mapping[str, Tensor
         reasons.append(
             f"'{first}' is {tuple(state[first].shape)} there and {tuple(own[first].shape)} here"
         )
+    if broken and not reasons:
+        raise ModelError(
+            f"The weights '{path}' are damaged: {_named(broken)} hold what is no finite number. "
+            "Get the file again."
+        )
     if reasons:
         raise ModelError(
             f"The weights '{path}' do not fit the tile encoder: {'; '.join(reasons)}. "
             "Choose the encoder.name that they belong to."
         )
+
+
+def _is_broken(given: Tensor, own: Tensor) -> bool:
+    """Return whether numbers are no weights: not finite, or whole numbers of a packed format."""
+    if not own.is_floating_point():
+        return False
+    return not given.is_floating_point() or not bool(given.isfinite().all())
 
 
 def _named(names: Iterable[str]) -> str:

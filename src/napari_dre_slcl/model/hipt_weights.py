@@ -49,14 +49,21 @@ def plain_names(state: Mapping[str, Tensor], known: Mapping[str, Any]) -> dict[s
         Names may begin with ``module.``, ``backbone.``, ``encoder.`` or ``model.``, also several.
     known : mapping
         The backbone's own names; these are left as they are.
+
+    Raises
+    ------
+    TypeError
+        If two weights come to the same name, as of two networks in one checkpoint.
     """
-    plain = {}
+    plain: dict[str, Tensor] = {}
     for name, tensor in state.items():
         while name not in known:
             prefix = next((p for p in _PREFIXES if name.startswith(p)), None)
             if prefix is None:
                 break
             name = name[len(prefix) :]
+        if name in plain:
+            raise TypeError(f"it holds '{name}' twice, of two networks; keep one of them")
         plain[name] = tensor
     return plain
 
@@ -85,9 +92,12 @@ def resample_positions(state: dict[str, Tensor], backbone: nn.Module) -> str:
     grid = getattr(getattr(backbone, "patch_embed", None), "grid_size", None)
     if table is None or own is None or grid is None or table.shape == own.shape:
         return ""
-    n_prefix = 0 if backbone.no_embed_class else int(backbone.num_prefix_tokens)  # type: ignore[arg-type]
+    # Some transformers add their class token after the positions: the table itself tells.
+    n_prefix = own.shape[-2] - math.prod(grid)
+    if table.ndim != 3 or own.ndim != 3 or n_prefix < 0:
+        return ""  # laid out in another way; that it does not fit is said when it is loaded
     side = math.isqrt(max(0, table.shape[-2] - n_prefix))
-    if table.ndim != 3 or side * side + n_prefix != table.shape[-2] or not side:
+    if side * side + n_prefix != table.shape[-2] or not side:
         raise ModelError(
             f"The weights have {table.shape[-2]} positions, which are no square of patches beside "
             f"{n_prefix} other tokens. Choose the encoder.name that they belong to."
