@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.engine.checkpoint_files import read_tensors
 from napari_dre_slcl.engine.run_state import BestEpoch, RunState
 
-__all__ = ["BestWeights"]
+__all__ = ["BEST", "BestWeights"]
+
+BEST = "best"
+"""Folder of a run that holds them."""
 
 _PREFIX = "val/auc/"
 
@@ -22,16 +25,15 @@ class BestWeights:
 
     Parameters
     ----------
-    run_dir : Path or None
-        Where the best weights are kept; None keeps them in memory.
+    run_dir : Path
+        Where the best weights are kept.
     patience : int
         Epochs without a better validation after which it is over; 0 never, and keeps nothing.
     """
 
-    def __init__(self, run_dir: Path | None, patience: int) -> None:
-        self._folder = run_dir / "best" if run_dir is not None else None
+    def __init__(self, run_dir: Path, patience: int) -> None:
+        self._folder = run_dir / BEST
         self._patience = patience
-        self._kept: dict[str, Tensor] = {}
 
     def consider(self, state: RunState, net: nn.Module) -> None:
         """Keep the weights if this epoch's validation is the best so far.
@@ -45,10 +47,9 @@ class BestWeights:
         if state.best is not None and score <= state.best.score:
             return
         before, state.best = state.best, BestEpoch(epoch=state.epoch, score=score)
-        weights = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
-        if self._folder is None:
-            self._kept = weights
-            return
+        weights = {
+            name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()
+        }
         with atomic_writer(self._path(state.epoch)) as stream:
             stream.write(save(weights))
         for path in self._folder.glob("epoch-*.safetensors"):
@@ -80,9 +81,7 @@ class BestWeights:
         """Load the best weights into the network, where some were kept."""
         if state.best is None:
             return
-        weights = self._kept or read_tensors(self._path(state.best.epoch))
-        net.load_state_dict(weights)
+        net.load_state_dict(read_tensors(self._path(state.best.epoch)))
 
     def _path(self, epoch: int) -> Path:
-        assert self._folder is not None
         return self._folder / f"epoch-{epoch:05d}.safetensors"

@@ -12,9 +12,9 @@ import torch
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
+from napari_dre_slcl.engine.best_weights import BEST
 from napari_dre_slcl.engine.checkpoint import CHECKPOINTS, read_state
 from napari_dre_slcl.engine.disk_full import explain_full_disk
-from napari_dre_slcl.engine.fit import Training
 from napari_dre_slcl.engine.held_out import HeldOut
 from napari_dre_slcl.engine.make_method import make_bank, make_method
 from napari_dre_slcl.engine.open_files import allow_many_open_files
@@ -30,6 +30,7 @@ from napari_dre_slcl.engine.run_folder import (
 )
 from napari_dre_slcl.engine.run_identity import check_files, check_slides, identify
 from napari_dre_slcl.engine.run_state import RunState
+from napari_dre_slcl.engine.training import Training
 from napari_dre_slcl.errors import CohortError, ConfigError, JobError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, Result, ResumeJob, TrainJob
 from napari_dre_slcl.methods.dre_slcl import DreSlcl
@@ -37,7 +38,6 @@ from napari_dre_slcl.methods.dre_slcl import DreSlcl
 __all__ = ["run_resume", "run_train"]
 
 BANK = "bank"
-BEST = "best"
 
 
 def run_train(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -32,43 +32,9 @@ from napari_dre_slcl.methods.sampling import steps_per_epoch
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 
-__all__ = ["Training", "Validate", "fit"]
+__all__ = ["Training", "Validate"]
 
 Validate = Callable[[DreSlclNet], dict[str, float]]
-
-
-def fit(
-    config: DreSlclConfig,
-    method: DreSlcl,
-    prepared: PreparedCohort,
-    reporter: Reporter,
-    validate: Validate | None = None,
-) -> DreSlclNet:
-    """Train a network end to end on the training slides, without a run folder.
-
-    Parameters
-    ----------
-    config : DreSlclConfig
-        Settings; the same seed gives the same network on the CPU, bit for bit.
-    method : DreSlcl
-        As `make_method` makes it.
-    prepared : PreparedCohort
-        Slides, labels and reports.
-    reporter : Reporter
-        Gets the progress and one Metric per epoch; may stop the run.
-    validate : callable, optional
-        Called after each epoch; what it returns joins the epoch's Metric.
-
-    Returns
-    -------
-    DreSlclNet
-        On its device.
-    """
-    with ExitStack() as stack:
-        training = Training(config, method, prepared, reporter)
-        stack.callback(training.close)
-        training.run(validate)
-    return method.net
 
 
 class Training:
@@ -84,10 +50,10 @@ class Training:
         Slides, labels and reports.
     reporter : Reporter
         Told everything; may pause and stop the run.
-    state : RunState, optional
-        Where to go on; the start by default.
-    run_dir : Path, optional
-        Where checkpoints and the table of losses go; none keeps nothing.
+    state : RunState
+        Where to begin, or to go on; changed as the run goes on.
+    run_dir : Path
+        Where checkpoints and the table of losses go.
     """
 
     def __init__(
@@ -96,10 +62,10 @@ class Training:
         method: DreSlcl,
         prepared: PreparedCohort,
         reporter: Reporter,
-        state: RunState | None = None,
-        run_dir: Path | None = None,
+        state: RunState,
+        run_dir: Path,
     ) -> None:
-        self.state = state or RunState()
+        self.state = state
         self._config = config
         self._settings = config.training
         self._method = method
@@ -117,12 +83,12 @@ class Training:
             WeightAverage(method.net, self._settings.ema) if self._settings.ema else None
         )
         self._best = BestWeights(run_dir, self._settings.patience)
-        self._checkpoints = Checkpoints(run_dir) if run_dir is not None else None
+        self._checkpoints = Checkpoints(run_dir)
         self._table: LossTable | None = None
 
     def restore(self) -> None:
         """Load what the newest checkpoint of the run folder holds; the state is given already."""
-        if self._checkpoints is not None and self.state.phase != "pretrain":
+        if self.state.phase != "pretrain":
             self._checkpoints.restore(self._parts(), self._bank_in_use())
 
     def run(self, validate: Validate | None = None) -> None:
@@ -177,12 +143,11 @@ class Training:
         pretraining = Pretraining(
             self._config, self._method.net, self._loader, self.lost, self.state
         )
-        if self._checkpoints is not None and self.state.serial:
+        if self.state.serial:
             self._checkpoints.restore(pretraining)
 
         def save() -> None:
-            if self._checkpoints is not None:
-                self._checkpoints.save(self.state, pretraining)
+            self._checkpoints.save(self.state, pretraining)
 
         save()
         pretraining.run(self._reporter, save)
@@ -308,11 +273,10 @@ class Training:
         self._save()
 
     def _save(self) -> None:
-        if self._checkpoints is not None:
-            self._count_seconds()
-            if self._table is not None:
-                self._table.flush()
-            self._checkpoints.save(self.state, self._parts(), self._bank_in_use())
+        self._count_seconds()
+        if self._table is not None:
+            self._table.flush()
+        self._checkpoints.save(self.state, self._parts(), self._bank_in_use())
 
     def _parts(self) -> TrainedParts:
         return TrainedParts(
@@ -338,14 +302,12 @@ class Training:
             self._reporter.log(sentence)
 
     def _open_table(self) -> None:
-        if self._run_dir is not None:
-            names = [f"loss/{name}" for name in self._method.truth.task_names]
-            if self._method.net.projection is not None:
-                names.insert(0, "loss/contrastive")
-            if self._config.loss.view_weight:
-                names.insert(0, "loss/view")
-            path = self._run_dir / "losses.csv"
-            self._table = LossTable(path, ["loss", *names], self.state.step)
+        names = [f"loss/{name}" for name in self._method.truth.task_names]
+        if self._method.net.projection is not None:
+            names.insert(0, "loss/contrastive")
+        if self._config.loss.view_weight:
+            names.insert(0, "loss/view")
+        self._table = LossTable(self._run_dir / "losses.csv", ["loss", *names], self.state.step)
 
     def _make_schedule(self) -> RateSchedule:
         truth, settings = self._method.truth, self._settings
