@@ -22,6 +22,7 @@ from napari_dre_slcl.jobs.messages import Event, Log, Metric, Progress, event_li
 __all__ = ["show_events"]
 
 _LINE_EVERY_S = 15.0
+_SHOWN = ("loss", "val/")
 
 
 @contextmanager
@@ -125,7 +126,9 @@ class _LineView:
 
 
 def _numbers(values: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:.3f}" for name, value in values.items())
+    """Return what there is room for behind a bar: losses and validation."""
+    shown = {name: value for name, value in values.items() if name.startswith(_SHOWN)}
+    return "  ".join(f"{name} {value:.3f}" for name, value in shown.items())
 
 
 def _log_sentence(event: Log) -> str:

@@ -142,10 +142,11 @@ class RunRecord:
         if self._run_dir is None:
             return
         self._state = state
-        has_checkpoint = any(self._run_dir.glob("checkpoints/[!.]*/state.json"))
+        # A training that has no checkpoint yet is begun anew by a resume.
+        has_begun = (self._run_dir / "config.toml").is_file()
         status = {
             "state": state,
-            "is_resumable": has_checkpoint and state in _RESUMABLE_STATES,
+            "is_resumable": has_begun and state in _RESUMABLE_STATES,
             "pid": os.getpid(),
             "started": self._started,
             "finished": finished,
