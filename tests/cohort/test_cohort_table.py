@@ -9,7 +9,7 @@ import pytest
 
 from napari_dre_slcl.cohort import read_cohort
 from napari_dre_slcl.cohort.splits import assign_splits
-from napari_dre_slcl.cohort.tasks import encode_labels, find_tasks, guess_task_columns
+from napari_dre_slcl.cohort.tasks import Task, encode_labels, find_tasks, guess_task_columns
 from napari_dre_slcl.errors import CohortError
 
 
@@ -205,3 +205,16 @@ def test_a_row_needs_a_name_even_without_a_slide(tmp_path: Path) -> None:
         read_cohort(_table(tmp_path, "slide_id,patient_id\nA,P\n,Q\n"), needs_slides=False)
     with pytest.raises(CohortError, match="has no column 'slide'"):
         read_cohort(_table(tmp_path, "patient_id\nP\n"), needs_slides=False)
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "n/a", "NaN", "null", "#N/A"])
+def test_what_programs_write_for_a_missing_value_is_no_class(tmp_path: Path, missing: str) -> None:
+    """R writes NA; a column of numbers with a gap comes out of pandas as 1.0 and 0.0."""
+    values = ["1", "1.0", "0", "0.0", missing] * 4
+    rows = [f"s{n}.tif,P{n},{value},{missing}" for n, value in enumerate(values)]
+    table = _table(tmp_path, "slide,patient_id,TP53,report\n" + "\n".join(rows))
+    cohort = read_cohort(table)
+    (task,) = find_tasks(cohort, (), np.ones(len(cohort), dtype=bool))
+    assert task == Task("TP53", ("0", "1"), "1")
+    assert encode_labels(cohort, [task]).ravel().tolist() == [1, 1, 0, 0, -1] * 4
+    assert not any(row.report for row in cohort.rows)

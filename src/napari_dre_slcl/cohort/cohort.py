@@ -6,6 +6,7 @@ Knows files and tables; opens no slide.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ __all__ = ["ROLE_COLUMNS", "SPLITS", "Cohort", "SlideRow", "read_cohort"]
 ROLE_COLUMNS = ("slide", "slide_id", "patient_id", "site", "report", "mpp", "split")
 SPLITS = ("train", "val", "test")
 _SHOWN_PROBLEMS = 10
+# What R, pandas and spreadsheets write for a value that is missing.
+_MISSING = frozenset({"na", "n/a", "#n/a", "nan", "null", "<na>"})
+_WHOLE_NUMBER = re.compile(r"([-+]?\d+)\.0+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ def read_cohort(table: Path, needs_slides: bool = True) -> Cohort:
     table : Path
         CSV file with the columns ``slide`` (path, relative to the table) and ``patient_id``;
         optional ``slide_id``, ``site``, ``report``, ``mpp``, ``split`` (train, val, test); any
-        further column is a label.
+        further column is a label. ``NA``, ``N/A``, ``NaN`` and ``null`` count as empty.
     needs_slides : bool, default True
         False where feature files stand for the slides: ``slide`` may then be empty or absent, as
         long as there is a ``slide_id``, and its file may be missing.
@@ -141,7 +145,18 @@ def _read_frame(table: Path) -> pd.DataFrame:
     repeated = sorted({c for c in frame.columns if list(frame.columns).count(c) > 1})
     if repeated:
         raise CohortError(f"The cohort table '{table}' has the column {_quoted(repeated)} twice.")
-    return frame.map(lambda text: text.strip() if isinstance(text, str) else "")
+    return frame.map(_value)
+
+
+def _value(text: object) -> str:
+    stripped = text.strip() if isinstance(text, str) else ""
+    return "" if stripped.lower() in _MISSING else stripped
+
+
+def _label(text: str) -> str:
+    """Return a label; 1.0 is 1, as a column of numbers is written once it has a gap."""
+    whole = _WHOLE_NUMBER.fullmatch(text)
+    return whole[1] if whole else text
 
 
 def _row(
@@ -175,7 +190,7 @@ def _row(
         report=given.get("report", ""),
         mpp=_mpp(given.get("mpp", ""), number, problems),
         split=split,
-        labels={column: given[column] for column in label_columns},
+        labels={column: _label(given[column]) for column in label_columns},
     )
 
 

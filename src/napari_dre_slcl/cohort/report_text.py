@@ -79,8 +79,8 @@ def clean_report(text: str) -> str:
 
 
 def has_words(text: str) -> bool:
-    """Say whether a report holds a word of two signs or more."""
-    return _WORD.search(text) is not None
+    """Say whether a report holds a word of two signs or more, in small letters as TF-IDF reads."""
+    return _WORD.search(text.lower()) is not None
 
 
 def split_sentences(text: str) -> list[str]:
