@@ -20,6 +20,8 @@ from napari_dre_slcl.model.network import DreSlclNet
 
 __all__ = ["make_bank", "make_method"]
 
+_SAME_COSINE = 1 - 1e-5
+
 
 def make_method(config: DreSlclConfig, prepared: PreparedCohort) -> DreSlcl:
     """Build the network and an empty bank in memory for a cohort.
@@ -62,6 +64,14 @@ def make_bank(
     )
 
 
+def _say_the_same(reports: torch.Tensor) -> torch.Tensor:
+    """Return (n, n) True where (n, d) report vectors are equal, whatever blanks or case differ in.
+
+    To push a slide away from a report that it is pulled towards teaches nothing.
+    """
+    return reports @ reports.T > _SAME_COSINE
+
+
 def _truth(config: DreSlclConfig, prepared: PreparedCohort, rows: Sequence[int]) -> SlideTruth:
     labels = prepared.labels[rows]
     chosen = [prepared.cohort.rows[row] for row in rows]
@@ -84,7 +94,8 @@ def _truth(config: DreSlclConfig, prepared: PreparedCohort, rows: Sequence[int])
             [row.report for row in chosen],
             sites,
             within_site=config.training.within_site,
-        ),
+        )
+        | _say_the_same(torch.from_numpy(prepared.reports)),
         patients=patients,
         sites=sites,
     )
