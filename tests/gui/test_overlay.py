@@ -179,3 +179,33 @@ def test_broken_result_file_is_told(qtbot, dock, tmp_path) -> None:
         dock.overlay.load_result(path)
     assert "broken.dreslcl.npz" in told.args[0]
     assert "broken.dreslcl.npz" in dock.result_panel.message.text()
+
+
+def test_result_without_places_of_tiles_is_told_without_a_map(
+    viewer, dock, slide_path, result
+) -> None:
+    """As it is of a feature file that does not say where its tiles lie."""
+    nothing = np.empty(0, np.float32)
+    reason = "The feature file does not say where its tiles lie."
+    bare = replace(
+        result,
+        grid_shape=(0, 0),
+        tile_size_px=0,
+        rowcol=np.empty((0, 2), np.int64),
+        codeword=np.empty(0, np.int64),
+        attention=nothing,
+        residual_norm=nothing,
+        provenance=result.provenance | {"tiles": reason},
+    )
+    panel = dock.result_panel
+    dock.overlay.show_result(replace(bare, slide_path="/features/s0.h5"))
+    assert kinds(viewer) == []
+    assert panel.message.text() == f"{reason} There is no map."
+    assert panel.predictions.value()
+    assert panel.legend.value() == ()
+    assert not any(toggle.isEnabled() for toggle in panel.toggles.values())
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(result)
+    panel.side_by_side.setChecked(True)
+    dock.overlay.show_result(bare)
+    assert kinds(viewer) == ["slide"]

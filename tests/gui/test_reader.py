@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
 from napari.layers import Layer
 
-from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.errors import ResultError, SlideError
 from napari_dre_slcl.gui.reader import get_reader
 from napari_dre_slcl.gui.sample_data import sample_slide_path
 from napari_dre_slcl.layers import METADATA_KEY
+from napari_dre_slcl.results import load_result, save_result
 
 
 def test_slide_opens_through_napari_at_its_scale(viewer, slide_path) -> None:
@@ -24,6 +27,16 @@ def test_result_file_opens_as_clusters_and_attention(trained) -> None:
     path = str(trained.result_path)
     layers = [Layer.create(*data) for data in get_reader(path)(path)]
     assert [layer.metadata[METADATA_KEY]["kind"] for layer in layers] == ["clusters", "attention"]
+
+
+def test_result_without_a_map_is_refused_with_the_way_to_see_it(trained, tmp_path) -> None:
+    result = load_result(trained.result_path, with_features=False)
+    one_each = {"codeword": np.int64, "attention": np.float32, "residual_norm": np.float32}
+    empty = {name: np.empty(0, kind) for name, kind in one_each.items()}
+    bare = replace(result, rowcol=np.empty((0, 2), np.int64), grid_shape=(0, 0), **empty)
+    path = str(save_result(bare, tmp_path / "bare.dreslcl.npz"))
+    with pytest.raises(ResultError, match=r"bare.*has no map\..*Open result"):
+        get_reader(path)(path)
 
 
 def test_ordinary_picture_is_left_to_other_readers(tmp_path) -> None:

@@ -178,6 +178,8 @@ class Overlay(QObject):
     def show_result(self, result: SlideResult) -> None:
         """Add the clusters and the attention of a result, or bring those that are there up to date.
 
+        A result without a tile table has no map: layers of an earlier one of its slide go.
+
         Parameters
         ----------
         result : SlideResult
@@ -193,14 +195,26 @@ class Overlay(QObject):
             facts = facts_of(slide)
             result = replace(result, slide_path=facts["path"], mpp=facts["mpp"])
         self._results[result.slide_path] = result
-        self._add_or_update(cluster_layer(result))
-        self._add_or_update(attention_layer(result))
+        if len(result.rowcol):
+            self._add_or_update(cluster_layer(result))
+            self._add_or_update(attention_layer(result))
+        else:
+            self._remove_result(result.slide_path)
         for kind in TISSUE_KINDS:  # they would hide the clusters
             hidden = self.layer(kind, result.slide_path)
             if hidden is not None:
                 hidden.visible = False
-        self._viewer.layers.selection.active = slide or self.layer("clusters", result.slide_path)
+        shown = slide or self.layer("clusters", result.slide_path)
+        if shown is not None:
+            self._viewer.layers.selection.active = shown
         self.result_shown.emit(result)
+
+    def _remove_result(self, path: str) -> None:
+        self.set_side_by_side(False)
+        for kind in ("clusters", "attention"):
+            layer = self.layer(kind, path)
+            if layer is not None:
+                self._viewer.layers.remove(layer)
 
     def show_over(self, path: str, layer_data: LayerData) -> Layer:
         """Add or update a layer of a slide, such as its mask; the active layer stays so.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from napari_dre_slcl.errors import ResultError
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
 from napari_dre_slcl.layers import LayerData, attention_layer, cluster_layer
 from napari_dre_slcl.results import RESULT_SUFFIX, load_result
@@ -64,6 +65,11 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
 def _layers_of(path: str) -> list[LayerData]:
     if path.endswith(RESULT_SUFFIX):
         result = load_result(Path(path), with_features=False)
+        if not len(result.rowcol):
+            raise ResultError(
+                f"The result '{path}' has no map. {result.provenance.get('tiles', '')} Its "
+                "predictions are shown by 'Open result…' in the Result tab of the plugin."
+            )
         return [cluster_layer(result), attention_layer(result)]
     return [viewed_slide(open_slide(path))]
 

@@ -280,6 +280,9 @@ def _prediction_bars(result: SlideResult) -> list[Bar]:
 
 
 def _legend_bars(result: SlideResult) -> list[Bar]:
+    """Return the share of each codeword; none where it is not known which tiles have which."""
+    if not len(result.codeword):
+        return []
     colors, shares = codeword_colors(result.n_codewords), codeword_shares(result)
     return [
         Bar(

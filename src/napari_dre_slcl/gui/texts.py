@@ -85,7 +85,9 @@ def tissue_note(state: TissueState | None) -> str:
 
 
 def encoded_text(result: SlideResult) -> str:
-    """Return how much of a prediction was taken over from an earlier one; empty for nothing."""
+    """Return why there is no map, or how much was known from before; empty for neither."""
+    if not len(result.rowcol):
+        return f"{result.provenance.get('tiles', 'The result has no tiles.')} There is no map."
     encoded = result.provenance.get("encoded", "")
     if not encoded or encoded.split()[0] == f"{len(result.rowcol):,}":
         return ""
