@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from napari_dre_slcl.config import DreSlclConfig, with_overrides
 from napari_dre_slcl.config.section import Section
+from napari_dre_slcl.engine.disk_full import explain_full_disk
 from napari_dre_slcl.engine.run_folder import run_lock
 from napari_dre_slcl.engine.train import run_resume, run_train
 from napari_dre_slcl.errors import JobError
@@ -29,6 +31,7 @@ from napari_dre_slcl.jobs.messages import (
     TrainJob,
 )
 from napari_dre_slcl.jobs.worker import run_job
+from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl, SlideBatch
 
 # Every stage that a run can have, with random numbers in each that has any.
 SETTINGS = {
@@ -320,3 +323,34 @@ def test_every_setting_survives_the_file_that_a_resumed_run_reads() -> None:
 
 def with_none(annotation: object) -> bool:
     return type(None) in getattr(annotation, "__args__", ())
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_its_checkpoint(
+    new_job: TrainJob, reference: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = DreSlcl.loss
+
+    def broken(self: DreSlcl, batch: SlideBatch, features: Tensor, step: int, clock: Clock):
+        losses = sound(self, batch, features, step, clock)
+        return losses | {"loss": losses["loss"] * (float("nan") if step == 3 else 1.0)}
+
+    monkeypatch.setattr(DreSlcl, "loss", broken)
+    end = run_job(new_job, lambda event: None)
+    assert end.event == "failed"
+    assert "at step 3 because the loss is no longer a number. Lower training.lr_enc" in end.message
+    (checkpoint,) = new_job.run_dir.glob("checkpoints/*")
+    assert checkpoint.name.startswith("step-00000002")
+    status = json.loads((new_job.run_dir / "status.json").read_text())
+    assert (status["state"], status["is_resumable"]) == ("failed", True)
+    monkeypatch.setattr(DreSlcl, "loss", sound)
+    resume(new_job.run_dir)
+    assert outcome(new_job.run_dir) == reference
+
+
+def test_an_unreadable_file_ends_a_run_with_a_sentence(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    with (
+        pytest.raises(JobError, match=r"cannot be used: No such file.*gone.*dre-slcl resume"),
+        explain_full_disk(tmp_path),
+    ):
+        gone.read_bytes()
