@@ -40,8 +40,9 @@ from napari_dre_slcl.jobs.worker import run_job
 SETTINGS = {
     "cohort.tasks": ["cancer"],
     "cohort.val_fraction": 0.3,
-    "encoder.name": "test_vit",
-    "encoder.input_px": 32,
+    "encoder.name": "test_resnet",  # with batch normalisation, whose figures go on as well
+    "encoder.input_px": 64,
+    "encoder.channels_last": True,
     "codebook.codewords": 3,
     "codebook.refit_after_epoch": 1,
     "residual.dropout": 0.1,
@@ -51,6 +52,7 @@ SETTINGS = {
     "training.slides_per_batch": 2,
     "training.fresh_tiles": 3,
     "training.bank_tiles": None,
+    "training.augment": True,
     "training.encode_chunk": 4,
     "training.refill_every_epochs": 2,
     "training.refresh_stalest": 0.2,

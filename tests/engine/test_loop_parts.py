@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load, save
 from torch import nn
 
 from napari_dre_slcl.engine.best_weights import BestWeights
+from napari_dre_slcl.engine.checkpoint import optimiser_state, optimiser_tensors
 from napari_dre_slcl.engine.checkpoint_files import (
     latest_checkpoint,
     read_tensors,
@@ -97,6 +99,34 @@ def test_the_table_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
         "2,1,1.0,",
         "3,1,9.0,9.0",
     ]
+
+
+def test_a_fused_optimiser_goes_on_alike_whatever_the_layout_of_a_weight() -> None:
+    def make() -> tuple[nn.Conv2d, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+        return conv, torch.optim.AdamW(conv.parameters(), lr=0.1, fused=True)
+
+    def step(conv: nn.Conv2d, optimiser: torch.optim.Optimizer, seed: int) -> None:
+        optimiser.zero_grad()
+        torch.manual_seed(seed)
+        conv(torch.randn(2, 3, 5, 5)).square().sum().backward()
+        optimiser.step()
+
+    conv, optimiser = make()
+    step(conv, optimiser, 1)
+    tensors = {
+        name: value.contiguous()
+        for name, value in optimiser_tensors(optimiser.state_dict()).items()
+    }
+    again, other = make()
+    again.load_state_dict({name: value.clone() for name, value in conv.state_dict().items()})
+    other.load_state_dict(optimiser_state(other.state_dict(), load(save(tensors))))
+    for one, its_optimiser in ((conv, optimiser), (again, other)):
+        step(one, its_optimiser, 2)
+        step(one, its_optimiser, 3)
+    assert torch.equal(conv.weight, again.weight)
+    assert torch.equal(conv.bias, again.bias)
 
 
 def test_the_newest_whole_checkpoint_counts_whatever_its_name(tmp_path: Path) -> None:

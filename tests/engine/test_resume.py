@@ -38,6 +38,7 @@ SETTINGS = {
     "cohort.val_fraction": 0.3,
     "encoder.name": "test_vit",
     "encoder.input_px": 32,
+    "encoder.channels_last": True,
     "codebook.codewords": 2,
     "codebook.refit_after_epoch": 1,
     "residual.dropout": 0.1,

@@ -38,6 +38,7 @@ __all__ = [
 
 CHECKPOINTS = "checkpoints"
 _DELTA = "bank-delta"
+_CHANNELS_LAST = "@channels_last"
 ReadTensors = Callable[[str], dict[str, Tensor]]
 
 
@@ -189,18 +190,35 @@ def _parse_state(path: Path) -> RunState:
 
 
 def optimiser_tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the tensors of an optimiser's ``state_dict``, by number of the weight and by name."""
-    return {
-        f"{index}/{key}": torch.as_tensor(value)
-        for index, values in state["state"].items()
-        for key, value in values.items()
-    }
+    """Return the tensors of an optimiser's ``state_dict``, by number of the weight and by name.
+
+    The file keeps no memory layout, and a fused optimiser takes a moment's layout to be that of its
+    weight, whatever it is; so the name says where it is channels-last.
+    """
+    tensors = {}
+    for index, values in state["state"].items():
+        for key, value in values.items():
+            tensor = torch.as_tensor(value)
+            mark = _CHANNELS_LAST if _is_channels_last(tensor) else ""
+            tensors[f"{index}/{key}{mark}"] = tensor
+    return tensors
 
 
 def optimiser_state(state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return an optimiser's ``state_dict`` with the tensors that were saved of it."""
     values: dict[int, dict[str, Tensor]] = {}
     for path, value in tensors.items():
-        index, _, key = path.partition("/")
+        name = path.removesuffix(_CHANNELS_LAST)
+        if name != path:
+            value = value.contiguous(memory_format=torch.channels_last)
+        index, _, key = name.partition("/")
         values.setdefault(int(index), {})[key] = value
     return {**state, "state": values}
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    return (
+        tensor.dim() == 4
+        and not tensor.is_contiguous()
+        and tensor.is_contiguous(memory_format=torch.channels_last)
+    )
