@@ -11,7 +11,7 @@ import pytest
 from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
 from napari_dre_slcl.cohort.signal import check_signal
 from napari_dre_slcl.cohort.tasks import find_tasks, left_out_columns
-from napari_dre_slcl.config import LossConfig
+from napari_dre_slcl.config import LossConfig, TrainingConfig
 from napari_dre_slcl.errors import CohortError
 
 N = 8
@@ -32,14 +32,18 @@ def _cohort(folder: Path, **columns: list[str] | str) -> Cohort:
     return read_cohort(table)
 
 
-def _check(cohort: Cohort, n_train: int = N, **weights: float) -> tuple[str, ...]:
+def _check(
+    cohort: Cohort, n_train: int = N, training: TrainingConfig = TrainingConfig(), **weights: float
+) -> tuple[str, ...]:
     split = np.where(np.arange(N) < n_train, "train", "test")
     texts = [row.report for row in cohort.rows[:n_train]]
     # One direction for each different text, none where there is none.
     known = sorted({*texts} - {""})
     vectors = np.array([[text == one for one in known] for text in texts], dtype=np.float32)
     tasks = find_tasks(cohort, [], split == "train")
-    return check_signal(cohort, split, tasks, vectors.reshape(n_train, -1), LossConfig(**weights))
+    return check_signal(
+        cohort, split, tasks, vectors.reshape(n_train, -1), LossConfig(**weights), training
+    )
 
 
 HALVES = list("AAAABBBB")
@@ -100,7 +104,7 @@ def test_a_task_with_one_class_in_validation_is_told(tmp_path: Path) -> None:
     split = np.where(np.arange(N) < 6, "train", "val")
     tasks = find_tasks(cohort, [], split == "train")
     none = np.zeros((6, 0), dtype=np.float32)
-    assert check_signal(cohort, split, tasks, none, LossConfig()) == (
+    assert check_signal(cohort, split, tasks, none, LossConfig(), TrainingConfig()) == (
         "'grade' has one class only among the validation slides, so they cannot judge it.",
     )
 
@@ -140,3 +144,25 @@ def test_many_columns_are_counted(tmp_path: Path) -> None:
     shown = left_out_columns(cohort, (), np.ones(N, dtype=bool))
     assert shown.startswith("'c0' (no value), ")
     assert shown.endswith("'c7' (no value) and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("settings", "weights", "sentence"),
+    [
+        ({"slides_per_batch": 1}, {}, r"reports.*a batch holds one slide"),
+        ({"slides_per_batch": 1}, {"view_weight": 1}, r"views.*a batch holds one slide"),
+        ({"fresh_tiles": 1}, {"view_weight": 1}, r"views.*needs two fresh tiles"),
+        ({"within_site": True}, {}, r"reports.*no site has two patients"),
+    ],
+)
+def test_batches_without_negatives_are_told_or_refused(
+    tmp_path: Path, settings, weights, sentence
+) -> None:
+    cohort = _cohort(tmp_path, subtype=PAIRS, report=TEXTS, site=[f"H{row}" for row in range(N)])
+    training = TrainingConfig(**settings)
+    assert any(re.search(sentence, said) for said in _check(cohort, training=training, **weights))
+    alone = {"task_weight": 0, "contrastive_weight": 0} | weights
+    if "view_weight" not in weights:
+        alone["contrastive_weight"] = 1
+    with pytest.raises(CohortError, match="Nothing can be learned"):
+        _check(cohort, training=training, **alone)

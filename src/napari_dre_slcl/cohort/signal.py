@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort, SlideRow
 from napari_dre_slcl.cohort.tasks import Task, left_out_columns
-from napari_dre_slcl.config import LossConfig
+from napari_dre_slcl.config import LossConfig, TrainingConfig
 from napari_dre_slcl.errors import CohortError
 
 __all__ = ["check_signal"]
@@ -21,6 +21,7 @@ def check_signal(
     tasks: Sequence[Task],
     reports: NDArray[np.float32],
     loss: LossConfig,
+    training: TrainingConfig,
 ) -> tuple[str, ...]:
     """Refuse a cohort that no loss can learn from; tell of losses that learn nothing.
 
@@ -36,6 +37,8 @@ def check_signal(
         (n_train, d) vectors of the training slides' reports, 0 where there is none; d may be 0.
     loss : LossConfig
         Which losses count.
+    training : TrainingConfig
+        What a batch holds.
 
     Returns
     -------
@@ -54,8 +57,8 @@ def check_signal(
     reported = [row for row, is_there in zip(rows, has_report, strict=True) if is_there]
     why_not = {
         "labels": _why_no_labels(cohort, train, tasks, loss),
-        "reports": _why_no_contrast(reported, reports[has_report], loss),
-        "views": _why_no_views(rows, loss),
+        "reports": _why_no_contrast(reported, reports[has_report], loss, training),
+        "views": _why_no_views(rows, loss, training),
     }
     if all(why_not.values()):
         raise CohortError(
@@ -92,7 +95,10 @@ def _why_no_labels(
 
 
 def _why_no_contrast(
-    reported: Sequence[SlideRow], vectors: NDArray[np.float32], loss: LossConfig
+    reported: Sequence[SlideRow],
+    vectors: NDArray[np.float32],
+    loss: LossConfig,
+    training: TrainingConfig,
 ) -> str:
     if not loss.contrastive_weight:
         return "reports do not count (loss.contrastive_weight is 0)"
@@ -101,13 +107,26 @@ def _why_no_contrast(
     if len({row.patient_id for row in reported}) < 2:
         return f"all reports are of the patient '{reported[0].patient_id}'"
     # Texts that differ in words that count for nothing have the same vector.
-    is_same = np.allclose(vectors, vectors[0], rtol=0, atol=1e-5)
-    return "the reports of all training slides say the same" if is_same else ""
+    if np.allclose(vectors, vectors[0], rtol=0, atol=1e-5):
+        return "the reports of all training slides say the same"
+    return _why_no_negatives(reported, training)
 
 
-def _why_no_views(rows: Sequence[SlideRow], loss: LossConfig) -> str:
+def _why_no_views(rows: Sequence[SlideRow], loss: LossConfig, training: TrainingConfig) -> str:
     if not loss.view_weight:
         return "views do not count (loss.view_weight is 0)"
     if len({row.patient_id for row in rows}) < 2:
         return f"all training slides are of the patient '{rows[0].patient_id}'"
+    if training.fresh_tiles < 2:
+        return "a view needs two fresh tiles or more (training.fresh_tiles is 1)"
+    return _why_no_negatives(rows, training)
+
+
+def _why_no_negatives(rows: Sequence[SlideRow], training: TrainingConfig) -> str:
+    """Return why no batch holds two patients that may be told apart, empty where one does."""
+    if training.slides_per_batch < 2:
+        return "a batch holds one slide (training.slides_per_batch is 1)"
+    patients = {(row.site, row.patient_id) for row in rows}
+    if training.within_site and len(patients) == len({row.site for row in rows}):
+        return "no site has two patients (training.within_site)"
     return ""
