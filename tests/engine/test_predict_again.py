@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from napari_dre_slcl.config import TilingConfig
-from napari_dre_slcl.engine.predict import predict, run_predict
+from napari_dre_slcl.engine.predict import predict, result_path, run_predict
 from napari_dre_slcl.engine.predict_source import predict_source
 from napari_dre_slcl.errors import JobError, SlideError
 from napari_dre_slcl.jobs.messages import Log, PredictJob, Progress, Result
@@ -296,3 +296,10 @@ def test_one_mask_for_two_slides_is_refused(model_dir: Path, slide_path: Path) -
         JobError, match=r"'m\.tissue\.png' is of one slide, but 2 slides were given"
     ):
         run_predict(job, lambda event: None, lambda: False)
+
+
+def test_slides_of_nearly_the_same_name_have_results_of_their_own(tmp_path: Path) -> None:
+    names = [result_path(tmp_path, slide).name for slide in ("a_b", "a b", "a:b", "a_b")]
+    assert names[0] == names[3] == "a_b.dreslcl.npz"
+    assert len(set(names)) == 3
+    assert all(name.isascii() and not {*" :/"} & {*name} for name in names)

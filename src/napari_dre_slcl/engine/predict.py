@@ -63,8 +63,14 @@ def predict(
 
 
 def result_path(folder: Path, slide_id: str) -> Path:
-    """Return where the result of a slide is kept in a folder."""
-    return folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', slide_id)}{RESULT_SUFFIX}"
+    """Return where the result of a slide is kept in a folder.
+
+    Signs that not every disk takes become ``_``; a hash then keeps "a b" and "a_b" apart.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", slide_id)
+    if name != slide_id:
+        name = f"{name}-{hashlib.sha256(slide_id.encode()).hexdigest()[:6]}"
+    return folder / f"{name}{RESULT_SUFFIX}"
 
 
 def run_predict(job: PredictJob, on_event: OnEvent, should_stop: ShouldStop) -> Result | Cancelled:
