@@ -24,6 +24,11 @@ def test_the_default_preset_has_the_values_of_the_method() -> None:
     assert config.training.bank_tiles is None
 
 
+def test_a_deviation_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"encoder\.std\.1' is not usable.*greater than 0"):
+        with_overrides(load_preset("default"), {"encoder.std": "0.5,0,0.5"})
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_presets_know_their_name_and_survive_json(name: str) -> None:
     config = load_preset(name)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from napari_dre_slcl.config import EncoderConfig, load_preset, with_overrides
 from napari_dre_slcl.errors import ConfigError, ModelError
-from napari_dre_slcl.model.encoders import build_encoder, encoder_sha256
+from napari_dre_slcl.model.encoders import build_encoder, encoder_sha256, normalises_by_batch
 from napari_dre_slcl.model.precision import compute_dtype, needs_scaler
 from napari_dre_slcl.model.tile_encoder import TileEncoder
 
@@ -206,6 +206,17 @@ def test_a_model_that_the_hub_cannot_give_is_a_sentence(tmp_path, monkeypatch) -
     _hub(tmp_path, monkeypatch)
     with pytest.raises(ModelError, match=r"'no/such' cannot be fetched from the Hugging Face hub"):
         TileEncoder(TINY.model_copy(update={"name": "hf-hub:no/such"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "does"),
+    [("test_vit", -1, False), ("test_resnet", -1, True), ("test_resnet", 0, False)],
+)
+def test_batch_normalisation_counts_where_it_is_trained(name, blocks, does) -> None:
+    encoder = TileEncoder(TINY.model_copy(update={"name": name, "trainable_blocks": blocks}))
+    encoder.eval()
+    assert normalises_by_batch(encoder) == does
+    assert not encoder.backbone.training
 
 
 def test_the_hash_of_an_encoder_knows_weights_and_scaling() -> None:

@@ -102,7 +102,8 @@ class TrainingConfig(Section):
         ge=1,
         title="Tiles at a time",
         description="Fresh tiles that go through the encoder together; a larger batch is "
-        "accumulated, with the same gradient. Empty takes all at once.",
+        "accumulated, with the same gradient unless the encoder normalises by batch. Empty takes "
+        "all at once.",
     )
     one_slide_per_patient: bool = Field(
         True,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from napari_dre_slcl.config.section import Section
 
 __all__ = ["CodebookConfig", "EncoderConfig", "ResidualConfig"]
+
+_Deviation = Annotated[float, Field(gt=0)]
 
 
 class EncoderConfig(Section):
@@ -44,7 +46,7 @@ class EncoderConfig(Section):
     mean: tuple[float, float, float] = Field(
         (0.5, 0.5, 0.5), title="Input mean", description="Per channel, of values in 0-1."
     )
-    std: tuple[float, float, float] = Field(
+    std: tuple[_Deviation, _Deviation, _Deviation] = Field(
         (0.5, 0.5, 0.5), title="Input deviation", description="Per channel, of values in 0-1."
     )
     centre: Literal["none", "running"] = Field(

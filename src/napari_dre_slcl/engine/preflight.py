@@ -25,6 +25,7 @@ from napari_dre_slcl.engine.probe import Probe, measure
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.methods.dre_slcl import DreSlcl
+from napari_dre_slcl.model.encoders import normalises_by_batch
 from napari_dre_slcl.tiles import TileLoader
 
 __all__ = ["preflight"]
@@ -64,7 +65,8 @@ def preflight(
     -------
     DreSlclConfig
         The settings to go on with: ``training.workers`` and ``training.encode_chunk`` may have
-        been picked. Neither changes what a step computes beyond rounding.
+        been picked. Neither changes what a step computes beyond rounding, unless the encoder
+        normalises by batch.
 
     Raises
     ------
@@ -87,9 +89,9 @@ def preflight(
     memory["a step"] = step_memory(work, probe, chunk)
     _say_time(config, work, probe, has_gpu, reporter)
     _say_memory(memory, room, method.device, probe, reporter)
-    reporter.log(f"Disk: about {_sum_text(disk)}; {bytes_text(free)} free at '{run_dir}'.")
+    reporter.log(f"Disk: {_about(_sum_text(disk))}; {bytes_text(free)} free at '{run_dir}'.")
     picked = {"training.encode_chunk": chunk} | ({"training.workers": readers} if readers else {})
-    _say_picked(config, work, chunk, readers, reporter)
+    _say_picked(config, method, work, chunk, readers, reporter)
     return with_overrides(config, picked)
 
 
@@ -118,7 +120,7 @@ def _say_time(
     )
     parts = seconds_to_go(config, work, probe, is_overlapped=has_gpu)
     shown = ", ".join(f"{name} {duration_text(seconds)}" for name, seconds in parts.items())
-    reporter.log(f"Time to go: about {duration_text(sum(parts.values()))} ({shown}).")
+    reporter.log(f"Time to go: {_about(duration_text(sum(parts.values())))} ({shown}).")
 
 
 def _say_memory(
@@ -129,7 +131,7 @@ def _say_memory(
     reporter: Reporter,
 ) -> None:
     had = "" if room is None else f"; {bytes_text(room)} can be had"
-    reporter.log(f"Memory: about {_sum_text(needed)}{had}.")
+    reporter.log(f"Memory: {_about(_sum_text(needed))}{had}.")
     if device.type == "cuda":
         whole = torch.cuda.get_device_properties(device).total_memory
         reporter.log(
@@ -139,15 +141,21 @@ def _say_memory(
 
 def _say_picked(
     config: DreSlclConfig,
+    method: DreSlcl,
     work: Workload,
     chunk: int | None,
     readers: int | None,
     reporter: Reporter,
 ) -> None:
     if chunk != config.training.encode_chunk:
+        effect = (
+            "each part normalised by itself, as the tile encoder has batch normalisation"
+            if normalises_by_batch(method.net.encoder)
+            else "which gives the same gradient"
+        )
         reporter.log(
             f"A step of {work.largest_step:,} fresh tiles does not fit into memory at once, so "
-            f"{chunk} go through the encoder at a time, which gives the same gradient "
+            f"{chunk} go through the encoder at a time, {effect} "
             f"(training.encode_chunk={chunk}).",
             "warning",
         )
@@ -156,6 +164,10 @@ def _say_picked(
             f"Reading is slower than encoding, so {readers} threads read instead of "
             f"{config.training.workers} (training.workers={readers})."
         )
+
+
+def _about(amount: str) -> str:
+    return amount if amount.startswith("under ") else f"about {amount}"
 
 
 def _sum_text(parts: Mapping[str, int]) -> str:

@@ -6,13 +6,14 @@ import hashlib
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from napari_dre_slcl.config import DreSlclConfig, EncoderConfig
 from napari_dre_slcl.model.backbone import Architecture
 from napari_dre_slcl.model.feature_adapter import FeatureAdapter
 from napari_dre_slcl.model.tile_encoder import TileEncoder
 
-__all__ = ["build_encoder", "encoder_sha256"]
+__all__ = ["build_encoder", "encoder_sha256", "normalises_by_batch"]
 
 
 def build_encoder(
@@ -40,6 +41,16 @@ def build_encoder(
     if feature_dim is not None:
         return FeatureAdapter(config.features, feature_dim)
     return TileEncoder(config.encoder, architecture)
+
+
+def normalises_by_batch(encoder: nn.Module) -> bool:
+    """Return whether a training step's features depend on the tiles that are encoded together."""
+    was_training = encoder.training
+    encoder.train()
+    # Frozen parts stay in evaluation mode, where they take their running figures.
+    found = any(part.training and isinstance(part, _BatchNorm) for part in encoder.modules())
+    encoder.train(was_training)
+    return found
 
 
 def encoder_sha256(encoder: nn.Module, config: EncoderConfig) -> str:
