@@ -33,7 +33,7 @@ def _cohort(folder: Path, **columns: list[str] | str) -> Cohort:
 
 
 def _check(
-    cohort: Cohort, n_train: int = N, training: TrainingConfig = TrainingConfig(), **weights: float
+    cohort: Cohort, n_train: int = N, training: TrainingConfig | None = None, **weights: float
 ) -> tuple[str, ...]:
     split = np.where(np.arange(N) < n_train, "train", "test")
     texts = [row.report for row in cohort.rows[:n_train]]
@@ -42,7 +42,12 @@ def _check(
     vectors = np.array([[text == one for one in known] for text in texts], dtype=np.float32)
     tasks = find_tasks(cohort, [], split == "train")
     return check_signal(
-        cohort, split, tasks, vectors.reshape(n_train, -1), LossConfig(**weights), training
+        cohort,
+        split,
+        tasks,
+        vectors.reshape(n_train, -1),
+        LossConfig(**weights),
+        training or TrainingConfig(),
     )
 
 
