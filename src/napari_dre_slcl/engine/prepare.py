@@ -135,9 +135,7 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
     tasks = find_tasks(cohort, config.cohort.tasks, is_train)
     _report_choices(reporter, config, cohort, split, tasks)
     reports = report_vectors(cohort, is_train, config, reporter)
-    for sentence in check_signal(
-        cohort, split, tasks, reports, config.loss, config.training
-    ):
+    for sentence in check_signal(cohort, split, tasks, reports, config.loss, config.training):
         reporter.log(sentence, "warning")
     if config.features.folder is not None:
         sources: tuple[TileSource, ...] | tuple[FeatureSource, ...]
