@@ -73,16 +73,15 @@ def wait_for(is_so: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("how", ["request", "file"])
 def test_a_paused_run_holds_still_with_a_checkpoint_and_goes_on_alike(
-    asked_run, whole: list[bytes], how: str
+    asked_run, whole: list[bytes]
 ) -> None:
     requests, ends, asked = Requests(), [], []
 
     def ask(run_dir: Path) -> None:
         if not asked:
-            asked.append(how)
-            requests.pause() if how == "request" else (run_dir / PAUSE_FILE).touch()
+            asked.append(run_dir)
+            (run_dir / PAUSE_FILE).touch()
 
     job = asked_run(ask, requests, ends)
     wait_for(lambda: (job.run_dir / "status.json").exists())
@@ -99,7 +98,7 @@ def test_a_paused_run_holds_still_with_a_checkpoint_and_goes_on_alike(
     assert outcome(job.run_dir) == whole
 
 
-@pytest.mark.parametrize("how", ["request", "file", "while paused"])
+@pytest.mark.parametrize("how", ["file", "while paused"])
 def test_a_cancelled_run_writes_a_checkpoint_and_goes_on_alike(
     asked_run, whole: list[bytes], how: str
 ) -> None:
@@ -110,7 +109,7 @@ def test_a_cancelled_run_writes_a_checkpoint_and_goes_on_alike(
             requests.pause()
             threading.Timer(0.3, requests.stop).start()
         else:
-            requests.stop() if how == "request" else (run_dir / CANCEL_FILE).touch()
+            (run_dir / CANCEL_FILE).touch()
 
     job = asked_run(ask, requests, ends)
     wait_for(lambda: bool(ends))
