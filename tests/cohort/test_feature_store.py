@@ -102,6 +102,9 @@ def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
         ({"features": np.array([[b"a"]])}, "a table of numbers"),
         ({"coords": XY[:3]}, r"5 features but coordinates of shape \(3, 2\)"),
         ({"features": np.where(FEATURES == 4, np.nan, FEATURES)}, "1 tiles whose features are not"),
+        ({"features": np.where(FEATURES == 4, 1e300, 0)}, "1 tiles whose features are not"),
+        ({"coords": XY * np.nan}, "coordinates are no places"),
+        ({"coords": XY + 2**40}, "coordinates are no places"),
     ],
 )
 def test_broken_files_are_named(tmp_path: Path, content, sentence: str) -> None:
@@ -109,6 +112,26 @@ def test_broken_files_are_named(tmp_path: Path, content, sentence: str) -> None:
     with pytest.raises(SlideError, match=sentence) as raised:
         read_features(path)
     assert "a.h5" in str(raised.value)
+
+
+def test_a_file_whose_inner_tables_are_damaged_is_named(tmp_path: Path) -> None:
+    path = _file(tmp_path / "a.h5", FEATURES, XY)
+    content = path.read_bytes()
+    assert b"SNOD" in content  # the list of data sets
+    path.write_bytes(content.replace(b"SNOD", b"XXXX"))
+    with pytest.raises(SlideError, match=r"a\.h5' cannot be read"):
+        open_features(path)
+
+
+@pytest.mark.parametrize("amount", [np.inf, np.nan, -1, 0])
+def test_amounts_that_are_none_are_not_stated(tmp_path: Path, amount: float) -> None:
+    path = _file(tmp_path / "a.h5", FEATURES, XY)
+    with h5py.File(path, "r+") as file:
+        file["coords"].attrs.update(
+            {"mpp": amount, "target_magnification": amount, "patch_size_level0": amount}
+        )
+    file = open_features(path)
+    assert (file.mpp, file.tile_size_px) == (None, None)
 
 
 def test_missing_cut_and_foreign_files_are_named(tmp_path: Path) -> None:

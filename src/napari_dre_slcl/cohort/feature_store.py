@@ -6,11 +6,12 @@ Knows numpy and files, not what made the features. Files hold (x, y); everything
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import h5py
 import numpy as np
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 FEATURE_SUFFIXES = (".h5", ".hdf5")
+
+# A hundred times as far as any scanner sees.
+_FARTHEST_PX = 10**8
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +67,15 @@ class FeatureFile:
         size = self.attrs.get("patch_size_level0")
         if size is None and self.attrs.get("patch_level") == 0:
             size = self.attrs.get("patch_size")
-        return int(size) if isinstance(size, int | float) and size >= 1 else None
+        return int(size) if _is_amount(size) and size >= 1 else None
 
     @property
     def mpp(self) -> float | None:
         """µm per pixel of a tile; by the magnification (20x is 0.5) where it is not stated."""
-        if isinstance(self.attrs.get("mpp"), int | float):
+        if _is_amount(self.attrs.get("mpp")):
             return float(self.attrs["mpp"])
         magnification = self.attrs.get("target_magnification")
-        has_one = isinstance(magnification, int | float) and magnification > 0
-        return 10 / float(magnification) if has_one and magnification is not None else None
+        return 10 / float(magnification) if _is_amount(magnification) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +159,7 @@ def read_features(path: Path) -> StoredFeatures:
     """
     with _opened(path) as stored:
         file = _describe(path, stored)
-        features = np.asarray(stored["features"][()], np.float32).reshape(file.n_tiles, file.dim)
+        features = _as_float32(stored["features"][()]).reshape(file.n_tiles, file.dim)
         coords = _corners(stored["coords"][()]) if file.has_coords else None
     _check_finite(path, features)
     return StoredFeatures(features, coords, file)
@@ -212,7 +215,7 @@ def read_rows(file: FeatureFile, tiles: NDArray[np.int64]) -> NDArray[np.float32
         is_dense = last - first < 8 * len(wanted)
         rows = slice(first, last + 1) if is_dense else wanted
         found = table[0, rows] if table.ndim == 3 else table[rows]
-    features = np.asarray(found, np.float32)[wanted - first if is_dense else slice(None)]
+    features = _as_float32(found)[wanted - first if is_dense else slice(None)]
     _check_finite(file.path, features)
     return np.asarray(features[place])
 
@@ -281,7 +284,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield stored
     except FileNotFoundError as error:
         raise SlideError(f"The feature file '{path}' does not exist.") from error
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).strip("'\"").splitlines()[0] if str(error) else "no reason given"
         raise SlideError(
             f"The feature file '{path}' cannot be read, it is damaged or no HDF5 file of "
@@ -317,7 +320,19 @@ def _describe(path: Path, stored: Any) -> FeatureFile:
 def _corners(coords: Any) -> NDArray[np.int64]:
     """Return stored (x, y) corners as (n, 2) whole numbers, (y, x)."""
     xy = np.asarray(coords).reshape(-1, 2)
+    if not (np.abs(xy.astype(np.float64)) < _FARTHEST_PX).all():
+        raise ValueError("its coordinates are no places on a slide")
     return np.asarray(np.rint(xy[:, ::-1]), np.int64)
+
+
+def _as_float32(values: Any) -> NDArray[np.float32]:
+    """Return numbers as float32; what is too large for that becomes inf, and is refused later."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, np.float32)
+
+
+def _is_amount(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and 0 < value < math.inf
 
 
 def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:

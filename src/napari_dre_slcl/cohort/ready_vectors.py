@@ -94,7 +94,7 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.generic]]:
         raise CohortError(
             f"The report vectors '{path}' lack an array: they need 'slide_id' and 'vectors'."
         ) from error
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise CohortError(
             f"The report vectors '{path}' cannot be read: {error}. Give an .npz or .h5 file with "
             "'slide_id' (text) and 'vectors' (n, dim)."
