@@ -11,7 +11,12 @@ __all__ = ["generate"]
 
 
 def generate(
-    out: Path, n_slides: int, seed: int, side_px: int, cue_share: float, cue_strength: float
+    out: Path,
+    n_slides: int,
+    seed: int,
+    side_px: int,
+    cue_share: float = 1.0,
+    cue_strength: float = 1.0,
 ) -> Path:
     """Generate the built-in cohort.
 
