@@ -165,6 +165,7 @@ def test_result_tab_shows_what_the_result_says(dock, slide_path, trained) -> Non
     [
         (TaskPrediction("cancer", ("normal", "cancer"), (0.1, 0.9), "cancer"), [("cancer", 0.9)]),
         (TaskPrediction("TP53", ("0", "1"), (0.4, 0.6), "1"), [("TP53", 0.6)]),
+        (TaskPrediction("TP53", ("wild type", "1"), (0.4, 0.6), "1"), [("TP53", 0.6)]),
         (
             TaskPrediction("subtype", ("LUAD", "LUSC"), (0.2, 0.8), "LUSC"),
             [("LUAD", 0.2), ("LUSC", 0.8)],

@@ -13,11 +13,21 @@ from numpy.typing import NDArray
 from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.errors import CohortError
 
-__all__ = ["Task", "encode_labels", "find_tasks", "guess_task_columns", "left_out_columns"]
+__all__ = [
+    "NEGATIVE_CLASSES",
+    "Task",
+    "encode_labels",
+    "find_tasks",
+    "guess_task_columns",
+    "left_out_columns",
+]
 
 _MOST_CLASSES = 10
 _SHOWN_COLUMNS = 8
-_NEGATIVE = {"0", "normal", "negative", "benign", "no", "false", "wt", "wildtype", "wild type"}
+NEGATIVE_CLASSES = frozenset(
+    {"0", "normal", "negative", "benign", "no", "false", "wt", "wildtype", "wild type"}
+)
+"""What the negative class of a yes-or-no task is called, in small letters."""
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 
 
@@ -151,5 +161,5 @@ def _task(cohort: Cohort, name: str, train: NDArray[np.bool_]) -> Task:
             "so it cannot be learned. Add training slides of another class or leave the column "
             "out of cohort.tasks."
         )
-    classes = tuple(sorted(labels, key=lambda label: (label.lower() not in _NEGATIVE, label)))
+    classes = tuple(sorted(labels, key=lambda label: (label.lower() not in NEGATIVE_CLASSES, label)))
     return Task(name, classes, classes[1] if len(classes) == 2 else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_dre_slcl.cohort.tasks import NEGATIVE_CLASSES
 from napari_dre_slcl.gui.tissue_state import TissueState
 from napari_dre_slcl.results import SlideResult, TaskPrediction
 from napari_dre_slcl.slide import SlideInfo
@@ -20,8 +21,6 @@ __all__ = [
     "slide_rows",
     "tissue_note",
 ]
-
-_NEGATIVE = frozenset({"0", "no", "false", "normal", "negative", "benign", "wt", "wildtype"})
 
 
 def slide_rows(info: SlideInfo) -> list[tuple[str, str]]:
@@ -102,7 +101,7 @@ def prediction_rows(prediction: TaskPrediction) -> list[tuple[str, float]]:
     """
     if prediction.positive is not None and len(prediction.classes) == 2:
         negative = next(name for name in prediction.classes if name != prediction.positive)
-        if negative.lower() in _NEGATIVE:
+        if negative.lower() in NEGATIVE_CLASSES:
             is_plain = prediction.positive.lower() in {"1", "yes", "true", prediction.task.lower()}
             name = prediction.task if is_plain else f"{prediction.task}: {prediction.positive}"
             return [(name, prediction.probability(prediction.positive))]
