@@ -57,6 +57,11 @@ def test_groups_of_the_first_version_count_too(tmp_path: Path) -> None:
     assert available_memory(proc, groups) == 3 * GIB // 2
 
 
+def test_a_group_of_any_name_is_read(tmp_path: Path) -> None:
+    proc, groups = _machine(tmp_path, 4 * 2**20, "0::/jobs/größe\n")
+    assert available_memory(proc, groups) == 4 * GIB
+
+
 def test_a_full_group_leaves_nothing(tmp_path: Path) -> None:
     proc, groups = _machine(tmp_path, 64 * 2**20, "0::/\n")
     _group(groups, {"memory.max": f"{GIB}\n", "memory.current": f"{GIB + 4096}\n"})

@@ -191,6 +191,7 @@ def test_changed_weights_are_noticed(bundle: Bundle, tmp_path: Path) -> None:
         ({"format": 99}, "has format 99"),
         ({"tasks": [{"name": "x"}]}, "does not fit this version"),
         ({"text_dim": 6}, "does not fit this version"),
+        ({"encoder": "test_vit"}, "does not fit this version"),
         ({"config": {"method": "other"}}, "does not fit this version"),
     ],
 )

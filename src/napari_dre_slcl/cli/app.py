@@ -117,7 +117,10 @@ def resume(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder, or a run folder that holds one.")],
-    slides: Annotated[list[Path], typer.Argument(help="Slide files or DICOM folders.")],
+    slides: Annotated[
+        list[Path],
+        typer.Argument(help="Slide files or DICOM folders; feature files for a model of these."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     mpp: _Mpp = None,
     mask: Annotated[

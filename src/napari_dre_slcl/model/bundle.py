@@ -200,7 +200,14 @@ def load_bundle(folder: Path) -> Bundle:
         if header["weights_sha256"] != digest:
             raise ModelError(f"The weights of '{folder}' are damaged: their hash differs.")
         return _build(header, load(weights), digest)
-    except (KeyError, TypeError, RuntimeError, ValidationError, SafetensorError) as error:
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        ValidationError,
+        SafetensorError,
+    ) as error:
         raise ModelError(
             f"The model '{folder}' does not fit this version: {str(error).splitlines()[0]}."
         ) from error
