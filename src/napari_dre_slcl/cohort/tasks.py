@@ -161,5 +161,7 @@ def _task(cohort: Cohort, name: str, train: NDArray[np.bool_]) -> Task:
             "so it cannot be learned. Add training slides of another class or leave the column "
             "out of cohort.tasks."
         )
-    classes = tuple(sorted(labels, key=lambda label: (label.lower() not in NEGATIVE_CLASSES, label)))
+    classes = tuple(
+        sorted(labels, key=lambda label: (label.lower() not in NEGATIVE_CLASSES, label))
+    )
     return Task(name, classes, classes[1] if len(classes) == 2 else None)
