@@ -110,3 +110,15 @@ def test_the_number_of_layers_and_codewords_are_as_set() -> None:
         config = ResidualConfig.model_validate(LITERAL | {"layers": layers})
         encoder = ResidualEncoder(DIM, k, config)
         assert (len(encoder.layers), encoder.identity.shape) == (layers, (k, DIM))
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mass"])
+def test_the_attention_on_codewords_is_that_of_what_is_pooled(pooling: str) -> None:
+    """Where every token attends to all evenly, rollout leaves (1/(1+P) + I)/2 of one layer."""
+    encoder, mass = _encoder(pooling=pooling), torch.tensor([3.0, 0.0, 1.0, 4.0, 0.0]).double()
+    encoder.layers[0].attention.in_proj_weight.zero_()
+    found = encoder(_sums(mass.tolist()), torch.zeros(1, DIM).double()).codeword_attention[0]
+    is_there, share = mass > 0, mass / mass.sum()
+    even = is_there / (2 * (1 + is_there.sum()))
+    expected = even if pooling == "cls" else 2 * even + share / 2
+    assert _is_same(found, expected / expected.sum())

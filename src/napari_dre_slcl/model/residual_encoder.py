@@ -24,8 +24,8 @@ class SlideEncoding(NamedTuple):
     vector : Tensor
         (B, d) slide vectors.
     codeword_attention : Tensor
-        (B, K) attention of [CLS] on the codewords, rolled out over the layers; rows sum to 1,
-        empty codewords have 0.
+        (B, K) attention of what is pooled, [CLS] or with it the codewords by their mass, on the
+        codewords, rolled out over the layers; rows sum to 1, empty codewords have 0.
     """
 
     vector: Tensor
@@ -109,10 +109,11 @@ class ResidualEncoder(nn.Module):
             sequence, attention = layer(sequence, key_bias)
             # Attention rollout with the residual path, Abnar & Zuidema 2020.
             rolled = 0.5 * (attention.detach() + identity) @ rolled
-        on_codewords = rolled[:, 0, 1:]
-        pooled = sequence[:, 0]
+        pooled, attended = sequence[:, 0], rolled[:, 0]
         if self._is_mass_pooled:
             pooled = pooled + (share.unsqueeze(-1) * sequence[:, 1:]).sum(1)
+            attended = attended + (share.detach().unsqueeze(-1) * rolled[:, 1:]).sum(1)
+        on_codewords = attended[:, 1:]
         return SlideEncoding(self.norm(pooled), on_codewords / on_codewords.sum(1, keepdim=True))
 
     def _tokens(self, sums: ResidualSums, share: Tensor) -> Tensor:
