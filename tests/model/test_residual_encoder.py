@@ -118,7 +118,7 @@ def test_the_attention_on_codewords_is_that_of_what_is_pooled(pooling: str) -> N
     encoder, mass = _encoder(pooling=pooling), torch.tensor([3.0, 0.0, 1.0, 4.0, 0.0]).double()
     encoder.layers[0].attention.in_proj_weight.zero_()
     found = encoder(_sums(mass.tolist()), torch.zeros(1, DIM).double()).codeword_attention[0]
-    is_there, share = mass > 0, mass / mass.sum()
+    is_there, share = (mass > 0).double(), mass / mass.sum()
     even = is_there / (2 * (1 + is_there.sum()))
     expected = even if pooling == "cls" else 2 * even + share / 2
     assert _is_same(found, expected / expected.sum())
