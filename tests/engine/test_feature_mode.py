@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from napari_dre_slcl.config import load_preset, with_overrides
 from napari_dre_slcl.engine.encode_source import write_source_features
@@ -216,3 +217,31 @@ def test_files_that_fit_spare_the_first_fill(train_job, tmp_path: Path) -> None:
 def test_heads_that_do_not_divide_the_features_are_refused(feature_job) -> None:
     with pytest.raises(DreSlclError, match=r"residual\.heads=5 does not divide"):
         run_train(feature_job(**{"residual.heads": 5}), lambda event: None, _never)
+
+
+def test_held_out_slides_change_nothing_of_what_is_trained(tmp_path: Path) -> None:
+    """Neither their reports nor their labels nor their tiles."""
+    weights = []
+    for is_changed in (False, True):
+        folder = tmp_path / str(is_changed)
+        folder.mkdir()
+        lines = ["slide_id,patient_id,subtype,report,split"]
+        for number in range(12):
+            split = "train" if number < 8 else ("val", "test")[number % 2]
+            is_other = is_changed and split != "train"
+            is_dark = number // 2 % 2 ^ is_other
+            _write(folder / f"s{number}.h5", is_dark, number + 100 * is_other)
+            words = f"zebra {number}" if is_other else f"{['pale', 'dark'][is_dark]} {number} mm"
+            lines.append(f"s{number},P{number},{'AB'[is_dark]},{words},{split}")
+        table = folder / "cohort.csv"
+        table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        settings = FAST | {"features.folder": str(folder), "training.device": "cpu"}
+        settings |= {"training.preflight": False, "text.remove_diagnosis": True}
+        run_train(
+            TrainJob(cohort=table, run_dir=folder / "run", preset="cpu-small", overrides=settings),
+            lambda event: None,
+            _never,
+        )
+        weights.append(load_file(folder / "run" / "model" / "model.safetensors"))
+    first, second = weights
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
