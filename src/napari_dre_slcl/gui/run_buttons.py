@@ -27,6 +27,7 @@ class RunButtons(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._is_paused = False
+        self._last_run = ""
         self.start_button = QPushButton("Start training")
         self.resume_button = QPushButton("Resume a run…")
         self.resume_button.setToolTip(
@@ -74,11 +75,15 @@ class RunButtons(QWidget):
         )
         self.pause_button.setEnabled(True)
 
+    def suggest_run(self, run_dir: Path) -> None:
+        """Offer this run folder first where one is chosen to go on with."""
+        self._last_run = str(run_dir)
+
     def _pause_or_continue(self) -> None:
         self.pause_button.setEnabled(False)  # until the job says that it does so
         (self.continue_requested if self._is_paused else self.pause_requested).emit()
 
     def _pick_run(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Run folder to go on with")
+        folder = QFileDialog.getExistingDirectory(self, "Run folder to go on with", self._last_run)
         if folder:
             self.resume_requested.emit(Path(folder))

@@ -127,15 +127,14 @@ def epoch_text(values: dict[str, float]) -> str:
 
 
 def seconds_rows(values: dict[str, float]) -> list[tuple[str, float, str]]:
-    """Return (phase, share, text) lines of an epoch's time, the longest phase first."""
+    """Return (phase, share, text) lines of an epoch's time, in the order of a step."""
     seconds = {
         name.removeprefix("seconds/"): value
         for name, value in values.items()
         if name.startswith("seconds/")
     }
     total = sum(seconds.values()) or 1.0
-    ordered = sorted(seconds.items(), key=lambda item: -item[1])
-    return [(name, value / total, f"{value:.1f} s") for name, value in ordered]
+    return [(name, value / total, f"{value:.1f} s") for name, value in seconds.items()]
 
 
 def share_text(share: float) -> str:

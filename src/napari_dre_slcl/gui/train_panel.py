@@ -201,9 +201,12 @@ class TrainPanel(QWidget):
             self._show_bars("On held-out patients", rows)
         elif isinstance(end, Failed):
             self.message.complain(end.message)
+        elif job.run_dir.exists():
+            self.message.tell(f"Cancelled. 'Resume a run…' goes on with {job.run_dir}.")
         else:
             self.message.tell(end.message)
         if job.run_dir.exists():  # the next run needs another folder
+            self.buttons.suggest_run(job.run_dir)
             self.run_field.setValue(free_run_dir(job.run_dir.parent))
 
     def _show_bars(self, title: str, rows: Sequence[tuple[str, float, str]]) -> None:
