@@ -97,6 +97,30 @@ def test_a_random_encoder_is_the_same_when_it_is_run_again() -> None:
         torch.testing.assert_close(one, weight.grad)
 
 
+def test_batch_normalisation_counts_the_tiles_of_a_step_once() -> None:
+    figures = []
+    for is_in_parts in (True, False):
+        torch.manual_seed(0)
+        encoder = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+        inputs = torch.randn(5, 4)
+        if is_in_parts:  # of 3 and 2 tiles: none is left alone
+            fresh = FreshFeatures(encoder, inputs, 4, lambda chunk: None, is_trainable=True)
+            fresh.values.sum().backward()
+            fresh.backward(lambda tensor, gradient: tensor.backward(gradient))
+        else:
+            for chunk in inputs.tensor_split(2):
+                encoder(chunk)
+        figures.append(dict(encoder.named_buffers()))
+    for name, found in figures[0].items():
+        torch.testing.assert_close(found, figures[1][name], msg=name)
+
+
+def test_one_value_for_batch_normalisation_is_told() -> None:
+    encoder = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    with pytest.raises(ModelError, match="one value to go by. Raise training.fresh_tiles"):
+        FreshFeatures(encoder, torch.randn(2, 4), 1, lambda chunk: None, is_trainable=True)
+
+
 def test_a_frozen_encoder_gets_no_gradient_and_the_rest_learns() -> None:
     config, method = make_method(**{"encoder.trainable_blocks": 0})
     before = copy.deepcopy(method.net.state_dict())

@@ -3,15 +3,21 @@
 A few at a time is gradient caching (Gao et al. 2021, arXiv 2101.06983): features are computed
 without a graph, the loss gives the gradient with respect to them, and each chunk is encoded again,
 from the same random numbers, to carry its part of that gradient on. Memory then holds the inner
-values of one chunk only, and the gradient is the same.
+values of one chunk only, and the gradient is the same; but for an encoder with batch normalisation,
+where a chunk is a batch of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from napari_dre_slcl.errors import ModelError
 
 __all__ = ["FreshFeatures"]
 
@@ -28,7 +34,7 @@ class FreshFeatures:
     inputs : Tensor
         (n, ...) of all fresh tiles.
     chunk : int or None
-        Tiles at a time; None takes all.
+        Most tiles at a time; None takes all.
     reseed : callable
         Called with the number of a chunk before it is encoded.
     is_trainable : bool
@@ -46,15 +52,17 @@ class FreshFeatures:
     ) -> None:
         self._encoder = encoder
         self._reseed = reseed
-        self._chunks = [inputs] if chunk is None else list(torch.split(inputs, chunk))
+        n_chunks = 1 if chunk is None else max(1, math.ceil(len(inputs) / chunk))
+        # Of even sizes: a last chunk of one tile would leave batch normalisation nothing to go by.
+        self._chunks = list(torch.tensor_split(inputs, n_chunks))
         self._is_trainable = is_trainable
         self._graph: Tensor | None = None
         if is_trainable and len(self._chunks) == 1:
-            reseed(0)
-            self._graph = encoder(inputs)
+            self._graph = self._encode(0)
             values = self._graph.detach()
         else:
-            with torch.no_grad():
+            # The figures that batch normalisation keeps are those of the pass with gradient alone.
+            with torch.no_grad(), _unchanged_buffers(encoder):
                 values = torch.cat([self._encode(number) for number in range(len(self._chunks))])
         self.values = values.requires_grad_(is_trainable)
         """(n, d), a leaf: the graph behind it is this object's own."""
@@ -79,5 +87,24 @@ class FreshFeatures:
 
     def _encode(self, number: int) -> Tensor:
         self._reseed(number)
-        features: Tensor = self._encoder(self._chunks[number])
+        try:
+            features: Tensor = self._encoder(self._chunks[number])
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ModelError(
+                "The encoder normalises by batch, and a step gave it one value to go by. Raise "
+                "training.fresh_tiles, training.encode_chunk or encoder.input_px, or choose an "
+                "encoder without batch normalisation."
+            ) from error
         return features
+
+
+@contextmanager
+def _unchanged_buffers(encoder: nn.Module) -> Iterator[None]:
+    """Put the running figures of batch normalisation back at the end of a block."""
+    layers = [part for part in encoder.modules() if part.training and isinstance(part, _BatchNorm)]
+    kept = [(buffer, buffer.clone()) for layer in layers for buffer in layer.buffers()]
+    yield
+    for buffer, before in kept:
+        buffer.copy_(before)
