@@ -11,10 +11,16 @@ from safetensors.torch import load, save
 from torch import nn
 
 from napari_dre_slcl.engine.best_weights import BestWeights
-from napari_dre_slcl.engine.checkpoint import optimiser_state, optimiser_tensors
+from napari_dre_slcl.engine.checkpoint import (
+    TrainedParts,
+    optimiser_state,
+    optimiser_tensors,
+    read_state,
+)
 from napari_dre_slcl.engine.checkpoint_files import (
     latest_checkpoint,
     read_tensors,
+    remove_checkpoints,
     remove_other_checkpoints,
     write_checkpoint,
 )
@@ -22,6 +28,7 @@ from napari_dre_slcl.engine.loss_table import LossTable
 from napari_dre_slcl.engine.run_state import RunState
 from napari_dre_slcl.engine.schedule import RateSchedule
 from napari_dre_slcl.engine.weight_average import WeightAverage
+from napari_dre_slcl.errors import JobError
 
 
 def test_the_rate_rises_in_a_line_and_falls_in_half_a_cosine() -> None:
@@ -157,3 +164,56 @@ def test_what_a_state_keeps_it_gives_back() -> None:
     again = RunState.model_validate_json(state.model_dump_json())
     assert again == state
     assert again.mean_losses() == {"loss": (0.1 + 0.2 + 0.3) / 2, "loss/a": float("inf")}
+
+
+def test_the_scale_of_an_fp16_loss_goes_on() -> None:
+    def parts() -> TrainedParts:
+        net = nn.Linear(2, 1)
+        scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3)
+        return TrainedParts(net, torch.optim.SGD(net.parameters(), lr=0.1), scaler)
+
+    def step(trained: TrainedParts) -> float:
+        trained.scaler.scale(trained.net(torch.ones(1, 2)).sum()).backward()
+        trained.scaler.step(trained.optimiser)
+        trained.scaler.update()
+        return trained.scaler.get_scale()
+
+    first, again = parts(), parts()
+    assert [step(first), step(first)] == [8.0, 8.0]
+    files = {name: load(save(dict(tensors))) for name, tensors in first.tensors().items()}
+    again.load(files.__getitem__)
+    assert step(again) == 16.0  # its third step without a gradient too large
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"phase": "train"}'])
+def test_a_damaged_state_is_told_and_never_begun_anew(tmp_path: Path, text: str) -> None:
+    (tmp_path / "checkpoints/step-00000002").mkdir(parents=True)
+    (tmp_path / "checkpoints/step-00000002/state.json").write_text(text)
+    with pytest.raises(JobError, match=r"step-00000002' is damaged: its state\.json cannot be"):
+        read_state(tmp_path)
+
+
+def test_a_checkpoint_of_a_later_version_is_told(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints/step-00000002").mkdir(parents=True)
+    state = '{"serial": 2, "moon": "full"}'
+    (tmp_path / "checkpoints/step-00000002/state.json").write_text(state)
+    with pytest.raises(JobError, match="is not of this version of the package. Install the"):
+        read_state(tmp_path)
+
+
+def test_unfinished_checkpoints_make_room_before_the_next_is_written(tmp_path: Path) -> None:
+    (tmp_path / ".part-killed").mkdir()
+    write_checkpoint(tmp_path, "step-1", {"model": {"a": torch.zeros(1)}}, '{"serial": 1}')
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
+    remove_checkpoints(tmp_path)
+    assert not tmp_path.exists()
+
+
+@pytest.mark.parametrize("rest", [b"\0\0\0\n2,1,0.5\n", b"2,1", b"later\n"])
+def test_the_table_is_cut_where_a_power_cut_left_it(tmp_path: Path, rest: bytes) -> None:
+    path = tmp_path / "losses.csv"
+    path.write_bytes(b"step,epoch,loss\n1,1,0.5\n" + rest)
+    table = LossTable(path, ["loss"], last_step=2)
+    table.add(3, 1, {"loss": 0.25})
+    table.close()
+    assert path.read_text().splitlines() == ["step,epoch,loss", "1,1,0.5", "3,1,0.25"]

@@ -93,10 +93,8 @@ class TrainedParts:
         if self.average is not None:
             self.average.net.load_state_dict(read("average"))
         if self.scaler.is_enabled():
-            scaler = {key: float(value) for key, value in read("scaler").items()}
-            self.scaler.load_state_dict(
-                scaler | {"_growth_tracker": int(scaler["_growth_tracker"])}
-            )
+            # Numbers of their own kind: torch takes no float for a count of steps.
+            self.scaler.load_state_dict({key: x.item() for key, x in read("scaler").items()})
 
 
 class Checkpoints:

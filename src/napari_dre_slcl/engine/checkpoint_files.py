@@ -18,9 +18,16 @@ from torch import Tensor
 
 from napari_dre_slcl.errors import JobError
 
-__all__ = ["latest_checkpoint", "read_tensors", "remove_other_checkpoints", "write_checkpoint"]
+__all__ = [
+    "latest_checkpoint",
+    "read_tensors",
+    "remove_checkpoints",
+    "remove_other_checkpoints",
+    "write_checkpoint",
+]
 
 STATE_FILE = "state.json"
+_ASIDE = ".part-"
 Tensors = Mapping[str, Tensor]
 
 
@@ -46,7 +53,9 @@ def write_checkpoint(
         If it cannot be written; what was written of it is gone then.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=parent, prefix=".part-"))
+    for unfinished in parent.glob(f"{_ASIDE}*"):  # of a killed process; it would take up room
+        shutil.rmtree(unfinished, ignore_errors=True)
+    aside = Path(tempfile.mkdtemp(dir=parent, prefix=_ASIDE))
     try:
         for file, content in tensors.items():
             _write_through(aside / f"{file}.safetensors", save(_plain(content)))
@@ -61,7 +70,13 @@ def write_checkpoint(
 
 
 def latest_checkpoint(parent: Path) -> Path | None:
-    """Return the newest whole checkpoint, None where there is none."""
+    """Return the newest checkpoint, None where there is none.
+
+    Raises
+    ------
+    JobError
+        If one is damaged: the bank's files may follow it already, so that none before it would do.
+    """
     found = list(_serials(parent))
     return max(found)[1] if found else None
 
@@ -70,7 +85,19 @@ def remove_other_checkpoints(parent: Path, keep: Path) -> None:
     """Delete older checkpoints and what is left of unfinished ones."""
     for path in parent.iterdir():
         if path.is_dir() and path != keep:
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
+
+
+def remove_checkpoints(parent: Path) -> None:
+    """Delete all checkpoints, each so that half of it is never taken for a whole."""
+    for path in parent.glob(f"*/{STATE_FILE}"):
+        _remove(path.parent)
+    shutil.rmtree(parent, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    (path / STATE_FILE).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -87,17 +114,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise JobError(f"The checkpoint '{path}' cannot be read: {error.strerror}.") from error
     except SafetensorError as error:
         raise JobError(
-            f"The checkpoint '{path}' is damaged ({error}). Start the training again."
+            f"The checkpoint '{path}' is damaged ({error}). Bring the file back as it was, or "
+            "start a new run."
         ) from error
 
 
 def _serials(parent: Path) -> Iterator[tuple[int, Path]]:
     for path in parent.glob(f"[!.]*/{STATE_FILE}"):
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        yield int(state["serial"]), path.parent
+            serial = json.loads(path.read_bytes())["serial"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise JobError(
+                f"The checkpoint '{path.parent}' is damaged: its {STATE_FILE} cannot be read. Bring "
+                "the file back as it was, or start a new run."
+            ) from error
+        yield int(serial), path.parent
 
 
 def _plain(tensors: Tensors) -> dict[str, Tensor]:

@@ -60,7 +60,9 @@ def _lines_up_to(path: Path, last_step: int) -> int:
     length = 0
     with path.open("rb") as stream:
         for number, line in enumerate(stream):
-            if not line.endswith(b"\n") or (number and int(line.split(b",", 1)[0]) > last_step):
+            step = line.split(b",", 1)[0]
+            is_step = step.isdigit() and int(step) <= last_step
+            if not line.endswith(b"\n") or (number and not is_step):
                 break
             length += len(line)
     return length
