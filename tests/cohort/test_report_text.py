@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from napari_dre_slcl.cohort.report_text import (
@@ -88,3 +90,10 @@ def test_class_and_task_names_are_looked_for_unless_they_are_too_short() -> None
     )
     assert label_words(tasks) == ("luad", "lusc", "subtype", "tp53", "yes")
     assert trim_report("TP53: mutated. Pale.", label_words(tasks)).text == "Pale."
+
+
+@pytest.mark.parametrize("repeated", ["final ", "bronch", "Final pathologic clinical "])
+def test_a_report_that_repeats_itself_takes_no_longer_than_another(repeated: str) -> None:
+    begun = time.process_time()
+    trim_report(clean_report(repeated * 20_000))
+    assert time.process_time() - begun < 5

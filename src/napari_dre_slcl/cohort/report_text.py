@@ -18,11 +18,13 @@ _BLANKS = re.compile(r"[^\S\n]+")
 _LINE_ENDS = re.compile(r"\s*\n\s*")
 _WORD = re.compile(r"\w\w")
 
+# What may be repeated before a word that decides is bounded, in these expressions and in the names
+# of tumours: else a text of nothing but such repetitions takes minutes.
 # A heading stands at the start of a line or a sentence, or inside one with a colon after it.
 _DIAGNOSIS_HEAD = (
     r"(?i:(?:(?:final|main|principal|pathologic(?:al)?|histo(?:patho)?logic(?:al)?|post-?operative|"
     r"pre-?\s?operative|microscopic|morphologic(?:al)?|cytologic(?:al)?|clinical|frozen\s+section|"
-    r"intraoperative|consultation|section|pre-?\s?op)\s+)*d\s?iagnos[ie]s"
+    r"intraoperative|consultation|section|pre-?\s?op)\s+){0,4}d\s?iagnos[ie]s"
     r"(?:/\s*diagnoses)?(?:\s+and\s+comments?|\s*\([^)]{0,30}\))?|"
     r"conclusions?|assessment|interpretation|(?:final\s+)?impression|summary|"
     r"histologic(?:al)?\s+(?:sub)?types?|tumou?r\s+(?:cell\s+)?types?|histology)"
@@ -45,7 +47,7 @@ _BREAK = re.compile(r"\n+|(?<=[.!?;])\s+(?=[A-Z0-9(\[\"'*-])")
 _HISTOLOGY = re.compile(
     r"carcino\w*|\badeno\w*|\bsquam\w*|\bepidermoid|sarcoma\w*|\bmelanoma\w*|lymphoma\w*|"
     r"mesothelioma\w*|blastoma\w*|\b\w*glioma\w*|leuka?emia\w*|myeloma\w*|adenoma\w*|"
-    r"\bmalignan\w*|\bnsclc\b|\bsclc\b|\bluad\b|\blusc\b|\bscc\b|\bbac\b|bronch\w*alveolar|"
+    r"\bmalignan\w*|\bnsclc\b|\bsclc\b|\bluad\b|\blusc\b|\bscc\b|\bbac\b|bronch\w{0,12}alveolar|"
     r"\blepidic|\bacinar|\bpapillary|\bkeratini\w*|\bbenign\b|"
     r"\bm?-?\s?8\d{3}\s?/?\s?[01236]\b",
     re.IGNORECASE,
