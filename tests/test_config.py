@@ -24,6 +24,11 @@ def test_the_default_preset_has_the_values_of_the_method() -> None:
     assert config.training.bank_tiles is None
 
 
+def test_settings_that_need_others_say_so() -> None:
+    with pytest.raises(ConfigError, match=r"'text' is not usable: text\.encoder=llama needs text"):
+        with_overrides(load_preset("default"), {"text.encoder": "llama"})
+
+
 def test_a_deviation_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"encoder\.std\.1' is not usable.*greater than 0"):
         with_overrides(load_preset("default"), {"encoder.std": "0.5,0,0.5"})

@@ -112,4 +112,5 @@ def _validated(values: dict[str, Any]) -> DreSlclConfig:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         given = f" (given: {first['input']!r})" if not isinstance(first["input"], dict) else ""
-        raise ConfigError(f"Setting '{where}' is not usable: {first['msg']}{given}.") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"Setting '{where}' is not usable: {reason}{given}.") from error
