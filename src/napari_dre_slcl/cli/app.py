@@ -106,12 +106,16 @@ def train(
 @app.command()
 def resume(
     run: Annotated[Path, typer.Argument(help="Run folder of the training.")],
+    devices: Annotated[
+        int | None,
+        typer.Option(min=1, help="Share the tiles out over so many devices from here on."),
+    ] = None,
     json: _Json = False,
 ) -> None:
     """Go on with a training that was killed, cancelled or stopped by an error."""
     from napari_dre_slcl.cli.resume import resume_run
 
-    resume_run(run, as_json=json)
+    resume_run(run, devices, as_json=json)
 
 
 @app.command()

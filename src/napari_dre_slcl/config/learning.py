@@ -164,6 +164,13 @@ class TrainingConfig(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", title="Device", description="auto takes a GPU where there is one."
     )
+    devices: int = Field(
+        1,
+        ge=1,
+        le=256,
+        title="Devices",
+        description="Processes that share the tiles of a step; GPUs, or CPU processes.",
+    )
     tile_cache_mib: int = Field(
         2048, ge=0, title="Tile cache", description="Memory for decoded tiles in MiB."
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import torch
 
+from napari_dre_slcl.config import TrainingConfig
 from napari_dre_slcl.errors import ConfigError
 
-__all__ = ["choose_device"]
+__all__ = ["check_devices", "choose_device", "processors"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -37,3 +41,41 @@ def choose_device(name: str) -> torch.device:
             "Set training.device (or --device) to auto or cpu."
         )
     return torch.device(name)
+
+
+def check_devices(settings: TrainingConfig) -> None:
+    """Refuse more devices than there are.
+
+    Parameters
+    ----------
+    settings : TrainingConfig
+        Its ``device`` and ``devices``.
+
+    Raises
+    ------
+    ConfigError
+        If this machine has too few, or cannot share tiles out.
+    """
+    asked = settings.devices
+    if asked == 1:
+        return
+    kind = choose_device(settings.device).type
+    if kind == "mps" or sys.platform not in ("linux", "darwin"):
+        raise ConfigError(
+            f"training.devices={asked} needs GPUs of CUDA or processes of the CPU, on Linux or "
+            "macOS. Set it to 1."
+        )
+    present = torch.cuda.device_count() if kind == "cuda" else processors()
+    what = "GPUs" if kind == "cuda" else "processors"
+    if asked > present:
+        raise ConfigError(
+            f"training.devices={asked} was asked for, but this machine has {present:,} {what} to "
+            f"give. Set it to {present:,} at most."
+        )
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_dre_slcl.engine.crew import Crew
 from napari_dre_slcl.engine.damage import damage_warning
 from napari_dre_slcl.engine.feature_source import FeatureLoader, source_name, tile_count
 from napari_dre_slcl.engine.lost_slides import LostSlides
@@ -49,6 +50,8 @@ class EncodingPass:
         Name of the stage.
     epoch : int
         The one under way, 0 for the first fill.
+    crew : Crew, optional
+        Other processes that encode as well.
     """
 
     method: DreSlcl
@@ -57,6 +60,7 @@ class EncodingPass:
     reporter: Reporter
     stage: str
     epoch: int
+    crew: Crew | None = None
 
     def fill(self, known: Callable[[int], NDArray[np.float32] | None] = lambda slide: None) -> None:
         """Encode every tile that the bank's new generation lacks, and tell of damaged tiles.
@@ -103,13 +107,16 @@ class EncodingPass:
 
     def _encode(self, chunks: Sequence[_Chunk], store: _Store) -> None:
         done = 0
+        if self.crew is not None and chunks:
+            self.crew.push(self.method.net.encoder)
         while done < len(chunks):
             done = self._encode_until_one_fails(chunks, store, done)
             if done < len(chunks):
                 slide, tiles = chunks[done]
                 if not self.lost.find([(slide, tiles.numpy())], self.epoch):
                     # It can be read after all, alone.
-                    store(slide, tiles, self._features(self.loader.load([(slide, tiles.numpy())])))
+                    read = self.loader.load([(slide, tiles.numpy())])
+                    store(slide, tiles, *self._features([torch.from_numpy(read)]))
                 done += 1
         self.reporter.progress(self.stage, len(chunks), len(chunks))
 
@@ -117,18 +124,36 @@ class EncodingPass:
         """Return the position of the chunk that cannot be read, or the number of chunks."""
         due = [at for at in range(begun, len(chunks)) if not self.lost.is_lost(chunks[at][0])]
         read: Tiles = self.loader.prefetch(_requests(chunks[at] for at in due))
+        waiting: list[tuple[_Chunk, Tensor]] = []
+
+        def encode() -> None:
+            features = self._features([tiles for _, tiles in waiting])
+            for (chunk, _), found in zip(waiting, features, strict=True):
+                store(*chunk, found)
+            waiting.clear()
+
+        failed = len(chunks)
         with closing(read) as batches:
             for at in due:
                 self.reporter.progress(self.stage, at, len(chunks))
                 try:
-                    tiles = next(batches)
+                    waiting.append((chunks[at], torch.from_numpy(next(batches))))
                 except SlideError:
-                    return at
-                store(*chunks[at], self._features(tiles))
-        return len(chunks)
+                    failed = at
+                    break
+                if len(waiting) == self._at_once:
+                    encode()
+            encode()
+        return failed
 
-    def _features(self, tiles: NDArray[np.generic]) -> Tensor:
-        return self.method.encode_tiles(torch.from_numpy(tiles))
+    @property
+    def _at_once(self) -> int:
+        return 1 if self.crew is None else self.crew.size
+
+    def _features(self, groups: Sequence[Tensor]) -> list[Tensor]:
+        if self.crew is None or not groups:
+            return [self.method.encode_tiles(tiles) for tiles in groups]
+        return self.crew.encode(self.method.encode_tiles, groups, self.method.bank.dim)
 
     def _tell_damage(self) -> None:
         for slide, damaged in self.loader.damaged.items():

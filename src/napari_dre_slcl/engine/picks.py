@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.amounts import bytes_text
+from napari_dre_slcl.engine.device import processors
 from napari_dre_slcl.engine.estimate import Workload, step_memory
 from napari_dre_slcl.engine.probe import Probe
 from napari_dre_slcl.errors import JobError
@@ -55,12 +55,5 @@ def readers_that_keep_up(config: DreSlclConfig, probe: Probe) -> int | None:
     if probe.read_per_s >= _KEEPS_UP * probe.encode_per_s:
         return None
     wanted = math.ceil(present * probe.encode_per_s / probe.read_per_s)
-    chosen = min(wanted, _processors(), _MOST_READERS)
+    chosen = min(wanted, processors(), _MOST_READERS)
     return chosen if chosen > present else None
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

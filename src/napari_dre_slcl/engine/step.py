@@ -10,7 +10,9 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.crew import Crew
 from napari_dre_slcl.engine.fresh_features import FreshFeatures
+from napari_dre_slcl.engine.shared_features import SharedFeatures
 from napari_dre_slcl.errors import ModelError
 from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl, SlideBatch, no_clock
 from napari_dre_slcl.model.precision import needs_scaler
@@ -48,13 +50,20 @@ class StepTaker:
         Network, bank and losses.
     fabric : Fabric, optional
         For the network's device by default.
+    crew : Crew, optional
+        Other processes that encode their share of the fresh tiles.
     """
 
     def __init__(
-        self, config: DreSlclConfig, method: DreSlcl, fabric: Fabric | None = None
+        self,
+        config: DreSlclConfig,
+        method: DreSlcl,
+        fabric: Fabric | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self._settings = config.training
         self._method = method
+        self._crew = crew
         self._fabric = fabric or make_fabric(method.device)
         # On the CPU one pass over the weights takes a third of the time of one operation after
         # another (benchmarks/step_cost.py); on a GPU torch's default is as good.
@@ -90,13 +99,7 @@ class StepTaker:
         method.net.train()
         self.optimiser.zero_grad(set_to_none=True)
         with clock("encoder"):
-            fresh = FreshFeatures(
-                method.net.encoder,
-                method.inputs(batch, step),
-                self._settings.encode_chunk,
-                lambda chunk: seed_everything(seed, "dropout", step, "encoder", chunk),
-                is_trainable=method.net.encoder.is_trainable,
-            )
+            fresh = self._encode(batch, step)
         seed_everything(seed, "dropout", step, "loss")
         losses = method.loss(batch, fresh.values, step, clock)
         with clock("loss"):
@@ -105,8 +108,7 @@ class StepTaker:
             fresh.backward(self._fabric.backward)
         with clock("optimiser"):
             found = losses | self._change_weights()
-            if isinstance(method.net.encoder, TileEncoder):
-                method.net.encoder.end_step()
+            self._end_step(fresh)
             # One wait for the device, which the bank needs anyway.
             values = torch.stack([value.detach().float() for value in found.values()]).tolist()
             figures = dict(zip(found, values, strict=True))
@@ -114,6 +116,27 @@ class StepTaker:
         with clock("bank"):
             method.refresh(batch, fresh.values.detach(), step)
         return {name: figures[name] for name in losses}
+
+    def _encode(self, batch: SlideBatch, step: int) -> FreshFeatures | SharedFeatures:
+        encoder, settings = self._method.net.encoder, self._settings
+        inputs, chunk = self._method.inputs(batch, step), settings.encode_chunk
+        is_trainable = encoder.is_trainable
+
+        def reseed(part: int) -> None:
+            seed_everything(settings.seed, "dropout", step, "encoder", part)
+
+        if self._crew is None:
+            return FreshFeatures(encoder, inputs, chunk, reseed, is_trainable=is_trainable)
+        return SharedFeatures(
+            self._crew, encoder, inputs, chunk, step, reseed, is_trainable=is_trainable
+        )
+
+    def _end_step(self, fresh: FreshFeatures | SharedFeatures) -> None:
+        encoder = self._method.net.encoder
+        if isinstance(encoder, TileEncoder):
+            if isinstance(fresh, SharedFeatures) and encoder.centre is not None:
+                fresh.add_centre(encoder.centre)
+            encoder.end_step()
 
     def _change_weights(self) -> dict[str, Tensor]:
         """Clip, step, and return the norms of the gradients before clipping."""

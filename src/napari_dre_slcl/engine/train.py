@@ -14,6 +14,8 @@ from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.best_weights import BEST
 from napari_dre_slcl.engine.checkpoint import CHECKPOINTS, read_state
+from napari_dre_slcl.engine.crew import crew_for
+from napari_dre_slcl.engine.device import check_devices
 from napari_dre_slcl.engine.disk_full import explain_full_disk
 from napari_dre_slcl.engine.held_out import HeldOut
 from napari_dre_slcl.engine.make_method import make_bank, make_method
@@ -120,6 +122,8 @@ def run_resume(
     try:
         with run_lock(job.run_dir), explain_full_disk(job.run_dir):
             started, config = read_run_dir(job.run_dir)
+            if job.devices is not None:
+                config = with_overrides(config, {"training.devices": job.devices})
             state = read_state(job.run_dir)
             if state is None and (job.run_dir / "metrics.json").exists():
                 raise JobError(f"The run '{job.run_dir}' has ended well; there is nothing to do.")
@@ -141,6 +145,7 @@ def _ready(
     job: TrainJob, config: DreSlclConfig, reporter: Reporter, *, is_resumed: bool = False
 ) -> Iterator[tuple[PreparedCohort, DreSlcl]]:
     """Open the slides of a cohort and build the network for the length of a block."""
+    check_devices(config.training)
     allow_many_open_files()
     try:
         slides = prepare_cohort(job.cohort, config, reporter)
@@ -189,7 +194,10 @@ def _train_and_test(
     held_out = HeldOut(config, prepared, reporter, state.skipped)
     if state.phase != "test":
         method.bank = make_bank(config, prepared, method.net.encoder.dim, run_dir / BANK)
-    with closing(Training(config, method, prepared, reporter, state, run_dir)) as training:
+    with (
+        crew_for(config, method, reporter) as crew,
+        closing(Training(config, method, prepared, reporter, state, run_dir, crew)) as training,
+    ):
         if state.serial:
             training.restore()
         training.run(held_out.validate if prepared.rows("val") else None)

@@ -13,6 +13,7 @@ from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.best_weights import BestWeights
 from napari_dre_slcl.engine.calibrate import calibrate_encoder
 from napari_dre_slcl.engine.checkpoint import Checkpoints, TrainedParts
+from napari_dre_slcl.engine.crew import Crew
 from napari_dre_slcl.engine.epoch import EpochSteps, draw_epoch
 from napari_dre_slcl.engine.fill import EncodingPass
 from napari_dre_slcl.engine.fresh_tiles import FreshTileBudget
@@ -54,6 +55,8 @@ class Training:
         Where to begin, or to go on; changed as the run goes on.
     run_dir : Path
         Where checkpoints and the table of losses go.
+    crew : Crew, optional
+        Other processes that encode their share of the tiles.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class Training:
         reporter: Reporter,
         state: RunState,
         run_dir: Path,
+        crew: Crew | None = None,
     ) -> None:
         self.state = state
+        self._crew = crew
         self._config = config
         self._settings = config.training
         self._method = method
@@ -76,7 +81,7 @@ class Training:
         self.lost = LostSlides(self._loader, self.state, reporter)
         self._clock = PhaseClock(method.device)
         self._fabric = make_fabric(method.device)
-        self._stepper = StepTaker(config, method, self._fabric)
+        self._stepper = StepTaker(config, method, self._fabric, crew)
         self._schedule = self._make_schedule()
         self._budget = self._make_budget()
         self._average = (
@@ -176,7 +181,9 @@ class Training:
             self._average.follow_buffers(self._method.net)
 
     def _pass(self, stage: str, epoch: int) -> EncodingPass:
-        return EncodingPass(self._method, self._loader, self.lost, self._reporter, stage, epoch)
+        return EncodingPass(
+            self._method, self._loader, self.lost, self._reporter, stage, epoch, self._crew
+        )
 
     # -- an epoch --------------------------------------------------------------------------------
 

@@ -57,6 +57,9 @@ class ResumeJob(_Message):
 
     kind: Literal["resume"] = "resume"
     run_dir: Path = Field(description="Run folder of the training.")
+    devices: int | None = Field(
+        None, ge=1, description="Processes that share the tiles from here on; empty as before."
+    )
 
 
 class PredictJob(_Message):

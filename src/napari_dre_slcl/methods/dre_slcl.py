@@ -16,6 +16,7 @@ from torch import Tensor
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.model.augmentation import augment_tiles
 from napari_dre_slcl.model.codebook import fit_codebook
+from napari_dre_slcl.model.feature_adapter import FeatureAdapter
 from napari_dre_slcl.model.losses import (
     masked_cross_entropy,
     slide_report_contrast,
@@ -25,8 +26,17 @@ from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.model.residual_sums import ResidualSums, residual_sums
 from napari_dre_slcl.model.seeds import seeded
+from napari_dre_slcl.model.tile_encoder import TileEncoder
 
-__all__ = ["Clock", "DreSlcl", "SlideBatch", "SlideTruth", "class_weights", "no_clock"]
+__all__ = [
+    "Clock",
+    "DreSlcl",
+    "SlideBatch",
+    "SlideTruth",
+    "class_weights",
+    "encode_without_gradient",
+    "no_clock",
+]
 
 _ENCODE_CHUNK = 128
 _BANK_CHUNK = 8192
@@ -125,13 +135,10 @@ class DreSlcl:
 
     # -- the bank --------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def encode_tiles(self, tiles: Tensor) -> Tensor:
         """Encode tiles as a batch holds them, without gradient; (n, d) on the CPU."""
         self.net.eval()
-        encoder = self.net.encoder
-        chunks = tiles.split(_ENCODE_CHUNK)
-        return torch.cat([encoder(encoder.prepare(chunk, self.device)).cpu() for chunk in chunks])
+        return encode_without_gradient(self.net.encoder, tiles, self.device)
 
     def fit_codewords(self, slides: Sequence[int] | None = None) -> None:
         """Fit the codewords on the bank, the same number of tiles from each slide, and index it.
@@ -350,6 +357,30 @@ class DreSlcl:
                         {"name": name, "params": parameters, "lr": rate, "weight_decay": decay}
                     )
         return groups
+
+
+@torch.no_grad()
+def encode_without_gradient(
+    encoder: TileEncoder | FeatureAdapter, tiles: Tensor, device: torch.device
+) -> Tensor:
+    """Encode tiles as they are read, in groups of the same size wherever this is called.
+
+    Parameters
+    ----------
+    encoder : TileEncoder or FeatureAdapter
+        In evaluation mode, on ``device``.
+    tiles : Tensor
+        (n, size, size, 3) uint8 pixels, or (n, d_in) stored features.
+    device : torch.device
+        Where the encoder is.
+
+    Returns
+    -------
+    Tensor
+        (n, d) unit rows on the CPU.
+    """
+    chunks = tiles.split(_ENCODE_CHUNK)
+    return torch.cat([encoder(encoder.prepare(chunk, device)).cpu() for chunk in chunks])
 
 
 def class_weights(labels: Sequence[int], n_classes: int, is_balanced: bool) -> Tensor:

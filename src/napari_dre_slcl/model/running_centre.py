@@ -61,6 +61,33 @@ class RunningCentre(nn.Module):
         self._n_seen, self._sums = 0, None
 
     @torch.no_grad()
+    def seen(self, n_tiles: int) -> Tensor:
+        """Return what was seen of so many tiles as one vector, to be added to that of others.
+
+        Parameters
+        ----------
+        n_tiles : int
+            How many tiles they were, each of which may have been seen more than once.
+
+        Returns
+        -------
+        Tensor
+            (1 + 2 dim,): number, sums, sums of squares; each tile counts once.
+        """
+        if self._sums is None or not n_tiles:
+            return self.mean.new_zeros(1 + 2 * len(self.mean), dtype=torch.float64)
+        share = n_tiles / self._n_seen
+        number = self._sums[0].new_full((1,), n_tiles)
+        return torch.cat([number, self._sums[0] * share, self._sums[1] * share])
+
+    def see_instead(self, total: Tensor) -> None:
+        """Take the sum of several vectors of `seen` for what was seen."""
+        self.forget()
+        if total[0] > 0:
+            first, second = total[1:].chunk(2)
+            self._n_seen, self._sums = round(float(total[0])), (first, second)
+
+    @torch.no_grad()
     def update(self) -> None:
         """Move the running figures towards those seen since the last call, and forget these.
 
