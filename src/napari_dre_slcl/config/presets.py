@@ -15,7 +15,12 @@ from napari_dre_slcl.errors import ConfigError
 __all__ = ["load_preset", "preset_names", "setting_names", "with_overrides"]
 
 _PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
+    "default": {
+        "residual.tokens": "mean",
+        "residual.mass_bias": True,
+        "residual.pooling": "mass",
+        "residual.global_token": True,
+    },
     "paper": {"training.rescale_gradient": False},
     "cpu-small": {
         "encoder.name": "test_resnet",
