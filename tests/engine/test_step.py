@@ -117,7 +117,7 @@ def test_batch_normalisation_counts_the_tiles_of_a_step_once() -> None:
 
 def test_one_value_for_batch_normalisation_is_told() -> None:
     encoder = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
-    with pytest.raises(ModelError, match="one value to go by. Raise training.fresh_tiles"):
+    with pytest.raises(ModelError, match="gave it one value to go by"):
         FreshFeatures(encoder, torch.randn(2, 4), 1, lambda chunk: None, is_trainable=True)
 
 

@@ -69,6 +69,7 @@ def test_the_record_says_that_a_run_holds_still_and_can_be_resumed(tmp_path: Pat
         return found["state"], found["is_resumable"]
 
     record = RunRecord(tmp_path)
+    record.begin()
     record.add(Progress(stage="Training", done=0, total=2))
     assert status() == ("running", False)
     (tmp_path / "config.toml").touch()
@@ -84,11 +85,13 @@ def test_the_record_says_that_a_run_holds_still_and_can_be_resumed(tmp_path: Pat
 
 def test_a_resumed_record_is_appended_to_and_forgets_old_requests(tmp_path: Path) -> None:
     first = RunRecord(tmp_path)
+    first.begin()
     first.add(Metric(step=1, values={"loss": 1.0}))
     for name in (PAUSE_FILE, CANCEL_FILE):
         (tmp_path / name).touch()
-    again = RunRecord(tmp_path, is_resumed=True)
-    assert not again.is_open  # the run may be another process's, until the engine says something
+    again = RunRecord(tmp_path)
+    assert not again.is_open  # the run may be another process's, until the engine has it
+    again.begin()
     again.add(Metric(step=2, values={"loss": 0.5}))
     assert again.is_open
     lines = (tmp_path / "events.jsonl").read_text().splitlines()

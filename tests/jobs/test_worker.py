@@ -74,6 +74,25 @@ def test_refused_job_keeps_the_status_of_the_run_that_was_there(tmp_path: Path) 
     assert json.loads(status.read_text()) == {"state": "finished"}
 
 
+def test_a_job_on_a_folder_that_another_job_took_meanwhile_leaves_it(tiny_train: TrainJob) -> None:
+    changed = {"training.preflight": False, "training.epochs": 1}
+    job = tiny_train.model_copy(update={"overrides": tiny_train.overrides | changed})
+    ends: list[object] = []
+    left: dict[Path, bytes] = {}
+
+    def run_the_other(event: object) -> None:
+        if not ends:
+            ends.append(None)
+            ends[0] = run_job(job, lambda event: None)
+            left.update({path: path.read_bytes() for path in job.run_dir.glob("*.*")})
+
+    end = run_job(job, run_the_other)
+    assert isinstance(ends[0], Result)
+    assert isinstance(end, Failed)
+    assert "is in use already" in end.message
+    assert {path: path.read_bytes() for path in job.run_dir.glob("*.*")} == left
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [(None, "cannot be read"), ("{", "not valid"), ('{"kind": "bake"}', "bake")],

@@ -125,8 +125,8 @@ def _serials(parent: Path) -> Iterator[tuple[int, Path]]:
             serial = json.loads(path.read_bytes())["serial"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise JobError(
-                f"The checkpoint '{path.parent}' is damaged: its {STATE_FILE} cannot be read. Bring "
-                "the file back as it was, or start a new run."
+                f"The checkpoint '{path.parent}' is damaged: its {STATE_FILE} cannot be read. "
+                "Bring the file back as it was, or start a new run."
             ) from error
         yield int(serial), path.parent
 

@@ -24,6 +24,7 @@ from napari_dre_slcl.jobs.messages import TrainJob, parse_job
 __all__ = ["check_run_dir", "create_run_dir", "environment", "read_run_dir", "run_lock"]
 
 _LOCK = ".lock"
+_EMPTY = {"job.json", _LOCK}
 _ENVIRONMENT = "env.json"
 
 
@@ -33,11 +34,10 @@ def check_run_dir(run_dir: Path) -> None:
     Raises
     ------
     JobError
-        If it holds anything but a job file.
+        If it holds anything but a job file, or is no folder.
     """
-    if run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= {"job.json"}:
-        return
-    if run_dir.exists():
+    is_free = run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= _EMPTY
+    if run_dir.exists() and not is_free:
         raise JobError(
             f"The run folder '{run_dir}' is in use already. Choose another, or delete it first; "
             f"'dre-slcl resume {run_dir}' goes on with a training that was broken off."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.best_weights import BEST
 from napari_dre_slcl.engine.checkpoint import CHECKPOINTS, read_state
+from napari_dre_slcl.engine.checkpoint_files import remove_checkpoints
 from napari_dre_slcl.engine.crew import crew_for
 from napari_dre_slcl.engine.device import check_devices
 from napari_dre_slcl.engine.disk_full import explain_full_disk
@@ -47,6 +48,7 @@ def run_train(
     on_event: OnEvent,
     should_stop: ShouldStop,
     should_pause: ShouldPause = lambda: False,
+    on_begun: Callable[[], None] = lambda: None,
 ) -> Result | Cancelled:
     """Train on a cohort, save the model, and evaluate it on held-out patients.
 
@@ -60,6 +62,8 @@ def run_train(
         True once the user wants the job to end; a checkpoint is written first.
     should_pause : callable, optional
         True while the user wants the job to hold still; a checkpoint is written first.
+    on_begun : callable, optional
+        Called once the run folder is there and this job's own.
 
     Returns
     -------
@@ -80,7 +84,9 @@ def run_train(
         with _ready(job, config, reporter) as (prepared, method):
             config = _try_out(config, method, prepared, job.run_dir, reporter)
             with run_lock(job.run_dir), explain_full_disk(job.run_dir):
+                check_run_dir(job.run_dir)  # another job may have made it meanwhile
                 create_run_dir(job, config)
+                on_begun()
                 state = RunState(
                     identity=identify(job.run_dir, prepared), version=__version__, serial=0
                 )
@@ -94,6 +100,7 @@ def run_resume(
     on_event: OnEvent,
     should_stop: ShouldStop,
     should_pause: ShouldPause = lambda: False,
+    on_begun: Callable[[], None] = lambda: None,
 ) -> Result | Cancelled:
     """Go on with a training from its last checkpoint, on the path of one never broken off.
 
@@ -103,7 +110,7 @@ def run_resume(
     ----------
     job : ResumeJob
         The run folder.
-    on_event, should_stop, should_pause : callable
+    on_event, should_stop, should_pause, on_begun : callable
         As of `run_train`.
 
     Returns
@@ -129,6 +136,7 @@ def run_resume(
                 raise JobError(f"The run '{job.run_dir}' has ended well; there is nothing to do.")
             if state is not None and state.identity is not None:
                 check_files(state.identity, job.run_dir, started.cohort)
+            on_begun()
             _say_where(state, job.run_dir, reporter)
             with _ready(started, config, reporter, is_resumed=True) as (prepared, method):
                 if state is None:
@@ -206,7 +214,8 @@ def _train_and_test(
     skipped = lost | state.skipped
     if skipped:
         reporter.log(f"{_slides(len(skipped))} could no longer be read: {', '.join(skipped)}.")
-    for name in (BANK, BEST, CHECKPOINTS):  # the run has ended well: nobody goes on with it
+    remove_checkpoints(run_dir / CHECKPOINTS)  # the run has ended well: nobody goes on with it
+    for name in (BANK, BEST):
         shutil.rmtree(run_dir / name, ignore_errors=True)
     paths = {
         "run": run_dir,

@@ -1,7 +1,7 @@
 """What a run folder remembers of its job: events.jsonl, status.json and log.txt.
 
 Writes only into a folder that the engine has made for this job, or that this job goes on with;
-never into one of another run.
+never into one of another.
 """
 
 from __future__ import annotations
@@ -14,34 +14,33 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from napari_dre_slcl.atomic_file import write_json
-from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Failed, Log, Progress, event_line
+from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Log, Progress, event_line
 from napari_dre_slcl.jobs.requests import CANCEL_FILE, PAUSE_FILE
 
 __all__ = ["RunRecord"]
 
+_EVENTS = "events.jsonl"
+_LOG = "log.txt"
+_LONGEST_LINE = 2**20
 _RESUMABLE_STATES = ("running", "paused", "failed", "cancelled")
 
 
 class RunRecord:
     """Follow one job in its run folder.
 
-    The engine makes the folder once the job has proved to be sound. Until then events wait here,
-    so that a refused job leaves nothing behind; a folder that was already in use stays untouched.
-    A job that goes on with a run appends to its record from its first event on, which the engine
-    sends once the run is its own.
+    The engine makes the folder once the job has proved to be sound, or goes on with one once the
+    run is its own. Until `begin` events wait here, so that a refused job leaves nothing behind, and
+    a folder that another job uses stays untouched.
 
     Parameters
     ----------
     run_dir : Path or None
         The run folder; None for jobs without one.
-    is_resumed : bool
-        Whether the job goes on with the run in this folder.
     """
 
-    def __init__(self, run_dir: Path | None, *, is_resumed: bool = False) -> None:
-        is_usable = run_dir is not None and (is_resumed or _is_free(run_dir))
-        self._run_dir = run_dir if is_usable else None
-        self._is_begun = not is_resumed
+    def __init__(self, run_dir: Path | None) -> None:
+        self._run_dir = run_dir
+        self._is_begun = False
         self._started = _now()
         self._waiting: list[BaseModel] = []
         self._stage = ""
@@ -51,6 +50,15 @@ class RunRecord:
     def is_open(self) -> bool:
         """Whether the run folder exists and belongs to this job."""
         return self._is_begun and self._run_dir is not None and self._run_dir.is_dir()
+
+    def begin(self) -> None:
+        """Write from here on; requests to an earlier job on this folder are forgotten."""
+        if self._run_dir is None:
+            return
+        self._is_begun = True
+        _forget_requests(self._run_dir)
+        for name in (_EVENTS, _LOG):
+            _cut_half_line(self._run_dir / name)
 
     def add(self, event: BaseModel) -> None:
         """Note one event.
@@ -67,14 +75,11 @@ class RunRecord:
         """
         if self._run_dir is None:
             return
-        if not self._is_begun and not isinstance(event, Failed):
-            self._is_begun = True
-            _forget_requests(self._run_dir)
         self._waiting.append(event)
         if not self.is_open:
             return
         self._note_state(event)
-        with (self._run_dir / "events.jsonl").open("a", encoding="utf-8") as stream:
+        with (self._run_dir / _EVENTS).open("a", encoding="utf-8") as stream:
             stream.writelines(event_line(waiting) + "\n" for waiting in self._waiting)
         lines = [line for waiting in self._waiting if (line := self._log_line(waiting))]
         self._waiting.clear()
@@ -111,7 +116,7 @@ class RunRecord:
         """
         if self._run_dir is not None and self.is_open:
             self._append_log([f"{_now()} unexpected error", text])
-            return self._run_dir / "log.txt"
+            return self._run_dir / _LOG
         handle, name = tempfile.mkstemp(prefix="dre-slcl-", suffix=".log", text=True)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
@@ -119,7 +124,7 @@ class RunRecord:
 
     def _append_log(self, lines: list[str]) -> None:
         if self._run_dir is not None and lines:
-            with (self._run_dir / "log.txt").open("a", encoding="utf-8") as stream:
+            with (self._run_dir / _LOG).open("a", encoding="utf-8") as stream:
                 stream.writelines(line + "\n" for line in lines)
 
     def _log_line(self, event: BaseModel) -> str:
@@ -155,17 +160,20 @@ class RunRecord:
         write_json(self._run_dir / "status.json", status)
 
 
-def _is_free(run_dir: Path) -> bool:
-    """Whether no earlier job has used the folder; a job file alone is no use."""
-    if not run_dir.exists():
-        return True
-    return run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= {"job.json"}
-
-
 def _forget_requests(run_dir: Path) -> None:
     """Take away request files, so that they do not meet the next job on this folder."""
     for name in (CANCEL_FILE, PAUSE_FILE):
         (run_dir / name).unlink(missing_ok=True)
+
+
+def _cut_half_line(path: Path) -> None:
+    """Take away the half line that a full disk or a power cut has left at the end of a file."""
+    if not path.exists():
+        return
+    with path.open("r+b") as stream:
+        begin = max(0, stream.seek(0, os.SEEK_END) - _LONGEST_LINE)
+        stream.seek(begin)
+        stream.truncate(begin + stream.read().rfind(b"\n") + 1)
 
 
 def _now() -> str:

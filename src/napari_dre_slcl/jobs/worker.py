@@ -66,18 +66,20 @@ def run_job(spec: Spec, on_event: OnEvent, requests: Requests | None = None) -> 
         The terminal event. Errors never leave this function: they come back as `Failed`.
     """
     run_dir = None if isinstance(spec, PredictJob) else spec.run_dir
-    record = RunRecord(run_dir, is_resumed=isinstance(spec, ResumeJob))
+    record = RunRecord(run_dir)
     requests = requests or Requests()
 
     def note(event: Event) -> None:
         record.add(event)
-        if record.is_open:
-            requests.watch(run_dir)
         on_event(event)
+
+    def begin() -> None:
+        record.begin()
+        requests.watch(run_dir)
 
     end: Terminal
     try:
-        end = _run(spec, note, requests)
+        end = _run(spec, note, requests, begin)
     except DreSlclError as error:
         end = Failed(message=str(error))
     except Exception as error:  # noqa: BLE001 - the engine process must answer whatever happens
@@ -85,13 +87,17 @@ def run_job(spec: Spec, on_event: OnEvent, requests: Requests | None = None) -> 
             message=f"The job stopped on an unexpected {type(error).__name__}: {error}. "
             f"The details are in '{record.write_trace(traceback.format_exc())}'."
         )
-    with contextlib.suppress(OSError):  # a full disk must not hide how the job has ended
+    # A full disk must not hide how the job has ended; there may be room for the status alone.
+    with contextlib.suppress(OSError):
         record.add(end)
+    with contextlib.suppress(OSError):
         record.close(_STATES[type(end)], getattr(end, "message", ""))
     return end
 
 
-def _run(spec: Spec, note: OnEvent, requests: Requests) -> Result | Cancelled:
+def _run(
+    spec: Spec, note: OnEvent, requests: Requests, begin: Callable[[], None]
+) -> Result | Cancelled:
     if isinstance(spec, PredictJob):
         from napari_dre_slcl.engine.predict import run_predict
 
@@ -99,8 +105,8 @@ def _run(spec: Spec, note: OnEvent, requests: Requests) -> Result | Cancelled:
     from napari_dre_slcl.engine.train import run_resume, run_train
 
     if isinstance(spec, ResumeJob):
-        return run_resume(spec, note, requests.should_stop, requests.should_pause)
-    return run_train(spec, note, requests.should_stop, requests.should_pause)
+        return run_resume(spec, note, requests.should_stop, requests.should_pause, begin)
+    return run_train(spec, note, requests.should_stop, requests.should_pause, begin)
 
 
 class _EventStream:
