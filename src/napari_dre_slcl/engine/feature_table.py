@@ -12,6 +12,8 @@ from napari_dre_slcl.cohort.feature_store import StoredFeatures
 __all__ = ["TileTable", "tile_table"]
 
 _ROUNDING_PX = 1
+# A map is an array of the whole grid; no slide has as many tiles side by side and below each other.
+_MOST_CELLS = 10**8
 
 
 def _nowhere() -> NDArray[np.int64]:
@@ -63,4 +65,6 @@ def tile_table(stored: StoredFeatures) -> tuple[TileTable, str]:
     if is_off or rowcol.min() < 0 or len(np.unique(rowcol, axis=0)) < len(rowcol):
         return TileTable(), "The tiles of the feature file lie on no common grid from (0, 0)."
     rows, cols = (int(last) + 1 for last in rowcol.max(axis=0))
+    if rows * cols > _MOST_CELLS:
+        return TileTable(), f"The tiles of the feature file, of {size_px} px, lie too far apart."
     return TileTable(size_px, (rows, cols), (rows * size_px, cols * size_px), rowcol), ""
