@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_dre_slcl.engine.checkpoint import read_state
 from napari_dre_slcl.engine.reporter import Reporter, Stopped
 from napari_dre_slcl.jobs.messages import (
     PAUSED_STAGE,
@@ -120,6 +121,22 @@ def test_a_cancelled_run_writes_a_checkpoint_and_goes_on_alike(
     assert [path.name for path in job.run_dir.glob("checkpoints/*")] == ["step-00000002"]
     assert isinstance(run_job(ResumeJob(run_dir=job.run_dir), lambda event: None), Result)
     assert outcome(job.run_dir) == whole
+
+
+def test_a_run_cancelled_where_it_cannot_stop_keeps_all_its_steps(train_job: MakeJob) -> None:
+    job = train_job("stalest", **SHORT, **{"training.refresh_stalest": 0.5})
+    seen: list[str] = []
+
+    def on_event(event: Event) -> None:
+        seen.append(event.stage if isinstance(event, Progress) else "")
+
+    requests = Requests()
+    requests.should_stop = lambda: seen[-1:] == ["Refreshing the stalest tiles"]
+    assert isinstance(run_job(job, on_event, requests), Cancelled)
+    steps = (job.run_dir / "losses.csv").read_text().splitlines()[1:]
+    state = read_state(job.run_dir)
+    assert state is not None
+    assert state.step == len(steps) > 0
 
 
 def test_a_job_saves_before_it_holds_still_and_says_so() -> None:

@@ -120,6 +120,8 @@ def test_close_keeps_or_cancels_the_running_job_and_leaves_no_process(
     runner.start(job)
     qtbot.waitUntil(ear.has_metric, timeout=WAIT_MS)
     process = psutil.Process(runner.process_id)
+    runner.pause()  # a job that is kept goes on: nobody could tell it to later
+    qtbot.waitUntil(lambda: status_of(job.run_dir)["state"] == "paused", timeout=WAIT_MS)
     runner.should_keep_job = should_keep
     runner.close()
     assert process.is_running() is should_keep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from napari_dre_slcl.jobs.messages import (
     event_line,
     parse_event,
 )
-from napari_dre_slcl.jobs.worker import run_job
+from napari_dre_slcl.jobs.worker import run_job, serve
 
 WORKER = (sys.executable, "-m", "napari_dre_slcl.jobs.worker")
 
@@ -124,6 +125,15 @@ def test_server_answers_every_job_and_survives_rubbish(tmp_path: Path) -> None:
     assert code == 0
     assert len(ends) == 2
     assert ["rubbish" in warning.message for warning in warnings] == [True]
+
+
+def test_a_held_job_ends_with_the_input_that_could_let_it_go_on(tiny_train: TrainJob) -> None:
+    path = tiny_train.run_dir.with_name("train.json")
+    path.write_text(event_line(tiny_train))
+    commands = [Command(command="run", job=path), Command(command="pause")]
+    sent: list[object] = []
+    serve(io.StringIO("".join(line.model_dump_json() + "\n" for line in commands)), sent.append)
+    assert isinstance(sent[-1], Cancelled)
 
 
 def test_server_leaves_when_its_input_ends() -> None:

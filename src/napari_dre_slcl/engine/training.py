@@ -11,7 +11,6 @@ import torch
 
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.best_weights import BestWeights
-from napari_dre_slcl.engine.calibrate import calibrate_encoder
 from napari_dre_slcl.engine.checkpoint import Checkpoints, TrainedParts
 from napari_dre_slcl.engine.crew import Crew
 from napari_dre_slcl.engine.epoch import EpochSteps, draw_epoch
@@ -164,7 +163,6 @@ class Training:
         if epoch == 0:
             rows = self._prepared.rows("train")
             encoder = self._method.net.encoder
-            calibrate_encoder(encoder, self._loader, self._settings.seed, self._method.device)
             walk.fill(
                 matching_features(self._config, self._prepared, rows, encoder, self._reporter)
             )
@@ -234,6 +232,8 @@ class Training:
                     self._fill(tag, "Refreshing the memory bank", state.epoch)
                     (self._fit_codewords if is_refit else self._method.index_bank)()
         if settings.refresh_stalest:
+            if "stalest" not in state.turn:  # halfway through there is no place to stop at
+                self._save()
             with self._once("stalest", None) as is_due:
                 if is_due:
                     walk = self._pass("Refreshing the stalest tiles", state.epoch)

@@ -216,6 +216,7 @@ class JobRunner(QObject):
             self._timer.stop()
         child, self._child = self._child, None
         if child is not None and self._spec is not None and self.should_keep_job:
+            child.send(Command(command="continue"))  # if it holds still: nobody could tell it later
             child.let_go()
         elif child is not None:
             child.stop()
@@ -258,8 +259,17 @@ class JobRunner(QObject):
         return Failed(
             message=f"The engine process ended unexpectedly (code {code})"
             + (f": {words}" if words else ".")
-            + " Start the job again; a new process is started for it."
+            + (
+                " Go on with 'Resume a run…'; its last checkpoint is whole."
+                if self._has_begun()
+                else " Start the job again; a new process is started for it."
+            )
         )
+
+    def _has_begun(self) -> bool:
+        """Whether the running job is a training with a run folder of its own."""
+        is_training = isinstance(self._spec, (TrainJob, ResumeJob))
+        return is_training and (self._spec.run_dir / "config.toml").is_file()
 
     def _end(self, event: Result | Failed | Cancelled) -> None:
         spec, self._spec = self._spec, None

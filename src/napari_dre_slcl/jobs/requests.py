@@ -47,6 +47,11 @@ class Requests:
             with contextlib.suppress(OSError):
                 (self._run_dir / PAUSE_FILE).unlink(missing_ok=True)
 
+    def leave_alone(self) -> None:
+        """End the job if it is to hold still: nobody is left who could let it go on."""
+        if self._pause.is_set():
+            self._stop.set()
+
     def should_stop(self) -> bool:
         """Whether the job is to end."""
         return self._stop.is_set() or self._has_file(CANCEL_FILE)

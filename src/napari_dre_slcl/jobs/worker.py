@@ -165,6 +165,7 @@ class _Inbox:
                 _ask(self._last.requests, command.command)
             if command.command == "quit":
                 break
+        self._last.requests.leave_alone()
         self.orders.put(_Order())  # end of input: whoever started us is gone; finish, then leave
 
 
@@ -181,7 +182,8 @@ def serve(commands: TextIO, send: OnEvent) -> int:
     Parameters
     ----------
     commands : TextIO
-        `Command` lines. At its end the running job goes on to its own end, then this returns.
+        `Command` lines. At its end the running job goes on to its own end, then this returns; a job
+        that was told to hold still ends there, with a checkpoint.
     send : callable
         Gets every event, each job's terminal event last.
 
