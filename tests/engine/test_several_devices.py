@@ -20,11 +20,10 @@ from napari_dre_slcl.engine.train import run_resume, run_train
 from napari_dre_slcl.errors import ConfigError, JobError
 from napari_dre_slcl.jobs.messages import Event, Log, Progress, Result, ResumeJob, TrainJob
 
-# What random numbers, gradients and running figures pass through.
+# What random numbers and gradients pass through.
 SETTINGS = {
     "codebook.codewords": 2,
     "codebook.refit_after_epoch": 1,
-    "encoder.centre": "running",
     "residual.dropout": 0.1,
     "training.epochs": 2,
     "training.slides_per_batch": 4,

@@ -144,7 +144,7 @@ def test_a_model_of_the_first_format_still_loads(bundle: Bundle, tmp_path: Path)
         if section not in ("features", "pretrain")
     }
     for section, names in {
-        "encoder": ("precision", "centre", "checkpointing", "channels_last", "compile"),
+        "encoder": ("precision", "checkpointing", "channels_last", "compile"),
         "residual": ("tokens", "mass_bias", "pooling"),
         "loss": ("view_weight", "view_temperature"),
     }.items():

@@ -100,13 +100,3 @@ def test_a_loss_that_is_no_number_is_refused_and_changes_nothing() -> None:
     with pytest.raises(ModelError, match="no longer a number"):
         pretrainer.step(_tiles(4))
     assert all(torch.equal(one, two) for one, two in zip(before, encoder.parameters(), strict=True))
-
-
-def test_a_running_centre_follows_the_pretraining() -> None:
-    encoder = _encoder(centre="running")
-    pretrainer = _pretrainer(encoder)
-    pretrainer.step(_tiles(8))
-    assert not encoder.needs_calibration
-    before = encoder.centre.mean.clone()
-    pretrainer.step(_tiles(8, 1))
-    assert not torch.equal(encoder.centre.mean, before)

@@ -49,12 +49,6 @@ class EncoderConfig(Section):
     std: tuple[_Deviation, _Deviation, _Deviation] = Field(
         (0.5, 0.5, 0.5), title="Input deviation", description="Per channel, of values in 0-1."
     )
-    centre: Literal["none", "running"] = Field(
-        "none",
-        title="Centring",
-        description="running: removes the running mean and spread of each dimension before a "
-        "feature is brought to length 1, so that features of an untrained encoder lie apart.",
-    )
     checkpointing: bool = Field(
         False,
         title="Gradient checkpointing",

@@ -41,7 +41,6 @@ from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.methods.dre_slcl import DreSlcl
 from napari_dre_slcl.model.encoders import normalises_by_batch
 from napari_dre_slcl.model.feature_adapter import FeatureAdapter
-from napari_dre_slcl.model.running_centre import RunningCentre
 from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 __all__ = ["Crew", "crew_for"]
@@ -126,9 +125,15 @@ class Crew:
             self._tell(rank, "begin", **self._facts, number=rank)
 
     def push(self, encoder: nn.Module) -> None:
-        """Give the others the weights and buffers of this process's encoder."""
+        """Give the others the weights and buffers of this process's encoder.
+
+        What they were ordered before and nobody waited for, since memory ran out elsewhere, is
+        over with.
+        """
+        for rank in self._members:
+            error = self._settle(rank)
+            self._raise(None if isinstance(error, torch.OutOfMemoryError) else error)
         if not self._has_joined:
-            self.wait()
             with self._distributed():
                 join_group(self._folder / STORE, 0, self.size, self._device)
             self._has_joined = True
@@ -145,7 +150,7 @@ class Crew:
         JobError
             If the process has ended, or could not carry out an earlier order.
         """
-        self._settle(rank)
+        self._raise(self._settle(rank))
         if tensor is None:
             self._tell(rank, do, **facts)
             return
@@ -163,8 +168,8 @@ class Crew:
         torch.OutOfMemoryError
             If its memory ran out; it goes on.
         """
-        for rank in self._members:
-            self._settle(rank)
+        errors = [self._settle(rank) for rank in self._members]
+        self._raise(next((error for error in errors if error is not None), None))
 
     def fetch(self, rank: int, shape: Sequence[int]) -> Tensor:
         """Return the (n, d) features of the tiles that a process was last ordered to encode."""
@@ -181,23 +186,6 @@ class Crew:
         with self._distributed():
             dist.reduce(total, 0)
         put_gradients(weights, total)
-
-    def add_centre(self, centre: RunningCentre, n_own: int) -> None:
-        """Add to what a running centre has seen what the others have.
-
-        Parameters
-        ----------
-        centre : RunningCentre
-            Of this process's encoder.
-        n_own : int
-            Tiles that this process has encoded in the step.
-        """
-        for rank in self._members:
-            self.order(rank, "centre")
-        total = centre.seen(n_own)
-        with self._distributed():
-            dist.reduce(total, 0)
-        centre.see_instead(total)
 
     def encode(
         self, encode_own: Callable[[Tensor], Tensor], parts: Sequence[Tensor], dim: int
@@ -267,18 +255,27 @@ class Crew:
             raise self._loss(rank) from error
         self._members[rank].awaited.append(do)
 
-    def _settle(self, rank: int) -> None:
-        member = self._members[rank]
+    def _settle(self, rank: int) -> Exception | None:
+        """Wait for the answers that a process owes; return the last error that it tells of."""
+        member, found = self._members[rank], None
         while member.awaited:
             try:
                 answer = member.link.receive()
             except (EOFError, OSError) as error:
                 raise self._loss(rank) from error
             member.awaited.pop(0)
-            if answer.get("error") == "memory":
-                raise torch.OutOfMemoryError(f"{self._name(rank)}: {answer['text']}")
             if "error" in answer:
-                raise JobError(f"{self._name(rank)} met an error: {answer['text']}")
+                found = self._error(rank, answer)
+        return found
+
+    def _error(self, rank: int, answer: dict[str, Any]) -> Exception:
+        if answer["error"] == "memory":
+            return torch.OutOfMemoryError(f"{self._name(rank)}: {answer['text']}")
+        return JobError(f"{self._name(rank)} met an error: {answer['text']}")
+
+    def _raise(self, error: Exception | None) -> None:
+        if error is not None:
+            raise error
 
     @contextmanager
     def _distributed(self) -> Iterator[None]:

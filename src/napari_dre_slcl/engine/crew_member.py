@@ -38,7 +38,6 @@ from napari_dre_slcl.methods.dre_slcl import encode_without_gradient
 from napari_dre_slcl.model.backbone import Architecture
 from napari_dre_slcl.model.encoders import build_encoder
 from napari_dre_slcl.model.seeds import seed_everything
-from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 __all__ = ["main"]
 
@@ -62,7 +61,6 @@ class _Member:
         self._weights = [x for x in self._encoder.parameters() if x.requires_grad]
         self._fresh: FreshFeatures | None = None
         self._features = torch.empty(0)
-        self._n_fresh = 0
 
     def join(self) -> None:
         join_group(self._store, self._rank, self._size, self._device)
@@ -76,7 +74,6 @@ class _Member:
             "features": self._send_features,
             "backward": self._backward,
             "gradients": self._send_gradients,
-            "centre": self._send_centre,
         }
         orders[order["do"]](order)
 
@@ -94,7 +91,6 @@ class _Member:
         inputs, step = self._receive(order), int(order["step"])
         self._let_go()
         self._encoder.train()
-        self._n_fresh = len(inputs)
         self._fresh = FreshFeatures(
             self._encoder,
             inputs,
@@ -120,12 +116,6 @@ class _Member:
     def _send_gradients(self, order: dict[str, Any]) -> None:
         dist.reduce(flat_gradients(self._weights), _MAIN)
         self._let_go()
-
-    def _send_centre(self, order: dict[str, Any]) -> None:
-        if isinstance(self._encoder, TileEncoder) and self._encoder.centre is not None:
-            dist.reduce(self._encoder.centre.seen(self._n_fresh), _MAIN)
-            self._encoder.centre.forget()
-        self._n_fresh = 0
 
     def _let_go(self) -> None:
         self._fresh = None

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from napari_dre_slcl.engine.crew import Crew
 from napari_dre_slcl.engine.fresh_features import Backward, FreshFeatures
-from napari_dre_slcl.model.running_centre import RunningCentre
 
 __all__ = ["SharedFeatures"]
 
@@ -87,10 +86,6 @@ class SharedFeatures:
         self._own.backward(backward)
         self._crew.wait()
         self._crew.add_gradients(self._encoder)
-
-    def add_centre(self, centre: RunningCentre) -> None:
-        """Let a running centre see what all processes have encoded in this step."""
-        self._crew.add_centre(centre, self._counts[0])
 
     def _others(self) -> list[int]:
         """Return the other processes that have tiles to encode."""

@@ -17,7 +17,6 @@ from napari_dre_slcl.errors import ModelError
 from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl, SlideBatch, no_clock
 from napari_dre_slcl.model.precision import needs_scaler
 from napari_dre_slcl.model.seeds import seed_everything
-from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 __all__ = ["StepTaker", "make_fabric"]
 
@@ -108,7 +107,6 @@ class StepTaker:
             fresh.backward(self._fabric.backward)
         with clock("optimiser"):
             found = losses | self._change_weights()
-            self._end_step(fresh)
             # One wait for the device, which the bank needs anyway.
             values = torch.stack([value.detach().float() for value in found.values()]).tolist()
             figures = dict(zip(found, values, strict=True))
@@ -130,13 +128,6 @@ class StepTaker:
         return SharedFeatures(
             self._crew, encoder, inputs, chunk, step, reseed, is_trainable=is_trainable
         )
-
-    def _end_step(self, fresh: FreshFeatures | SharedFeatures) -> None:
-        encoder = self._method.net.encoder
-        if isinstance(encoder, TileEncoder):
-            if isinstance(fresh, SharedFeatures) and encoder.centre is not None:
-                fresh.add_centre(encoder.centre)
-            encoder.end_step()
 
     def _change_weights(self) -> dict[str, Tensor]:
         """Clip, step, and return the norms of the gradients before clipping."""

@@ -37,7 +37,7 @@ _FORMAT = 2
 _READABLE = (1, 2)
 # What models of format 1 did where their settings do not say; defaults may change since.
 _BEFORE_FORMAT_2 = {
-    "encoder": {"precision": "fp32", "centre": "none", "channels_last": False},
+    "encoder": {"precision": "fp32", "channels_last": False},
     "residual": {"tokens": "sum", "mass_bias": False, "pooling": "cls"},
 }
 

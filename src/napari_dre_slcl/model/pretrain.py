@@ -108,7 +108,6 @@ class TilePretrainer:
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.lr * _rate_factor(self.steps_taken, self._total_steps)
         self._optimiser.step()
-        self._encoder.end_step()
         self.steps_taken += 1
         return float(loss.detach())
 

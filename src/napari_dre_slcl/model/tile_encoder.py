@@ -12,11 +12,9 @@ from napari_dre_slcl.errors import ConfigError
 from napari_dre_slcl.model.backbone import HUB_PREFIX, Architecture, make_backbone
 from napari_dre_slcl.model.encoder_weights import load_weights
 from napari_dre_slcl.model.precision import autocast_for, compute_dtype
-from napari_dre_slcl.model.running_centre import RunningCentre
 
 __all__ = ["TileEncoder"]
 
-_CHUNK = 128
 _BLOCK_LISTS = ("blocks", "stages", "layers")
 _BLOCK_SERIES = ("layer1", "layer2", "layer3", "layer4")
 
@@ -72,7 +70,6 @@ class TileEncoder(nn.Module):
         self.is_trainable = config.trainable_blocks != 0
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
-        self.centre = RunningCentre(self.dim) if config.centre == "running" else None
         self._notes: list[str] = []
         if config.weights is not None and not is_bare:
             self._notes += load_weights(self.backbone, config.weights, config.weights_sha256)
@@ -95,18 +92,14 @@ class TileEncoder(nn.Module):
         Returns
         -------
         Tensor
-            (n, dim) float32, each row of length 1: z = f(x) / |f(x)| (METHOD, DRE-SLCL). With
-            ``centre="running"``, f(x) is centred and scaled first, by `RunningCentre`.
+            (n, dim) float32, each row of length 1: z = f(x) / |f(x)| (METHOD, DRE-SLCL).
         """
         scaled = (tiles - self.mean) / self.std
         if self._config.channels_last:
             scaled = scaled.contiguous(memory_format=torch.channels_last)
         with autocast_for(self._config.precision, tiles.device)():
             features = self.backbone(scaled)
-        features = features.to(tiles.dtype)
-        if self.centre is not None:
-            features = self.centre(features)
-        return nn.functional.normalize(features, dim=-1)
+        return nn.functional.normalize(features.to(tiles.dtype), dim=-1)
 
     def prepare(self, batch: Tensor, device: torch.device) -> Tensor:
         """Make the network's input of tiles as they are read.
@@ -133,36 +126,6 @@ class TileEncoder(nn.Module):
         for part in self._frozen:
             part.eval()
         return self
-
-    def end_step(self) -> None:
-        """Let the running centre, where there is one, follow what a training step has encoded."""
-        if self.centre is not None:
-            self.centre.update()
-
-    @property
-    def needs_calibration(self) -> bool:
-        """Whether there is a running centre that was never set."""
-        return self.centre is not None and not int(self.centre.n_updates)
-
-    @torch.no_grad()
-    def calibrate(self, tiles: Tensor) -> None:
-        """Take the running centre from tiles, before any step was taken; else do nothing.
-
-        Parameters
-        ----------
-        tiles : Tensor
-            (n, 3, size, size), values 0 to 1, of many slides.
-        """
-        if self.centre is None or not self.needs_calibration:
-            return
-        was_training = self.training
-        self.eval()
-        self.centre.forget()
-        self.centre.train()
-        for chunk in tiles.split(_CHUNK):
-            self(chunk)
-        self.centre.update()
-        self.train(was_training)
 
     def get_ready(self) -> tuple[str, ...]:
         """Compile where that was asked for, on the device where the encoder is.
