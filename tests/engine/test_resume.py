@@ -17,7 +17,7 @@ from torch import Tensor
 from napari_dre_slcl.config import DreSlclConfig, with_overrides
 from napari_dre_slcl.config.section import Section
 from napari_dre_slcl.engine.disk_full import explain_full_disk
-from napari_dre_slcl.engine.run_folder import run_lock
+from napari_dre_slcl.engine.run_folder import run_lock, with_absolute_paths
 from napari_dre_slcl.engine.train import run_resume, run_train
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import (
@@ -307,7 +307,7 @@ def test_a_run_under_way_is_not_run_twice(cancelled: TrainJob) -> None:
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="There is no run folder"):
         resume(tmp_path / "none")
-    with pytest.raises(JobError, match=r"job\.json' cannot be read"):
+    with pytest.raises(JobError, match=r"is no run folder: it has no job\.json"):
         resume(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -320,6 +320,20 @@ def test_every_setting_survives_the_file_that_a_resumed_run_reads() -> None:
                 if with_none(field.annotation):
                     assert field.default is None, name
     assert with_overrides(DreSlclConfig(), {"training.encode_chunk": "none"}) == DreSlclConfig()
+
+
+def test_a_resumed_run_finds_its_files_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "llm").mkdir()
+    settings = {"encoder.weights": "w.pth", "text.model": "llm", "features.folder": "/far/off"}
+    found = with_absolute_paths(with_overrides(DreSlclConfig(), settings))
+    assert found.encoder.weights == tmp_path / "w.pth"
+    assert found.text.model == str(tmp_path / "llm")
+    assert found.features.folder == Path("/far/off")
+    named = with_overrides(DreSlclConfig(), {"text.model": "meta-llama/Llama-2-7b-hf"})
+    assert with_absolute_paths(named) == named
 
 
 def with_none(annotation: object) -> bool:

@@ -17,11 +17,18 @@ from pydantic import ValidationError
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import write_json, write_text
-from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.config import DreSlclConfig, with_overrides
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import TrainJob, parse_job
 
-__all__ = ["check_run_dir", "create_run_dir", "environment", "read_run_dir", "run_lock"]
+__all__ = [
+    "check_run_dir",
+    "create_run_dir",
+    "environment",
+    "read_run_dir",
+    "run_lock",
+    "with_absolute_paths",
+]
 
 _LOCK = ".lock"
 _EMPTY = {"job.json", _LOCK}
@@ -97,6 +104,20 @@ def create_run_dir(job: TrainJob, config: DreSlclConfig) -> None:
         ) from error
 
 
+def with_absolute_paths(config: DreSlclConfig) -> DreSlclConfig:
+    """Return settings whose files are found from any working folder, as a resumed run may need."""
+    changes: dict[str, str] = {}
+    for section, fields in config.model_dump().items():
+        if isinstance(fields, dict):
+            for name, value in fields.items():
+                if isinstance(value, Path):
+                    changes[f"{section}.{name}"] = str(value.absolute())
+    model = config.text.model
+    if model is not None and Path(model).is_dir():  # or the name of one on a hub
+        changes["text.model"] = str(Path(model).absolute())
+    return with_overrides(config, changes)
+
+
 def read_run_dir(run_dir: Path) -> tuple[TrainJob, DreSlclConfig]:
     """Return the job and the settings that a run was started with.
 
@@ -105,6 +126,8 @@ def read_run_dir(run_dir: Path) -> tuple[TrainJob, DreSlclConfig]:
     JobError
         If the folder is no run folder, or its files are damaged.
     """
+    if not (run_dir / "job.json").is_file():
+        raise JobError(f"'{run_dir}' is no run folder: it has no job.json. Check the path.")
     job = parse_job(run_dir / "job.json")
     if not isinstance(job, TrainJob):
         raise JobError(f"'{run_dir}' is no run folder of a training: its job.json is another job.")

@@ -30,6 +30,7 @@ from napari_dre_slcl.engine.run_folder import (
     environment,
     read_run_dir,
     run_lock,
+    with_absolute_paths,
 )
 from napari_dre_slcl.engine.run_identity import check_files, check_slides, identify
 from napari_dre_slcl.engine.run_state import RunState
@@ -78,7 +79,7 @@ def run_train(
         the run cannot go on; `run_resume` goes on with it once that is mended.
     """
     reporter = Reporter(on_event, should_stop, should_pause)
-    config = with_overrides(load_preset(job.preset), job.overrides)
+    config = with_absolute_paths(with_overrides(load_preset(job.preset), job.overrides))
     check_run_dir(job.run_dir)
     try:
         with _ready(job, config, reporter) as (prepared, method):
