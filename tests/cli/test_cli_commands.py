@@ -118,6 +118,7 @@ def test_interrupt_cancels_the_training_with_code_130(tiny_cohort: Path, tmp_pat
     run_dir = tmp_path / "run"
     options = ["--cohort", str(tiny_cohort), "--run", str(run_dir), "--preset", "cpu-small"]
     long = ["--set", "training.epochs=10000", "--set", "encoder.input_px=32", "--json"]
+    long += ["--set", "training.preflight=false"]
     process = subprocess.Popen(
         [*COMMAND, "train", *options, *long],
         stdout=subprocess.PIPE,

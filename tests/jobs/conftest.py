@@ -27,6 +27,7 @@ def tiny_train(tiny_cohort: Path, tmp_path: Path) -> TrainJob:
         "codebook.refit_after_epoch": 0,
         "training.epochs": 2,
         "training.fresh_tiles": 2,
+        "training.preflight": False,
     }
     return TrainJob(
         cohort=tiny_cohort, run_dir=tmp_path / "run", preset="cpu-small", overrides=settings

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +24,7 @@ from napari_dre_slcl.jobs.messages import (
 )
 from napari_dre_slcl.jobs.record import RunRecord
 from napari_dre_slcl.jobs.requests import CANCEL_FILE, PAUSE_FILE, Requests, obey_signals
+from napari_dre_slcl.jobs.worker import serve
 
 needs_signals = pytest.mark.skipif(
     not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1"
@@ -101,37 +100,34 @@ def test_a_resumed_record_is_appended_to_and_forgets_old_requests(tmp_path: Path
 
 
 def test_the_server_pauses_goes_on_cancels_and_resumes(tiny_train: TrainJob) -> None:
-    overrides = tiny_train.overrides | {"training.epochs": 12, "training.preflight": False}
+    overrides = tiny_train.overrides | {"training.epochs": 12}
     job = tiny_train.model_copy(update={"overrides": overrides})
     paths = [job.run_dir.with_name(name) for name in ("train.json", "resume.json")]
     paths[0].write_text(event_line(job))
     paths[1].write_text(event_line(ResumeJob(run_dir=job.run_dir)))
-    worker = [sys.executable, "-m", "napari_dre_slcl.jobs.worker", "--serve"]
-    process = subprocess.Popen(worker, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None
-    assert process.stdout is not None
+    end, begin = os.pipe()
+    seen: list[object] = []
 
     def say(command: str, path: Path | None = None) -> None:
-        process.stdin.write(Command(command=command, job=path).model_dump_json() + "\n")
-        process.stdin.flush()
+        os.write(begin, (Command(command=command, job=path).model_dump_json() + "\n").encode())
 
-    seen: list[object] = []
+    def answer(event: object) -> None:
+        if isinstance(event, Metric) and not any(isinstance(e, Metric) for e in seen):
+            say("pause")
+        if isinstance(event, Progress) and event.stage == PAUSED_STAGE:
+            say("continue")
+        if isinstance(event, Metric) and event.step == 4:
+            say("cancel")
+        if isinstance(event, Cancelled):
+            say("run", paths[1])
+        if isinstance(event, Result):
+            say("quit")
+        seen.append(event)
+
     say("run", paths[0])
-    with process, process.stdout as lines:
-        for line in lines:
-            event = parse_event(line)
-            if isinstance(event, Metric) and not any(isinstance(e, Metric) for e in seen):
-                say("pause")
-            if isinstance(event, Progress) and event.stage == PAUSED_STAGE:
-                say("continue")
-            if isinstance(event, Metric) and event.step == 4:
-                say("cancel")
-            if isinstance(event, Cancelled):
-                say("run", paths[1])
-            seen.append(event)
-            if isinstance(event, Result):
-                say("quit")
-                break
+    with os.fdopen(end) as commands:
+        serve(commands, answer)
+    os.close(begin)
     kinds = [type(event) for event in seen]
     assert kinds.count(Cancelled) == 1
     assert any(isinstance(e, Progress) and e.stage == PAUSED_STAGE for e in seen)
