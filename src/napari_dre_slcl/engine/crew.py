@@ -6,16 +6,11 @@ starts the others, gives them the encoder's weights, and ends them; when it is k
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +19,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.crew_process import CrewProcess
 from napari_dre_slcl.engine.crew_wire import (
     STORE,
-    Link,
     flat_gradients,
     flat_state,
     join_group,
@@ -44,19 +39,6 @@ from napari_dre_slcl.model.feature_adapter import FeatureAdapter
 from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 __all__ = ["Crew", "crew_for"]
-
-_MEMBER = "napari_dre_slcl.engine.crew_member"
-_PATIENCE_S = 10.0
-
-
-@dataclass(slots=True)
-class _Member:
-    """Another process, as this one sees it."""
-
-    process: subprocess.Popen[bytes]
-    link: Link
-    awaited: list[str] = field(default_factory=list)
-    """Orders that it has not answered yet."""
 
 
 @contextmanager
@@ -115,14 +97,15 @@ class Crew:
         share = max(1, self._threads // self.size) if self._device.type == "cpu" else self._threads
         torch.set_num_threads(share)
         self._has_joined = False
-        self._members: dict[int, _Member] = {}
+        self._others: dict[int, CrewProcess] = {}
         self._facts = _facts(config, method.net.encoder, self._device) | {"threads": share}
 
     def start(self) -> None:
         """Start the other processes; they get ready while this one goes on."""
         for rank in range(1, self.size):
-            self._members[rank] = self._start_one()
-            self._tell(rank, "begin", **self._facts, number=rank)
+            name = f"Process {rank + 1} of the {self.size} that share the tiles"
+            self._others[rank] = CrewProcess(name, self._folder, self._facts["threads"])
+            self._others[rank].tell("begin", **self._facts, number=rank)
 
     def push(self, encoder: nn.Module) -> None:
         """Give the others the weights and buffers of this process's encoder.
@@ -130,14 +113,14 @@ class Crew:
         What they were ordered before and nobody waited for, since memory ran out elsewhere, is
         over with.
         """
-        for rank in self._members:
-            error = self._settle(rank)
-            self._raise(None if isinstance(error, torch.OutOfMemoryError) else error)
+        for other in self._others.values():
+            error = other.settle()
+            _raise(None if isinstance(error, torch.OutOfMemoryError) else error)
         if not self._has_joined:
             with self._distributed():
                 join_group(self._folder / STORE, 0, self.size, self._device)
             self._has_joined = True
-        for rank in self._members:
+        for rank in self._others:
             self.order(rank, "weights")
         with self._distributed():
             dist.broadcast(flat_state(encoder), 0)
@@ -150,11 +133,11 @@ class Crew:
         JobError
             If the process has ended, or could not carry out an earlier order.
         """
-        self._raise(self._settle(rank))
+        _raise(self._others[rank].settle())
         if tensor is None:
-            self._tell(rank, do, **facts)
+            self._others[rank].tell(do, **facts)
             return
-        self._tell(rank, do, **tensor_facts(tensor), **facts)
+        self._others[rank].tell(do, **tensor_facts(tensor), **facts)
         with self._distributed():
             send_tensor(tensor, rank, self._device)
 
@@ -168,8 +151,8 @@ class Crew:
         torch.OutOfMemoryError
             If its memory ran out; it goes on.
         """
-        errors = [self._settle(rank) for rank in self._members]
-        self._raise(next((error for error in errors if error is not None), None))
+        errors = [other.settle() for other in self._others.values()]
+        _raise(next((error for error in errors if error is not None), None))
 
     def fetch(self, rank: int, shape: Sequence[int]) -> Tensor:
         """Return the (n, d) features of the tiles that a process was last ordered to encode."""
@@ -180,7 +163,7 @@ class Crew:
     def add_gradients(self, encoder: nn.Module) -> None:
         """Add to an encoder's gradients what the others have found in their shares."""
         weights = [weight for weight in encoder.parameters() if weight.requires_grad]
-        for rank in self._members:
+        for rank in self._others:
             self.order(rank, "gradients")
         total = flat_gradients(weights)
         with self._distributed():
@@ -216,16 +199,12 @@ class Crew:
         is_well : bool
             Let them end what they do; else they are killed.
         """
-        for member in self._members.values():
-            with contextlib.suppress(OSError):
-                if is_well:
-                    member.link.send(do="end")
-                else:
-                    member.process.kill()
+        for other in self._others.values():
+            other.dismiss(is_well=is_well)
         if dist.is_initialized() and self._has_joined:
             self._leave_group(is_well)
-        for member in self._members.values():
-            _bury(member)
+        for other in self._others.values():
+            other.bury()
         shutil.rmtree(self._folder, ignore_errors=True)
         torch.set_num_threads(self._threads)
 
@@ -236,47 +215,6 @@ class Crew:
         else:
             dist.destroy_process_group()
 
-    def _start_one(self) -> _Member:
-        ours, theirs = multiprocessing.Pipe()
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-m", _MEMBER, str(theirs.fileno()), str(self._folder)],
-                stdin=subprocess.PIPE,  # its end tells the process that this one is gone
-                stdout=2,
-                pass_fds=[theirs.fileno()],
-                env=os.environ | {"OMP_NUM_THREADS": str(self._facts["threads"])},
-            )
-        return _Member(process, Link(ours))
-
-    def _tell(self, rank: int, do: str, **facts: Any) -> None:
-        try:
-            self._members[rank].link.send(do=do, **facts)
-        except OSError as error:
-            raise self._loss(rank) from error
-        self._members[rank].awaited.append(do)
-
-    def _settle(self, rank: int) -> Exception | None:
-        """Wait for the answers that a process owes; return the last error that it tells of."""
-        member, found = self._members[rank], None
-        while member.awaited:
-            try:
-                answer = member.link.receive()
-            except (EOFError, OSError) as error:
-                raise self._loss(rank) from error
-            member.awaited.pop(0)
-            if "error" in answer:
-                found = self._error(rank, answer)
-        return found
-
-    def _error(self, rank: int, answer: dict[str, Any]) -> Exception:
-        if answer["error"] == "memory":
-            return torch.OutOfMemoryError(f"{self._name(rank)}: {answer['text']}")
-        return JobError(f"{self._name(rank)} met an error: {answer['text']}")
-
-    def _raise(self, error: Exception | None) -> None:
-        if error is not None:
-            raise error
-
     @contextmanager
     def _distributed(self) -> Iterator[None]:
         """Tell in a sentence why tensors could not be exchanged within a block."""
@@ -285,29 +223,14 @@ class Crew:
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
-            for rank, member in self._members.items():
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    member.process.wait(timeout=1)
-                    raise self._loss(rank) from error
+            for other in self._others.values():
+                if other.has_ended(within_s=1):
+                    raise other.loss() from error
             reason = str(error).split("\n")[0]
             raise JobError(
                 f"The processes of training.devices={self.size} cannot exchange features: "
                 f"{reason}. Go on with 'dre-slcl resume --devices 1'."
             ) from error
-
-    def _loss(self, rank: int) -> JobError:
-        process = self._members[rank].process
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_PATIENCE_S)
-        code = process.returncode
-        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return JobError(
-            f"{self._name(rank)} has ended ({how}), so training stopped. Go on from the last "
-            "checkpoint with 'dre-slcl resume'; '--devices 1' needs no other process."
-        )
-
-    def _name(self, rank: int) -> str:
-        return f"Process {rank + 1} of the {self.size} that share the tiles"
 
 
 def _say(crew: Crew, method: DreSlcl, reporter: Reporter) -> None:
@@ -334,12 +257,6 @@ def _facts(
     }
 
 
-def _bury(member: _Member) -> None:
-    try:
-        member.process.wait(timeout=_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        member.process.kill()
-        member.process.wait()
-    member.link.close()
-    if member.process.stdin is not None:
-        member.process.stdin.close()
+def _raise(error: Exception | None) -> None:
+    if error is not None:
+        raise error

@@ -155,6 +155,7 @@ def main(argv: list[str] | None = None) -> int:
         member.join()
         return _serve(member, link)
     except (EOFError, ConnectionError):
+        shutil.rmtree(folder, ignore_errors=True)
         return 1
 
 
