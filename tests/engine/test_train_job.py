@@ -29,6 +29,7 @@ from napari_dre_slcl.jobs.messages import (
 from napari_dre_slcl.results import load_result
 
 MakeJob = Callable[..., TrainJob]
+SHORT = {"training.epochs": 2}
 
 
 def _never() -> bool:
@@ -91,12 +92,20 @@ def test_predictions_name_held_out_patients_only(train_job: MakeJob) -> None:
     assert list(by_slide.values()) == pytest.approx([1] * 8, abs=1e-5)
 
 
-def test_held_out_reports_never_enter_training(train_job: MakeJob, tmp_path: Path) -> None:
-    job = train_job("one")
+@pytest.fixture(scope="module")
+def short_job(job_in: MakeJob, tmp_path_factory: pytest.TempPathFactory) -> TrainJob:
+    """A job of two epochs that has run."""
+    job = job_in(tmp_path_factory.mktemp("short"), **SHORT)
     _run(job)
-    with (job.run_dir / "predictions.csv").open() as stream:
+    return job
+
+
+def test_held_out_reports_never_enter_training(
+    short_job: TrainJob, train_job: MakeJob, tmp_path: Path
+) -> None:
+    with (short_job.run_dir / "predictions.csv").open() as stream:
         held_out = {row["slide_id"] for row in csv.DictReader(stream)}
-    text = job.cohort.read_text().splitlines()
+    text = short_job.cohort.read_text().splitlines()
     changed = [
         line.rsplit(",", 1)[0] + ",entirely other words"
         if line.split(",")[0].removesuffix(".tif") in held_out
@@ -104,19 +113,19 @@ def test_held_out_reports_never_enter_training(train_job: MakeJob, tmp_path: Pat
         for line in text
     ]
     assert changed != text
-    other = job.cohort.with_name("other_reports.csv")
+    other = short_job.cohort.with_name("other_reports.csv")
     other.write_text("\n".join(changed) + "\n")
-    again = train_job("two", cohort=other)
+    again = train_job("two", cohort=other, **SHORT)
     _run(again)
-    assert _weights(again) == _weights(job)
+    assert _weights(again) == _weights(short_job)
 
 
-def test_the_same_seed_gives_the_same_weights_bit_for_bit(train_job: MakeJob) -> None:
-    jobs = [
-        train_job(name, **{"training.seed": seed, "training.epochs": 2})
-        for name, seed in (("a", 1), ("b", 1), ("c", 2))
-    ]
-    for job in jobs:
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(
+    short_job: TrainJob, train_job: MakeJob
+) -> None:
+    again, other = train_job("again", **SHORT), train_job("c", **SHORT, **{"training.seed": 2})
+    jobs = [short_job, again, other]
+    for job in jobs[1:]:
         _run(job)
     losses = [(job.run_dir / "losses.csv").read_text() for job in jobs]
     assert _weights(jobs[0]) == _weights(jobs[1]) != _weights(jobs[2])

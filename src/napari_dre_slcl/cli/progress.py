@@ -9,19 +9,24 @@ from contextlib import contextmanager
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bars
+from rich.table import Column
+from rich.text import Text
 
 from napari_dre_slcl.cli.console import output, status
-from napari_dre_slcl.jobs.messages import Event, Log, Metric, Progress, event_line
+from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Event, Log, Metric, Progress, event_line
 
 __all__ = ["show_events"]
 
 _LINE_EVERY_S = 15.0
+_BAR_WIDTH = 24
 _SHOWN = ("loss", "val/")
 
 
@@ -56,13 +61,20 @@ def _print_json(event: Event) -> None:
 def _bars() -> Bars:
     return Bars(
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        BarColumn(bar_width=_BAR_WIDTH, table_column=Column(no_wrap=True)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        _NoteColumn(),
         console=status(),
     )
+
+
+class _NoteColumn(ProgressColumn):
+    """What stands behind a bar; the one column that is cut where the terminal is narrow."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["note"], no_wrap=True, overflow="ellipsis")
 
 
 class _BarView:
@@ -82,8 +94,11 @@ class _BarView:
             self._bars.console.print(_log_sentence(event), soft_wrap=True)
 
     def _advance(self, event: Progress) -> None:
+        if event.stage == PAUSED_STAGE:
+            self._bars.console.print(_pause_sentence(event), soft_wrap=True)
+            return
         if event.stage not in self._tasks:
-            self._tasks[event.stage] = self._bars.add_task(event.stage, note="")
+            self._tasks[event.stage] = self._bars.add_task(event.stage, total=event.total, note="")
             self._numbers = ""
         note = "  ".join(part for part in (event.message, self._numbers) if part)
         self._bars.update(
@@ -102,7 +117,10 @@ class _LineView:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
-            if self._should_print(event):
+            if event.stage == PAUSED_STAGE:
+                status().print(_pause_sentence(event), soft_wrap=True)
+                self._last_s = 0.0  # the next line says that it goes on
+            elif self._should_print(event):
                 self._print(event)
         elif isinstance(event, Metric):
             self._numbers = _numbers(event.values)
@@ -129,6 +147,10 @@ def _numbers(values: Mapping[str, float]) -> str:
     """Return what there is room for behind a bar: losses and validation."""
     shown = {name: value for name, value in values.items() if name.startswith(_SHOWN)}
     return "  ".join(f"{name} {value:.3f}" for name, value in shown.items())
+
+
+def _pause_sentence(event: Progress) -> str:
+    return f"{event.stage}. {event.message}"
 
 
 def _log_sentence(event: Log) -> str:
