@@ -60,17 +60,17 @@ def test_each_pause_is_told_and_so_is_its_end(capsys: pytest.CaptureFixture[str]
 def test_a_narrow_terminal_cuts_what_stands_behind_the_bar_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    screen = Console(file=io.StringIO(), force_terminal=True, width=80)
+    screen = Console(file=io.StringIO(), force_terminal=True, width=90)
     monkeypatch.setattr(progress, "status", lambda: screen)
     with show_events(as_json=False) as on_event:
-        on_event(Progress(stage="Filling the memory bank", done=3, total=10, message="slide [/x]"))
+        on_event(Progress(stage="Filling the memory bank", done=3, total=10, message="[/x] y"))
         on_event(Progress(stage=PAUSED_STAGE, done=3, total=10, message="Go on " + "x" * 80))
-        on_event(Metric(step=1, values={"loss": 1.0, "loss/contrastive": 2.0, "loss/a": 0.4}))
-        on_event(Progress(stage="Training", done=4, total=12_345, message="epoch 1/10"))
+        on_event(Progress(stage="Training", done=4, total=12_345, message="epoch 1/10 " + "y" * 80))
     line = screen.file.getvalue().split("Training")[-1].split("\n")[0]
     assert "4/12345" in line
-    assert "epo…" in line or "ep…" in line
-    assert "slide [/x" in screen.file.getvalue()
+    assert "epoch" in line
+    assert "…" in line
+    assert "[/x] y" in screen.file.getvalue()
 
 
 def test_json_lines_go_to_standard_output_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
