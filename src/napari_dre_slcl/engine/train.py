@@ -215,9 +215,9 @@ def _train_and_test(
     skipped = lost | state.skipped
     if skipped:
         reporter.log(f"{_slides(len(skipped))} could no longer be read: {', '.join(skipped)}.")
-    remove_checkpoints(run_dir / CHECKPOINTS)  # the run has ended well: nobody goes on with it
-    for name in (BANK, BEST):
+    for name in (BANK, BEST):  # the run has ended well: nobody goes on with it
         shutil.rmtree(run_dir / name, ignore_errors=True)
+    remove_checkpoints(run_dir / CHECKPOINTS)  # last: a process killed before it ends again
     paths = {
         "run": run_dir,
         "model": run_dir / "model",
