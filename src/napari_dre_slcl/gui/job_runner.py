@@ -268,8 +268,9 @@ class JobRunner(QObject):
 
     def _has_begun(self) -> bool:
         """Whether the running job is a training with a run folder of its own."""
-        is_training = isinstance(self._spec, (TrainJob, ResumeJob))
-        return is_training and (self._spec.run_dir / "config.toml").is_file()
+        if not isinstance(self._spec, (TrainJob, ResumeJob)):
+            return False
+        return (self._spec.run_dir / "config.toml").is_file()
 
     def _end(self, event: Result | Failed | Cancelled) -> None:
         spec, self._spec = self._spec, None
