@@ -9,9 +9,18 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_dre_slcl.engine.train import run_train
-from napari_dre_slcl.errors import SlideError
-from napari_dre_slcl.jobs.messages import Event, Log, Metric, Progress, Result, TrainJob
+from napari_dre_slcl.engine.train import run_resume, run_train
+from napari_dre_slcl.errors import JobError, SlideError
+from napari_dre_slcl.jobs.messages import (
+    Cancelled,
+    Event,
+    Log,
+    Metric,
+    Progress,
+    Result,
+    ResumeJob,
+    TrainJob,
+)
 from napari_dre_slcl.slide import tiff_backend
 from napari_dre_slcl.slide.block_cache import BlockCache
 
@@ -135,6 +144,26 @@ def test_a_run_ends_where_fewer_than_two_training_slides_are_left(pixel_job) -> 
         run(job, cut, names, after_epoch)
     assert "dre-slcl resume" in str(told.value)
     assert list(job.run_dir.glob("checkpoints/*"))
+
+
+def test_a_run_that_lost_a_slide_is_resumed_once_the_file_is_back(pixel_job) -> None:
+    job = pixel_job()
+    slide = job.cohort.with_name("s1.tif")
+    whole, seen = slide.read_bytes(), []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Metric):
+            seen.append(event.step)
+            cut(slide)
+
+    assert isinstance(run_train(job, on_event, lambda: 2 in seen), Cancelled)
+    again = ResumeJob(run_dir=job.run_dir)
+    with pytest.raises(JobError, match=r"cannot go on\. .*s1\.tif.* bring them back"):
+        run_resume(again, lambda event: None, lambda: False)
+    slide.write_bytes(whole)
+    end = run_resume(again, lambda event: None, lambda: False)
+    assert isinstance(end, Result)
+    assert list(end.skipped) == ["s1.tif"]
 
 
 def test_refills_and_refreshes_pass_over_a_lost_slide(pixel_job) -> None:

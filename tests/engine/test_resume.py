@@ -187,6 +187,7 @@ def test_a_run_killed_at_every_stage_goes_on_to_the_same_bits_and_keeps_one_reco
     run_killed(again, at("Refreshing the stalest tiles", 1))
     run_killed(again, at("Validating", 1))
     run_killed(again, at("Predicting held-out slides", 1))
+    (new_job.run_dir / ".metrics.json.0.part").touch()  # as a kill within a small file leaves it
     status = json.loads((new_job.run_dir / "status.json").read_text())
     assert (status["state"], status["is_resumable"]) == ("running", True)
     assert run_job(again, lambda event: None).event == "result"
@@ -194,6 +195,7 @@ def test_a_run_killed_at_every_stage_goes_on_to_the_same_bits_and_keeps_one_reco
     status = json.loads((new_job.run_dir / "status.json").read_text())
     assert (status["state"], status["is_resumable"]) == ("finished", False)
     assert (new_job.run_dir / "events.jsonl").read_text().count("goes on after step") == 6
+    assert not list(new_job.run_dir.glob(".*"))
     with pytest.raises(JobError, match="has ended well; there is nothing to do"):
         resume(new_job.run_dir)
 

@@ -26,6 +26,7 @@ __all__ = [
     "create_run_dir",
     "environment",
     "read_run_dir",
+    "remove_unfinished",
     "run_lock",
     "with_absolute_paths",
 ]
@@ -148,6 +149,12 @@ def read_run_dir(run_dir: Path) -> tuple[TrainJob, DreSlclConfig]:
             "back as it was, or start a new run."
         ) from error
     return job.model_copy(update={"run_dir": run_dir}), config
+
+
+def remove_unfinished(run_dir: Path) -> None:
+    """Delete the half-written files of a process that was killed; this one must hold the lock."""
+    for path in run_dir.glob(".*.part"):
+        path.unlink(missing_ok=True)
 
 
 def environment(run_dir: Path) -> dict[str, str]:

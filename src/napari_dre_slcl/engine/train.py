@@ -29,6 +29,7 @@ from napari_dre_slcl.engine.run_folder import (
     create_run_dir,
     environment,
     read_run_dir,
+    remove_unfinished,
     run_lock,
     with_absolute_paths,
 )
@@ -137,6 +138,7 @@ def run_resume(
                 raise JobError(f"The run '{job.run_dir}' has ended well; there is nothing to do.")
             if state is not None and state.identity is not None:
                 check_files(state.identity, job.run_dir, started.cohort)
+            remove_unfinished(job.run_dir)
             on_begun()
             _say_where(state, job.run_dir, reporter)
             with _ready(started, config, reporter, is_resumed=True) as (prepared, method):
