@@ -55,6 +55,8 @@ def _what(header: Mapping[str, Any]) -> str:
         start = config["encoder"]["weights"] or (
             "the hub" if encoder["name"].startswith("hf-hub:") else "random numbers"
         )
+        if config["pretrain"]["epochs"]:
+            start += " and pretrained on the training tiles without labels"
         lines.append(
             f"Tile encoder {encoder['name']}, started from {start}, on tiles of "
             f"{pixels['tile_px']} px at {pixels['mpp']:g} µm/px, shrunk to "
