@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from napari_dre_slcl.config.section import Section
 from napari_dre_slcl.engine.disk_full import explain_full_disk
 from napari_dre_slcl.engine.run_folder import run_lock, with_absolute_paths
 from napari_dre_slcl.engine.train import run_resume, run_train
-from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.errors import JobError, ResultError
 from napari_dre_slcl.jobs.messages import (
     Cancelled,
     Event,
@@ -371,3 +372,15 @@ def test_an_unreadable_file_ends_a_run_with_a_sentence(tmp_path: Path) -> None:
         explain_full_disk(tmp_path),
     ):
         gone.read_bytes()
+
+
+def test_a_full_disk_that_was_told_already_says_how_to_go_on(tmp_path: Path) -> None:
+    with (
+        pytest.raises(
+            JobError, match=r"^No room\. The last checkpoint is whole: .*dre-slcl resume"
+        ),
+        explain_full_disk(tmp_path),
+    ):
+        raise ResultError("No room.") from OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(ResultError, match=r"^Broken\.$"), explain_full_disk(tmp_path):
+        raise ResultError("Broken.")

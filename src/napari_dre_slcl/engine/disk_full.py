@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.errors import DreSlclError, JobError
 
 __all__ = ["explain_full_disk"]
 
@@ -16,7 +16,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def explain_full_disk(run_dir: Path) -> Iterator[None]:
-    """Raise `JobError` for an `OSError` within the block, with what to do.
+    """Raise `JobError` for an `OSError` within the block, or one told already, with what to do.
 
     Parameters
     ----------
@@ -28,8 +28,14 @@ def explain_full_disk(run_dir: Path) -> Iterator[None]:
     JobError
         If the block ends with an error of the file system.
     """
+    how_to_go_on = f"free space, then go on with 'dre-slcl resume {run_dir}'."
     try:
         yield
+    except DreSlclError as error:
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in _FULL:
+            raise
+        raise JobError(f"{error} The last checkpoint is whole: {how_to_go_on}") from error
     except OSError as error:
         what = error.strerror or str(error)
         if error.errno not in _FULL:
@@ -39,6 +45,6 @@ def explain_full_disk(run_dir: Path) -> Iterator[None]:
                 f"with 'dre-slcl resume {run_dir}'."
             ) from error
         raise JobError(
-            f"The disk of the run '{run_dir}' is full ({what}). The last checkpoint is whole: free "
-            f"space, then go on with 'dre-slcl resume {run_dir}'."
+            f"The disk of the run '{run_dir}' is full ({what}). The last checkpoint is whole: "
+            f"{how_to_go_on}"
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -155,6 +156,8 @@ def remove_unfinished(run_dir: Path) -> None:
     """Delete the half-written files of a process that was killed; this one must hold the lock."""
     for path in run_dir.glob(".*.part"):
         path.unlink(missing_ok=True)
+    for path in run_dir.glob(".model.*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def environment(run_dir: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import write_json, write_text
@@ -117,9 +117,10 @@ def _write_files(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> None:
     weights = {
         name: tensor.detach().cpu().contiguous() for name, tensor in bundle.net.state_dict().items()
     }
-    save_file(weights, folder / "model.safetensors")
-    (folder / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
-    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    content = save(weights)
+    # Not by safetensors itself, whose error of a full disk is none of the operating system.
+    (folder / "model.safetensors").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
     header = _header(bundle, digest) | facts
     write_json(folder / "model.json", header)
     write_text(folder / "MODEL_CARD.md", model_card(header))
