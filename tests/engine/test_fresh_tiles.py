@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +16,6 @@ from napari_dre_slcl.engine.fresh_tiles import FreshTileBudget
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.step import StepTaker
 from napari_dre_slcl.engine.train import run_resume, run_train
-from napari_dre_slcl.errors import ModelError
 from napari_dre_slcl.jobs.messages import Cancelled, Log, Metric, Result, ResumeJob, TrainJob
 from napari_dre_slcl.methods.dre_slcl import Clock, SlideBatch
 
@@ -38,20 +40,22 @@ def _budget(fresh_tiles: int, is_halved: bool = False) -> tuple[FreshTileBudget,
     return FreshTileBudget(fresh_tiles, Reporter(keep, lambda: False), is_halved), said
 
 
-@contextmanager
-def _room(n_bytes: int) -> Iterator[None]:
-    """Let this process map so many bytes more, no matter what the machine has."""
-    resource = pytest.importorskip("resource", reason="this system has no limit to set")
+def _in_a_small_process(fresh: int, is_halved: bool, room_mib: int, n_steps: int) -> dict[str, Any]:
+    """Take steps that want 1000 MiB a tile where only so much may be mapped."""
     if not sys.platform.startswith("linux"):
         pytest.skip("the limit on address space holds on Linux only")
-    with open("/proc/self/statm", encoding="ascii") as stream:
-        mapped = int(stream.read().split()[0]) * resource.getpagesize()
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    script = Path(__file__).with_name("run_hungry_steps.py")
+    arguments = [fresh, int(is_halved), room_mib, n_steps]
+    done = subprocess.run(
+        [sys.executable, str(script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 def _hungry(mib_per_tile: int, device: str = "cpu") -> Callable[[SlideBatch], SlideBatch]:
@@ -73,18 +77,15 @@ def test_a_step_that_fits_is_left_alone() -> None:
 
 
 def test_without_memory_fresh_tiles_are_halved_for_the_rest_of_the_run_and_it_goes_on() -> None:
-    budget, said = _budget(8)
-    # So large that what earlier tests gave back to the allocator makes no difference.
-    with _room(7000 * MIB):
-        taken = budget.run(_hungry(1000), _batch(8))  # 9 tiles, then 5
-        later = budget.run(_hungry(1000), _batch(8))  # drawn before the halving
-    for batch in (taken, later):
-        assert [tiles.tolist() for tiles in batch.fresh] == [[0, 7, 14, 21], [100]]
-        assert batch.tiles[:, 0, 0, 0].tolist() == [0, 7, 14, 21, 100]
-        assert batch.slides == (3, 5)
-    assert (budget.fresh_tiles, budget.is_halved) == (4, True)
-    assert len(said) == 1
-    assert said[0].startswith(
+    # 9 tiles do not fit, 5 do; the second batch was drawn before the halving.
+    answer = _in_a_small_process(8, False, room_mib=7000, n_steps=2)
+    assert answer["error"] == ""
+    assert answer["fresh"] == [[[0, 7, 14, 21], [100]]] * 2
+    assert answer["tiles"] == [[0, 7, 14, 21, 100]] * 2
+    assert answer["slides"] == [[3, 5]] * 2
+    assert answer["budget"] == [4, True]
+    assert len(answer["said"]) == 1
+    assert answer["said"][0].startswith(
         "Memory ran out in a step of 8 fresh tiles a slide; training goes on with 4."
     )
 
@@ -93,10 +94,10 @@ def test_without_memory_fresh_tiles_are_halved_for_the_rest_of_the_run_and_it_go
 def test_memory_that_runs_out_again_ends_the_run_with_a_sentence(
     fresh: int, is_halved: bool
 ) -> None:
-    budget, _ = _budget(fresh, is_halved)
-    said = r"Training stopped because memory ran out.*lower training\.fresh_tiles"
-    with _room(300 * MIB), pytest.raises(ModelError, match=said):
-        budget.run(_hungry(1000), _batch(fresh))
+    answer = _in_a_small_process(fresh, is_halved, room_mib=300, n_steps=1)
+    assert answer["fresh"] == []
+    assert answer["error"].startswith("Training stopped because memory ran out")
+    assert "lower training.fresh_tiles" in answer["error"]
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
