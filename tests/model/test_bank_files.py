@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
@@ -216,11 +215,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no such call on this system")
-def test_a_full_disk_is_a_sentence_and_leaves_nothing_behind(tmp_path, monkeypatch) -> None:
-    def refuse(*_args: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "posix_fallocate", refuse)  # a full disk needs root to make
-    with pytest.raises(JobError, match=r"needs \d+ MB.*no room.*Free space"):
-        _open(tmp_path).begin_generation("first")
+def test_no_room_for_the_files_is_a_sentence_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="this system has no limit to set")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        with pytest.raises(JobError, match=r"needs \d+ MB.*no room.*Free space"):
+            _open(tmp_path).begin_generation("first")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []

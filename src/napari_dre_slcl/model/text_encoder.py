@@ -184,6 +184,23 @@ def load_language_model(
     ConfigError
         If ``chunk_tokens`` is more than the model was made for.
     """
+    tokenizer, net = _from_folder(files, dtype, device)
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"The language model '{files.name}' has no tokenizer.json, which long reports need. "
+            "Save it with transformers' AutoTokenizer.save_pretrained."
+        )
+    net.config.use_cache = False
+    net.requires_grad_(False).eval()
+    most = _most_tokens(net, tokenizer)
+    _check_chunk(files, chunk_tokens, most)
+    return LanguageModel(net, tokenizer, kind, files, chunk_tokens or most)
+
+
+def _from_folder(
+    files: TextModelFiles, dtype: torch.dtype, device: torch.device
+) -> tuple[Any, Any]:
+    """Return the tokenizer and the (encoder part of the) network of a folder."""
     transformers = _transformers()
     where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
@@ -193,7 +210,8 @@ def load_language_model(
                 files.folder, dtype=dtype, output_loading_info=True, **where
             )
             _check_complete(files, found["missing_keys"])
-            net = (net.get_encoder() if net.config.is_encoder_decoder else net).to(device)
+            net = net.get_encoder() if net.config.is_encoder_decoder else net
+            return tokenizer, net.to(device)
     except torch.cuda.OutOfMemoryError as error:
         raise ModelError(
             f"The GPU has too little memory for the language model '{files.name}'. Choose a "
@@ -205,16 +223,6 @@ def load_language_model(
             f"The language model '{files.name}' cannot be loaded: {reason}. Get its folder again, "
             "or choose another text.model."
         ) from error
-    if not tokenizer.is_fast:
-        raise ModelError(
-            f"The language model '{files.name}' has no tokenizer.json, which long reports need. "
-            "Save it with transformers' AutoTokenizer.save_pretrained."
-        )
-    net.config.use_cache = False
-    net.requires_grad_(False).eval()
-    most = _most_tokens(net, tokenizer)
-    _check_chunk(files, chunk_tokens, most)
-    return LanguageModel(net, tokenizer, kind, files, chunk_tokens or most)
 
 
 def _transformers() -> Any:
