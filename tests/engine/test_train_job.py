@@ -217,6 +217,8 @@ def test_a_used_run_folder_is_refused_and_left_alone(train_job: MakeJob) -> None
         ({"training.device": "mps"}, "mps' was asked for, but torch finds none here"),
         ({"codebook.codewords": 200}, "too few for 200 codewords"),
         ({"tiling.mpp": 0.25}, r"coarser than the 0\.25 asked for"),
+        ({"features.fill_from": "no-such-folder"}, r"no-such-folder' .*does not exist"),
+        ({"encoder.weights_sha256": "abc"}, "a SHA-256 has 64 digits"),
     ],
 )
 def test_unusable_settings_are_refused(train_job, overrides, sentence: str) -> None:

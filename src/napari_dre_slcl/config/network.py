@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from napari_dre_slcl.config.section import Section
 
@@ -36,7 +37,6 @@ class EncoderConfig(Section):
     )
     weights_sha256: str = Field(
         "",
-        pattern="^([0-9a-fA-F]{64})?$",
         title="Weights' hash",
         description="SHA-256 that the weights file must have; empty does not check.",
     )
@@ -65,6 +65,13 @@ class EncoderConfig(Section):
     compile: bool = Field(
         False, title="Compile", description="torch.compile: a slow start, then faster steps."
     )
+
+    @field_validator("weights_sha256")
+    @classmethod
+    def _is_hash(cls, value: str) -> str:
+        if not re.fullmatch("([0-9a-fA-F]{64})?", value):
+            raise ValueError("a SHA-256 has 64 digits of 0-9 and a-f")
+        return value
 
 
 class CodebookConfig(Section):

@@ -82,6 +82,7 @@ def run_train(
     reporter = Reporter(on_event, should_stop, should_pause)
     config = with_absolute_paths(with_overrides(load_preset(job.preset), job.overrides))
     check_run_dir(job.run_dir)
+    _check_fill_from(config)
     try:
         with _ready(job, config, reporter) as (prepared, method):
             config = _try_out(config, method, prepared, job.run_dir, reporter)
@@ -95,6 +96,16 @@ def run_train(
                 return _train_and_test(job.run_dir, config, method, prepared, reporter, state)
     except Stopped:
         return _cancelled(job.run_dir)
+
+
+def _check_fill_from(config: DreSlclConfig) -> None:
+    """Refuse a folder that is not there; a run that is resumed may do without it."""
+    folder = config.features.fill_from
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(
+            f"The folder '{folder}' (features.fill_from) does not exist. Correct its name, or "
+            "empty the setting to encode every tile."
+        )
 
 
 def run_resume(
