@@ -3,8 +3,10 @@
 Frozen pydantic models; `load_preset` and `with_overrides` are the only ways to make another.
 """
 
-from napari_dre_slcl.config.all_settings import DreSlclConfig
+from napari_dre_slcl.config.all_settings import METHODS, DreSlclConfig, MethodName
+from napari_dre_slcl.config.bag_methods import MilConfig, ProbeConfig
 from napari_dre_slcl.config.data import CohortConfig, FeaturesConfig, TextConfig, TilingConfig
+from napari_dre_slcl.config.giga_ssl import GigaSslConfig
 from napari_dre_slcl.config.learning import LossConfig, PretrainConfig, TrainingConfig
 from napari_dre_slcl.config.network import CodebookConfig, EncoderConfig, ResidualConfig
 from napari_dre_slcl.config.presets import (
@@ -13,16 +15,23 @@ from napari_dre_slcl.config.presets import (
     setting_names,
     with_overrides,
 )
+from napari_dre_slcl.config.slpd import SlpdConfig
 
 __all__ = [
+    "METHODS",
     "CodebookConfig",
     "CohortConfig",
     "DreSlclConfig",
     "EncoderConfig",
     "FeaturesConfig",
+    "GigaSslConfig",
     "LossConfig",
+    "MethodName",
+    "MilConfig",
     "PretrainConfig",
+    "ProbeConfig",
     "ResidualConfig",
+    "SlpdConfig",
     "TextConfig",
     "TilingConfig",
     "TrainingConfig",

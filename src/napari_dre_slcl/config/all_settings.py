@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
+from napari_dre_slcl.config.bag_methods import MilConfig, ProbeConfig
 from napari_dre_slcl.config.data import CohortConfig, FeaturesConfig, TextConfig, TilingConfig
+from napari_dre_slcl.config.giga_ssl import GigaSslConfig
 from napari_dre_slcl.config.learning import LossConfig, PretrainConfig, TrainingConfig
 from napari_dre_slcl.config.network import CodebookConfig, EncoderConfig, ResidualConfig
 from napari_dre_slcl.config.section import Section
+from napari_dre_slcl.config.slpd import SlpdConfig
 
-__all__ = ["DreSlclConfig"]
+__all__ = ["METHODS", "DreSlclConfig", "MethodName"]
+
+MethodName = Literal["dre-slcl", "attention-mil", "mean-pool", "giga-ssl", "slpd"]
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
 
 
 class DreSlclConfig(Section):
     """All settings of a training run."""
 
-    method: Literal["dre-slcl"] = "dre-slcl"
+    method: MethodName = "dre-slcl"
     preset: str = "default"
     cohort: CohortConfig = CohortConfig()
     tiling: TilingConfig = TilingConfig()
@@ -27,3 +33,7 @@ class DreSlclConfig(Section):
     loss: LossConfig = LossConfig()
     pretrain: PretrainConfig = PretrainConfig()
     training: TrainingConfig = TrainingConfig()
+    probe: ProbeConfig = ProbeConfig()
+    mil: MilConfig = MilConfig()
+    giga_ssl: GigaSslConfig = GigaSslConfig()
+    slpd: SlpdConfig = SlpdConfig()

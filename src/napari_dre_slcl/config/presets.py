@@ -79,8 +79,9 @@ def with_overrides(config: DreSlclConfig, overrides: Mapping[str, Any]) -> DreSl
     config : DreSlclConfig
         The settings to start from.
     overrides : Mapping[str, Any]
-        New values by dotted name, such as ``{"training.epochs": 3}``. Text is converted to the
-        setting's type; an empty text or "none" empties an optional setting; commas split lists.
+        New values by dotted name, such as ``{"training.epochs": 3}``, and ``method``. Text is
+        converted to the setting's type; an empty text or "none" empties an optional setting;
+        commas split lists.
 
     Raises
     ------
@@ -90,6 +91,9 @@ def with_overrides(config: DreSlclConfig, overrides: Mapping[str, Any]) -> DreSl
     known = setting_names()
     values = config.model_dump()
     for name, value in overrides.items():
+        if name == "method":
+            values[name] = value
+            continue
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else " See 'dre-slcl presets'."

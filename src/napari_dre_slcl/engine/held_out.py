@@ -70,7 +70,7 @@ class HeldOut:
         save_bundle(self._bundle(net), run_dir / "model", self._facts())
         # Predict with what was written, as everyone else will.
         saved = load_bundle(run_dir / "model")
-        saved.net.to(net.codewords.device)
+        saved.net.to(net.device)
         test = prepared.rows("test")
         results = self._predict(saved, test, "Predicting held-out slides")
         for row, result in results.items():

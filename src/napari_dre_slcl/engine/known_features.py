@@ -47,7 +47,7 @@ def features_key(bundle: Bundle, source: TileSource) -> str:
         "tile_size_px": grid.size_px,
         "model": bundle.weights_sha256,
         "encoder": bundle.config.encoder.model_dump(mode="json"),
-        "device": bundle.net.codewords.device.type,
+        "device": bundle.net.device.type,
     }
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

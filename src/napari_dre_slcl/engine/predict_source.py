@@ -19,7 +19,7 @@ from napari_dre_slcl.engine.feature_table import tile_table
 from napari_dre_slcl.engine.known_features import features_key, take_over
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.model.bundle import Bundle
-from napari_dre_slcl.model.network import SlideOutput
+from napari_dre_slcl.model.slide_net import SlideOutput
 from napari_dre_slcl.results import SlideResult, TaskPrediction
 from napari_dre_slcl.tiles import TileSource
 
@@ -129,7 +129,7 @@ def _predict_features(
     stored = read_features(path)
     if on_progress is not None:
         on_progress(0, len(stored.features))
-    encoder, device = bundle.net.encoder, bundle.net.codewords.device
+    encoder, device = bundle.net.encoder, bundle.net.device
     encoder.eval()
     with torch.no_grad():
         parts = [
@@ -152,7 +152,7 @@ def _predict_features(
 @torch.no_grad()
 def _describe(bundle: Bundle, features: Tensor) -> SlideOutput:
     bundle.net.eval()
-    output: SlideOutput = bundle.net.describe(features.to(bundle.net.codewords.device))
+    output: SlideOutput = bundle.net.describe(features.to(bundle.net.device))
     return output
 
 

@@ -75,7 +75,7 @@ class Bundle:
     @property
     def codeword_names(self) -> tuple[str, ...]:
         """One per codeword."""
-        return tuple(f"codeword {k + 1}" for k in range(len(self.net.codewords)))
+        return self.net.codeword_names
 
 
 def save_bundle(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,35 +14,13 @@ from napari_dre_slcl.model.codebook import assign_codewords
 from napari_dre_slcl.model.encoders import build_encoder
 from napari_dre_slcl.model.residual_encoder import ResidualEncoder, SlideEncoding
 from napari_dre_slcl.model.residual_sums import ResidualSums, residual_sums, scale_gradient
+from napari_dre_slcl.model.slide_net import SlideOutput
 from napari_dre_slcl.model.tile_attention import GatedAttention, share_codeword_attention
 
-__all__ = ["DreSlclNet", "SlideOutput"]
+__all__ = ["DreSlclNet"]
 
 _MAX_SCALE = 100.0
 _BANK_CHUNK = 8192
-
-
-class SlideOutput(NamedTuple):
-    """All that the network says of one slide.
-
-    Parameters
-    ----------
-    vector : Tensor
-        (d,) slide vector.
-    probabilities : list of Tensor
-        One (C,) per task.
-    codeword, attention, residual_norm : Tensor
-        (n,) of each tile.
-    codeword_attention : Tensor
-        (K,).
-    """
-
-    vector: Tensor
-    probabilities: list[Tensor]
-    codeword: Tensor
-    attention: Tensor
-    residual_norm: Tensor
-    codeword_attention: Tensor
 
 
 class DreSlclNet(nn.Module):
@@ -85,6 +63,16 @@ class DreSlclNet(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(dim, count) for count in class_counts)
         self.projection = nn.Linear(dim, text_dim) if text_dim else None
         self.log_scale = nn.Parameter(torch.tensor(-math.log(config.loss.temperature)))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.codewords.device
+
+    @property
+    def codeword_names(self) -> tuple[str, ...]:
+        """One per codeword."""
+        return tuple(f"codeword {k + 1}" for k in range(len(self.codewords)))
 
     @torch.no_grad()
     def set_codebook(self, codewords: Tensor, features: Tensor) -> None:
@@ -179,7 +167,7 @@ class DreSlclNet(nn.Module):
         return nn.functional.normalize(self.projection(vectors), dim=-1)
 
     @torch.no_grad()
-    def describe(self, features: Tensor) -> SlideOutput:
+    def describe(self, features: Tensor, rowcol: Tensor | None = None) -> SlideOutput:
         """Aggregate all (n, d) tile features of one slide and predict.
 
         The result depends on the set of tiles, not on their order.

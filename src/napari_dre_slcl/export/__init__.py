@@ -1,0 +1,1 @@
+"""What leaves the program: pages that a browser shows."""
