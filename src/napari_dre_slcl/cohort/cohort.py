@@ -20,7 +20,7 @@ from napari_dre_slcl.slide.pixel_size import MPP_RANGE
 
 __all__ = ["ROLE_COLUMNS", "SPLITS", "Cohort", "SlideRow", "read_cohort"]
 
-ROLE_COLUMNS = ("slide", "slide_id", "patient_id", "site", "report", "mpp", "split")
+ROLE_COLUMNS = ("slide", "slide_id", "patient_id", "site", "report", "mpp", "split", "features")
 SPLITS = ("train", "val", "test")
 _SHOWN_PROBLEMS = 10
 # What R, pandas and spreadsheets write for a value that is missing.
@@ -42,6 +42,10 @@ class SlideRow:
         Pixel size in µm by the table, 0.1 to 10.
     labels : dict of str
         Every other column, by name.
+    features : Path or None
+        The slide's feature file, absolute; None where the table names none.
+    number : int
+        Row of the table as a spreadsheet shows it; the header is row 1.
     """
 
     slide_id: str
@@ -52,6 +56,8 @@ class SlideRow:
     mpp: float | None
     split: str
     labels: dict[str, str]
+    features: Path | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,15 @@ class Cohort:
         """(n,) patient of each slide."""
         return np.array([row.patient_id for row in self.rows], dtype=np.str_)
 
+    def sites(self) -> NDArray[np.str_]:
+        """(n,) site of each slide, empty where unknown."""
+        return np.array([row.site for row in self.rows], dtype=np.str_)
+
+    @property
+    def is_from_features(self) -> bool:
+        """Whether the table gives a feature file for every slide and names no slide."""
+        return all(row.features is not None and row.path is None for row in self.rows)
+
 
 def read_cohort(table: Path, needs_slides: bool = True) -> Cohort:
     """Read and check a cohort table.
@@ -103,6 +118,7 @@ def read_cohort(table: Path, needs_slides: bool = True) -> Cohort:
         If the table cannot be used; names every problem with its row.
     """
     frame = _read_frame(table)
+    needs_slides = needs_slides and ("slide" in frame.columns or "features" not in frame.columns)
     has_id = not needs_slides and "slide_id" in frame.columns
     required = ("patient_id",) if has_id else ("slide", "patient_id")
     missing = [column for column in required if column not in frame.columns]
@@ -191,6 +207,8 @@ def _row(
         mpp=_mpp(given.get("mpp", ""), number, problems),
         split=split,
         labels={column: _label(given[column]) for column in label_columns},
+        features=(table.parent / given["features"]).resolve() if given.get("features") else None,
+        number=number,
     )
 
 

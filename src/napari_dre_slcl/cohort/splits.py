@@ -81,7 +81,7 @@ def _check_given(cohort: Cohort, given: NDArray[np.str_]) -> None:
     empty = np.flatnonzero(given == "")
     if len(empty):
         raise CohortError(
-            f"The column 'split' of '{cohort.table}' is empty in row {empty[0] + 2}. "
+            f"The column 'split' of '{cohort.table}' is empty in row {cohort.rows[empty[0]].number}. "
             "Write train, val or test there, or empty the whole column."
         )
     if "train" not in given:
