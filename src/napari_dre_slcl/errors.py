@@ -6,6 +6,7 @@ __all__ = [
     "DamagedSlideError",
     "DreSlclError",
     "JobError",
+    "LeakageError",
     "ModelError",
     "ResultError",
     "SlideError",
@@ -30,6 +31,10 @@ class DamagedSlideError(SlideError):
 
 class CohortError(DreSlclError):
     """The cohort table, its labels, splits or reports are not usable."""
+
+
+class LeakageError(CohortError):
+    """What is tested has been seen in training, so that no figure of it may be believed."""
 
 
 class ConfigError(DreSlclError):

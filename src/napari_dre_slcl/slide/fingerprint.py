@@ -10,7 +10,7 @@ from pathlib import Path
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.file_to_open import dicom_series
 
-__all__ = ["slide_fingerprint"]
+__all__ = ["slide_files", "slide_fingerprint"]
 
 _END_BYTES = 65_536
 _SAMPLE_BYTES = 1024
@@ -42,7 +42,7 @@ def slide_fingerprint(path: str | Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        for file in _files_of(Path(path)):
+        for file in slide_files(Path(path)):
             for part in _samples(file):
                 digest.update(part)
     except OSError as error:
@@ -52,8 +52,14 @@ def slide_fingerprint(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def _files_of(path: Path) -> list[Path]:
-    """Return the files that a slide is made of, those given by name and those that belong to it."""
+def slide_files(path: Path) -> list[Path]:
+    """Return the files that a slide is made of, those given by name and those that belong to it.
+
+    Raises
+    ------
+    OSError
+        If a folder or an index cannot be read.
+    """
     if path.is_dir():
         return _files_in(path)
     suffix = path.suffix.lower()
