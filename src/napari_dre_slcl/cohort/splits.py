@@ -80,8 +80,9 @@ def _side(patient: str, test: set[str], val: set[str]) -> str:
 def _check_given(cohort: Cohort, given: NDArray[np.str_]) -> None:
     empty = np.flatnonzero(given == "")
     if len(empty):
+        row = cohort.rows[empty[0]].number
         raise CohortError(
-            f"The column 'split' of '{cohort.table}' is empty in row {cohort.rows[empty[0]].number}. "
+            f"The column 'split' of '{cohort.table}' is empty in row {row}. "
             "Write train, val or test there, or empty the whole column."
         )
     if "train" not in given:

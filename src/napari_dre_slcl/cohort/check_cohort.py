@@ -1,0 +1,157 @@
+"""Everything that is wrong or doubtful in a cohort table, found in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_dre_slcl.cohort.across_rows import check_across_rows
+from napari_dre_slcl.cohort.feature_store import feature_file
+from napari_dre_slcl.cohort.header import check_header, quoted
+from napari_dre_slcl.cohort.label_values import (
+    check_dates,
+    check_errors,
+    check_gaps,
+    check_spelling,
+    is_class_like,
+)
+from napari_dre_slcl.cohort.problems import Findings, Problem
+from napari_dre_slcl.cohort.read_table import read_table
+from napari_dre_slcl.cohort.rows import ROLE_COLUMNS, Cohort
+from napari_dre_slcl.cohort.slide_rows import RowReader
+
+__all__ = ["CohortCheck", "check_cohort"]
+
+_FREE_TEXT = ("slide", "features", "report", "mpp")
+"""Roles whose values are not compared letter by letter."""
+_NAMES = ("slide_id", "patient_id", "site", "split")
+
+
+@dataclass(frozen=True, slots=True)
+class CohortCheck:
+    """What a table holds and what was found in it.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The slides as far as they can be told; to be used only where there is no problem.
+    problems, warnings : tuple of Problem
+        Why it is refused, and what should be looked at; by row.
+    """
+
+    cohort: Cohort
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def check_cohort(
+    table: Path, needs_slides: bool = True, features: Path | None = None
+) -> CohortCheck:
+    """Read a cohort table and find all that is wrong with it.
+
+    Parameters
+    ----------
+    table : Path
+        CSV, TSV, semicolons, Excel (.xlsx) or Parquet.
+    needs_slides : bool, default True
+        False where feature files of another folder stand for the slides.
+    features : Path, optional
+        That folder, to see whether each slide has a file in it.
+
+    Raises
+    ------
+    CohortError
+        If there is no such file, or it is no table.
+    """
+    findings = Findings()
+    cells = [[cell.replace("\0", "\ufffd") for cell in row] for row in read_table(table, findings)]
+    if not any(cell.strip() for row in cells for cell in row):
+        findings.refuse("it is empty; give a header line and one row per slide")
+        cells = [[]]
+    place, columns = check_header(cells, findings)
+    numbered = _filled_rows(cells, place, findings)
+    needs = _needed_file(columns, needs_slides and features is None)
+    _check_columns(columns, needs, findings)
+    if not numbered:
+        findings.refuse("it has no rows; add one row per slide")
+    labels = tuple(column for column in columns if column not in ROLE_COLUMNS)
+    values = {
+        column: {number: _cell(row, where) for number, row in numbered.items()}
+        for column, where in columns.items()
+    }
+    reader = RowReader(table.parent, labels, needs, findings)
+    rows = tuple(
+        reader.read(number, {column: cells[number] for column, cells in values.items()})
+        for number in numbered
+    )
+    _check_values(values, findings)
+    check_across_rows(rows, findings)
+    cohort = Cohort(table, rows, labels)
+    if features is not None:
+        _check_feature_files(cohort, features, findings)
+    problems, warnings = _by_row(findings.problems), _by_row(findings.warnings)
+    return CohortCheck(Cohort(table, rows, labels, warnings), problems, warnings)
+
+
+def _filled_rows(
+    cells: Sequence[Sequence[str]], place: int, findings: Findings
+) -> dict[int, Sequence[str]]:
+    """Return the rows under the header by their number, without empty ones."""
+    body = dict(enumerate(cells[place + 1 :], start=place + 2))
+    filled = {number: row for number, row in body.items() if any(cell.strip() for cell in row)}
+    last = max(filled, default=0)
+    empty = [number for number in body if number not in filled and number < last]
+    if empty:
+        findings.warn("empty rows are skipped", empty)
+    return filled
+
+
+def _needed_file(columns: Mapping[str, int], needs_files: bool) -> str:
+    if not needs_files:
+        return ""
+    return "features" if "features" in columns and "slide" not in columns else "slide"
+
+
+def _check_columns(columns: Mapping[str, int], needs: str, findings: Findings) -> None:
+    has_name = needs or "slide_id" in columns or "features" in columns
+    wanted = ["patient_id", *([needs] if needs else [] if has_name else ["slide"])]
+    for column in wanted:
+        if column not in columns:
+            findings.refuse(
+                f"it has no column '{column}', only {quoted(list(columns)) or 'none'}", (), column
+            )
+
+
+def _cell(row: Sequence[str], where: int) -> str:
+    return row[where] if where < len(row) else ""
+
+
+def _check_values(values: Mapping[str, Mapping[int, str]], findings: Findings) -> None:
+    for column, cells in values.items():
+        check_errors(column, cells, findings)
+        if column in _FREE_TEXT:
+            continue
+        is_label = column not in _NAMES
+        check_dates(column, cells, column in _NAMES, findings)
+        if column in ("site", "patient_id"):
+            check_spelling(column, cells, True, findings)
+        elif is_label:
+            check_spelling(column, cells, is_class_like(cells), findings)
+            check_gaps(column, cells, findings)
+
+
+def _check_feature_files(cohort: Cohort, folder: Path, findings: Findings) -> None:
+    if not folder.is_dir():
+        findings.refuse(f"the folder of feature files '{folder}' does not exist")
+        return
+    for row in cohort.rows:
+        names = [row.slide_id, *([row.path.stem] if row.path else [])]
+        if row.slide_id and feature_file(folder, names) is None:
+            findings.refuse(
+                f"'{folder}' has no feature file '{row.slide_id}.h5'", [row.number], "slide_id"
+            )
+
+
+def _by_row(found: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(found, key=lambda problem: problem.rows[:1]))

@@ -1,0 +1,59 @@
+"""Parquet tables as rows of text."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from napari_dre_slcl.cohort.cell_text import cell_text
+from napari_dre_slcl.cohort.problems import Findings
+from napari_dre_slcl.errors import CohortError
+
+__all__ = ["read_parquet"]
+
+
+def read_parquet(table: Path, findings: Findings) -> list[list[str]]:
+    """Return the cells of a Parquet file, names of the columns first.
+
+    Parameters
+    ----------
+    table : Path
+        The file.
+    findings : Findings
+        Is told of columns that hold lists or the like.
+
+    Raises
+    ------
+    CohortError
+        If the file is damaged, or pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise CohortError(
+            f"The cohort table '{table}' is a Parquet file, and reading it needs pyarrow. Run: "
+            "pip install 'napari-dre-slcl[tables]', or save the table as CSV."
+        ) from error
+    try:
+        content = parquet.ParquetFile(table).read()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise CohortError(
+            f"The Parquet file '{table}' cannot be read: it is damaged. Write it again."
+        ) from error
+    columns: list[list[str]] = []
+    for name in content.column_names:
+        if pyarrow.types.is_nested(content.schema.field(name).type):
+            findings.refuse(f"the column '{name}' holds lists; keep one value a cell", (), name)
+            columns.append([name] + [""] * content.num_rows)
+        else:
+            values = content.column(name).to_pylist()
+            # An index that nobody named is pandas' own numbering of the rows.
+            if not name.startswith("__index_level_"):
+                columns.append([name, *(_text(value) for value in values)])
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _text(value: object) -> str:
+    is_gap = isinstance(value, float) and math.isnan(value)
+    return "" if value is None or is_gap else cell_text(value)

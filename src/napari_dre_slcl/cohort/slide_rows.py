@@ -1,0 +1,139 @@
+"""One row of a cohort table after the other: its values, and what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+from napari_dre_slcl.cohort.cell_values import (
+    clean_value,
+    is_rounded_number,
+    mpp_value,
+    without_fraction,
+)
+from napari_dre_slcl.cohort.problems import Findings
+from napari_dre_slcl.cohort.rows import SPLITS, SlideRow
+from napari_dre_slcl.slide.pixel_size import MPP_RANGE
+
+__all__ = ["RowReader"]
+
+_LONGEST_ID = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RowReader:
+    """Makes slides of rows.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the table; relative paths begin here.
+    labels : tuple of str
+        Columns without a role.
+    needs : str
+        Which file every slide must have: ``slide``, ``features``, or empty for none.
+    findings : Findings
+        Is told what is wrong.
+    """
+
+    folder: Path
+    labels: tuple[str, ...]
+    needs: str
+    findings: Findings
+
+    def read(self, number: int, cells: Mapping[str, str]) -> SlideRow:
+        """Return the slide of a row, whatever is wrong with it.
+
+        Parameters
+        ----------
+        number : int
+            The row in a spreadsheet.
+        cells : mapping of str
+            Raw cells by column.
+        """
+        given = {column: clean_value(cell) for column, cell in cells.items()}
+        slide = self._path("slide", number, given)
+        features = self._path("features", number, given)
+        row = SlideRow(
+            slide_id=self._slide_id(number, given, slide or features),
+            path=slide,
+            patient_id=self._patient(number, given.get("patient_id")),
+            site=without_fraction(given.get("site", "")),
+            report=given.get("report", ""),
+            mpp=self._mpp(number, given.get("mpp", "")),
+            split=self._split(number, given.get("split", "").lower()),
+            labels={column: without_fraction(given[column]) for column in self.labels},
+            features=features,
+            number=number,
+        )
+        if not row.slide_id or (self.needs and not given.get(self.needs)):
+            missing = "slide" if self.needs != "features" else "feature file"
+            self.findings.refuse(f"names no {missing}", [number], self.needs or "slide_id")
+        return row
+
+    def _path(self, column: str, number: int, given: Mapping[str, str]) -> Path | None:
+        text = given.get(column, "")
+        if not text:
+            return None
+        path = self.folder / text
+        if "\\" in text and not os.path.exists(path):  # written on Windows
+            path = self.folder / PureWindowsPath(text).as_posix()
+        # Path.exists raises where a name is too long, as a report in the wrong column is.
+        if self.needs == column and not os.path.exists(path):
+            what = "slide" if column == "slide" else "feature file"
+            self.findings.refuse(f"the {what} '{_short(path)}' does not exist", [number], column)
+        return Path(os.path.realpath(path))
+
+    def _slide_id(self, number: int, given: Mapping[str, str], file: Path | None) -> str:
+        slide_id = without_fraction(given.get("slide_id", ""))
+        if not slide_id:
+            return file.stem if file is not None else ""
+        if "/" in slide_id or "\\" in slide_id or slide_id in (".", ".."):
+            self._refuse_id(number, f"'{_short(slide_id)}' holds a slash or is a folder")
+        elif not slide_id.isprintable() or len(slide_id) > _LONGEST_ID:
+            self._refuse_id(
+                number, f"'{_short(slide_id)}' has line breaks or over {_LONGEST_ID} letters"
+            )
+        elif is_rounded_number(slide_id):
+            self._refuse_id(number, f"'{slide_id}' was rounded by a spreadsheet")
+        return slide_id
+
+    def _refuse_id(self, number: int, what: str) -> None:
+        self.findings.refuse(f"slide_id {what}", [number], "slide_id")
+
+    def _patient(self, number: int, text: str | None) -> str:
+        if text is None:  # the column is missing, which is told once
+            return ""
+        if not text:
+            self.findings.refuse("the patient_id is empty", [number], "patient_id")
+        elif is_rounded_number(text):
+            self.findings.refuse(
+                f"patient_id '{text}' was rounded by a spreadsheet; format the column as text",
+                [number],
+                "patient_id",
+            )
+        return without_fraction(text)
+
+    def _split(self, number: int, text: str) -> str:
+        if text and text not in SPLITS:
+            self.findings.refuse(
+                f"split '{_short(text)}' is none of {', '.join(SPLITS)}", [number], "split"
+            )
+        return text
+
+    def _mpp(self, number: int, text: str) -> float | None:
+        value = mpp_value(text) if text else None
+        if text and value is None:
+            limits = f"between {MPP_RANGE[0]:g} and {MPP_RANGE[1]:g}"
+            self.findings.refuse(
+                f"mpp '{_short(text)}' is no pixel size in µm {limits}", [number], "mpp"
+            )
+        return value
+
+
+def _short(text: object) -> str:
+    """Return text that fits into a sentence."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= _LONGEST_ID else f"{line[:_LONGEST_ID]}…"
