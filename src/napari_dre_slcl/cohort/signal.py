@@ -12,7 +12,9 @@ from napari_dre_slcl.cohort.tasks import Task, left_out_columns
 from napari_dre_slcl.config import LossConfig, TrainingConfig
 from napari_dre_slcl.errors import CohortError
 
-__all__ = ["check_signal"]
+__all__ = ["check_labels", "check_signal"]
+
+_WITHOUT_LABELS = ("giga-ssl", "slpd")
 
 
 def check_signal(
@@ -73,6 +75,41 @@ def check_signal(
         if is_asked and why_not[name]
     ]
     return (*idle, *_not_judged(cohort, split == "val", tasks))
+
+
+def check_labels(
+    cohort: Cohort, split: NDArray[np.str_], tasks: Sequence[Task], method: str
+) -> tuple[str, ...]:
+    """Refuse a cohort without a task where the method learns from labels alone.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The slides.
+    split : ndarray
+        (n,) train, val or test.
+    tasks : sequence of Task
+        What is to be learned of the label columns.
+    method : str
+        Its name; giga-ssl and slpd learn from tiles, labels are for their heads alone.
+
+    Returns
+    -------
+    tuple of str
+        A sentence for each task that validation cannot judge.
+
+    Raises
+    ------
+    CohortError
+        If nothing can be learned.
+    """
+    if not tasks and method not in _WITHOUT_LABELS:
+        columns = left_out_columns(cohort, tasks, split == "train") or "none"
+        raise CohortError(
+            f"The method {method} learns from labels, and no label column of '{cohort.table}' "
+            f"shows two classes on the training slides; its columns: {columns}."
+        )
+    return tuple(_not_judged(cohort, split == "val", tasks))
 
 
 def _not_judged(cohort: Cohort, validates: NDArray[np.bool_], tasks: Sequence[Task]) -> list[str]:

@@ -31,6 +31,7 @@ def encode_source(
     input_px: int,
     tiles: NDArray[np.int64],
     on_progress: Callable[[int, int], None] | None = None,
+    view: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, str]:
     """Encode some tiles of a slide; the encoder is left in evaluation mode.
 
@@ -46,6 +47,8 @@ def encode_source(
         Indices into the grid.
     on_progress : callable, optional
         Called with the number of tiles encoded and of tiles to encode.
+    view : callable, optional
+        Changes the (n, 3, input_px, input_px) input of each batch.
 
     Returns
     -------
@@ -68,6 +71,8 @@ def encode_source(
             if on_progress is not None:
                 on_progress(sum(map(len, features)), len(tiles))
             prepared = encoder.prepare(torch.from_numpy(pixels), encoder.mean.device)
+            if view is not None:
+                prepared = view(prepared)
             features.append(encoder(prepared).float().cpu())
         n_damaged = sum(map(len, loader.damaged.values()))
     damaged = damage_warning(source.slide.name, n_damaged, len(source.grid)) if n_damaged else ""

@@ -75,5 +75,5 @@ def write_predictions(
             for name, value in zip(prediction.classes, prediction.probabilities, strict=True):
                 label = slide.labels[prediction.task]
                 who = (slide.slide_id, slide.patient_id, split[row])
-                writer.writerow([*who, prediction.task, label, name, f"{value:.6f}"])
+                writer.writerow([*who, prediction.task, label, name, f"{value:.9g}"])
     write_text(path, text.getvalue())

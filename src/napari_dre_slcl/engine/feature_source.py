@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,12 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.cohort.feature_store import (
-    FeatureFile,
-    open_features,
-    read_features,
-    read_rows,
-)
+from napari_dre_slcl.cohort.feature_store import FeatureFile, open_features, read_rows
+from napari_dre_slcl.engine.feature_memory import FeatureMemory
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.tiles import TileSource
 from napari_dre_slcl.tiles.loader import TileRequest
@@ -68,13 +63,19 @@ class FeatureLoader:
     cache_mib : int, default 2048
         Whole files are kept until this is full, then the rows that are asked for are read each
         time. 0 keeps none.
+    memory : FeatureMemory, optional
+        Keeps files in its place, and goes on to do so when the loader is closed.
     """
 
-    def __init__(self, sources: Sequence[FeatureSource], cache_mib: int = 2048) -> None:
+    def __init__(
+        self,
+        sources: Sequence[FeatureSource],
+        cache_mib: int = 2048,
+        memory: FeatureMemory | None = None,
+    ) -> None:
         self._sources = tuple(sources)
-        self._room = cache_mib * 2**20
-        self._kept: dict[int, NDArray[np.float32]] = {}
-        self._lock = threading.Lock()
+        self._has_own_memory = memory is None
+        self._memory = FeatureMemory(cache_mib) if memory is None else memory
         self._is_closed = False
 
     def __enter__(self) -> FeatureLoader:
@@ -94,10 +95,10 @@ class FeatureLoader:
         return {}
 
     def close(self) -> None:
-        """Forget the features."""
+        """Forget the features, unless the memory is another's."""
         self._is_closed = True
-        with self._lock:
-            self._kept.clear()
+        if self._has_own_memory:
+            self._memory.clear()
 
     def load(self, requests: Sequence[TileRequest]) -> NDArray[np.float32]:
         """Read features.
@@ -148,21 +149,5 @@ class FeatureLoader:
                 f"The feature file '{file.path}' has {file.n_tiles} tiles, numbered from 0; tiles "
                 f"{min(tiles)} to {max(tiles)} were asked for."
             )
-        kept = self._kept.get(slide)
-        if kept is None and self._take_room(file):
-            kept = read_features(file.path).features
-            with self._lock:
-                self._kept[slide] = kept
-        if kept is None:
-            return read_rows(file, tiles)
-        if kept.shape != (file.n_tiles, file.dim):
-            raise SlideError(f"The feature file '{file.path}' has changed; start again with it.")
-        return kept[tiles]
-
-    def _take_room(self, file: FeatureFile) -> bool:
-        size = file.n_tiles * file.dim * np.dtype(np.float32).itemsize
-        with self._lock:
-            if size > self._room:
-                return False
-            self._room -= size
-            return True
+        kept = self._memory.keep(file)
+        return read_rows(file, tiles) if kept is None else kept.features[tiles]

@@ -14,16 +14,18 @@ from torch import Tensor
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.cohort.feature_store import StoredFeatures, read_features
 from napari_dre_slcl.engine.encode_source import encode_source
+from napari_dre_slcl.engine.feature_memory import FeatureMemory
 from napari_dre_slcl.engine.feature_source import FeatureSource, Source
 from napari_dre_slcl.engine.feature_table import tile_table
 from napari_dre_slcl.engine.known_features import features_key, take_over
+from napari_dre_slcl.engine.tile_positions import tile_positions
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.model.bundle import Bundle
 from napari_dre_slcl.model.slide_net import SlideOutput
 from napari_dre_slcl.results import SlideResult, TaskPrediction
 from napari_dre_slcl.tiles import TileSource
 
-__all__ = ["predict_source"]
+__all__ = ["predict_encoded", "predict_source"]
 
 _CHUNK = 8192
 
@@ -35,6 +37,7 @@ def predict_source(
     on_progress: Callable[[int, int], None] | None = None,
     earlier: SlideResult | None = None,
     keep_features: bool = True,
+    memory: FeatureMemory | None = None,
 ) -> SlideResult:
     """Predict one open slide, or one feature file.
 
@@ -55,6 +58,8 @@ def predict_source(
     keep_features : bool
         Put the tile features into the result, for another prediction of the slide; those of a
         feature file are never kept.
+    memory : FeatureMemory, optional
+        Reads feature files in the place of the disk.
 
     Returns
     -------
@@ -70,7 +75,7 @@ def predict_source(
         on, or has features of another width.
     """
     if isinstance(source, FeatureSource):
-        return _predict_features(bundle, source, slide_id, on_progress)
+        return _predict_features(bundle, source, slide_id, on_progress, memory)
     return _predict_slide(bundle, source, slide_id, on_progress, earlier, keep_features)
 
 
@@ -100,7 +105,7 @@ def _predict_slide(
         features[is_new], damaged = encode_source(
             bundle.net.encoder, source, input_px, np.flatnonzero(is_new), on_progress
         )
-    result = _as_result(bundle, slide_id, _describe(bundle, features), **_slide_facts(source))
+    result = predict_encoded(bundle, source, slide_id, features)
     result.provenance["encoded"] = f"{is_new.sum():,} of {len(is_new):,} tiles"
     if damaged:
         # No features are kept then: predicting again should look at the file, and tell, again.
@@ -109,11 +114,32 @@ def _predict_slide(
     return replace(result, features=features.numpy(), features_key=key) if keep_features else result
 
 
+def predict_encoded(
+    bundle: Bundle, source: TileSource, slide_id: str, features: Tensor
+) -> SlideResult:
+    """Predict one open slide from what the model's encoder has made of all its tiles.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model, on the device that is to compute.
+    source : TileSource
+        Slide and tile grid.
+    slide_id : str
+        Its name in the result.
+    features : Tensor
+        (n, d), in the order of the grid.
+    """
+    rowcol = torch.from_numpy(np.ascontiguousarray(source.grid.rowcol, np.int64))
+    return _as_result(bundle, slide_id, _describe(bundle, features, rowcol), **_slide_facts(source))
+
+
 def _predict_features(
     bundle: Bundle,
     source: FeatureSource,
     slide_id: str,
     on_progress: Callable[[int, int], None] | None,
+    memory: FeatureMemory | None,
 ) -> SlideResult:
     path = source.file.path
     if bundle.feature_dim is None:
@@ -126,7 +152,7 @@ def _predict_features(
             f"The feature file '{path.name}' has {source.file.dim} numbers per tile, this model "
             f"was trained on {bundle.feature_dim}. Give files of the same tile encoder."
         )
-    stored = read_features(path)
+    stored = read_features(path) if memory is None else memory.read(source.file)
     if on_progress is not None:
         on_progress(0, len(stored.features))
     encoder, device = bundle.net.encoder, bundle.net.device
@@ -136,7 +162,7 @@ def _predict_features(
             encoder(encoder.prepare(part, device)).cpu()
             for part in torch.split(torch.from_numpy(stored.features), _CHUNK)
         ]
-    output = _describe(bundle, torch.cat(parts))
+    output = _describe(bundle, torch.cat(parts), tile_positions(stored))
     facts, reason = _file_facts(source, stored)
     if reason:
         nothing = torch.empty(0)
@@ -150,10 +176,11 @@ def _predict_features(
 
 
 @torch.no_grad()
-def _describe(bundle: Bundle, features: Tensor) -> SlideOutput:
+def _describe(bundle: Bundle, features: Tensor, rowcol: Tensor | None) -> SlideOutput:
     bundle.net.eval()
-    output: SlideOutput = bundle.net.describe(features.to(bundle.net.device))
-    return output
+    device = bundle.net.device
+    where = None if rowcol is None else rowcol.to(device)
+    return bundle.net.describe(features.to(device), where)
 
 
 def _slide_facts(source: TileSource) -> dict[str, Any]:

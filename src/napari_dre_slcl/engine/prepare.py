@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
 from napari_dre_slcl.cohort.feature_store import feature_file
-from napari_dre_slcl.cohort.signal import check_signal
+from napari_dre_slcl.cohort.signal import check_labels, check_signal
 from napari_dre_slcl.cohort.splits import assign_splits
 from napari_dre_slcl.cohort.tasks import (
     Task,
@@ -23,6 +23,7 @@ from napari_dre_slcl.cohort.tasks import (
 )
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.damage import left_out_warning
+from napari_dre_slcl.engine.feature_memory import FeatureMemory
 from napari_dre_slcl.engine.feature_source import FeatureLoader, FeatureSource, tile_count
 from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.report_vectors import report_vectors
@@ -32,7 +33,7 @@ from napari_dre_slcl.methods.sampling import check_sites
 from napari_dre_slcl.slide import open_slide
 from napari_dre_slcl.tiles import TileLoader, TileSource, tile_slide
 
-__all__ = ["PreparedCohort", "prepare_cohort"]
+__all__ = ["PreparedCohort", "open_cohort", "prepare_cohort", "with_split"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +45,7 @@ class PreparedCohort:
     cohort : Cohort
         The table.
     split : ndarray
-        (n,) train, val or test.
+        (n,) train, val or test; empty for a slide that takes no part.
     tasks : tuple of Task
         What is learned.
     labels : ndarray
@@ -53,6 +54,8 @@ class PreparedCohort:
         (n_train, text_dim) unit vectors of the training reports; width 0 without contrast.
     sources : tuple of TileSource or of FeatureSource
         (n) open slides and their tile grids, or feature files in their place.
+    memory : FeatureMemory
+        Reads feature files.
     """
 
     cohort: Cohort
@@ -61,6 +64,7 @@ class PreparedCohort:
     labels: NDArray[np.int64]
     reports: NDArray[np.float32]
     sources: tuple[TileSource, ...] | tuple[FeatureSource, ...]
+    memory: FeatureMemory = field(default_factory=FeatureMemory)
 
     def rows(self, split: str) -> list[int]:
         """Row numbers of a split."""
@@ -90,7 +94,7 @@ class PreparedCohort:
         chosen = [self.sources[row] for row in rows]
         files = [source for source in chosen if isinstance(source, FeatureSource)]
         if files:
-            return FeatureLoader(files, settings.tile_cache_mib)
+            return FeatureLoader(files, memory=self.memory)
         return TileLoader(
             [source for source in chosen if isinstance(source, TileSource)],
             config.encoder.input_px,
@@ -122,27 +126,108 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
     CohortError, SlideError, ConfigError
         The first thing that makes the cohort unusable.
     """
-    cohort = read_cohort(table, needs_slides=config.features.folder is None)
+    cohort = _read(table, config)
     columns = config.cohort.tasks or guess_task_columns(cohort)
     find_tasks(cohort, columns, np.ones(len(cohort), dtype=bool))
     held_out = config.cohort
     split = assign_splits(
         cohort, columns, held_out.test_fraction, held_out.split_seed, held_out.val_fraction
     )
-    is_train = split == "train"
+    origin = "that of the column 'split'" if cohort.rows[0].split else "drawn by patient"
+    reporter.log(f"The split is {origin}.")
+    prepared = with_split(_unopened(cohort, config), split, config, reporter)
+    return replace(prepared, sources=_sources(cohort, config, reporter))
+
+
+def open_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> PreparedCohort:
+    """Read a cohort and open its slides or feature files; no slide takes part yet.
+
+    Parameters
+    ----------
+    table : Path
+        Cohort table; its column ``split`` plays no part.
+    config : DreSlclConfig
+        Settings of the cohort, the tiles and the feature files.
+    reporter : Reporter
+        Told the progress.
+
+    Returns
+    -------
+    PreparedCohort
+        To be used `with_split`.
+
+    Raises
+    ------
+    CohortError, SlideError
+        The first thing that makes the cohort unusable.
+    """
+    cohort = _read(table, config)
+    find_tasks(cohort, config.cohort.tasks, np.ones(len(cohort), dtype=bool))
+    return replace(_unopened(cohort, config), sources=_sources(cohort, config, reporter))
+
+
+def with_split(
+    prepared: PreparedCohort, split: NDArray[np.str_], config: DreSlclConfig, reporter: Reporter
+) -> PreparedCohort:
+    """Return the same open slides with another split: tasks and reports anew, nothing read again.
+
+    Parameters
+    ----------
+    prepared : PreparedCohort
+        Whoever opened it closes it; what is returned need not be closed.
+    split : ndarray
+        (n,) train, val or test; empty for a slide that takes no part.
+    config : DreSlclConfig
+        Settings of tasks, reports and method.
+    reporter : Reporter
+        Told the guesses.
+
+    Raises
+    ------
+    CohortError, ConfigError
+        If nothing can be learned from these training slides.
+    """
+    cohort, is_train = prepared.cohort, split == "train"
+    if not is_train.any():
+        raise CohortError(f"The split of '{cohort.table}' has no training slide.")
     if config.training.within_site:
         check_sites([row.site for row, used in zip(cohort.rows, is_train, strict=True) if used])
     tasks = find_tasks(cohort, config.cohort.tasks, is_train)
     _report_choices(reporter, config, cohort, split, tasks)
-    reports = report_vectors(cohort, is_train, config, reporter)
-    for sentence in check_signal(cohort, split, tasks, reports, config.loss, config.training):
-        reporter.log(sentence, "warning")
-    if config.features.folder is not None:
-        sources: tuple[TileSource, ...] | tuple[FeatureSource, ...]
-        sources = _find_features(cohort, config.features.folder, reporter)
+    if config.method == "dre-slcl":
+        reports = report_vectors(cohort, is_train, config, reporter)
+        told = check_signal(cohort, split, tasks, reports, config.loss, config.training)
     else:
-        sources = _tile_all(cohort, config, reporter)
-    return PreparedCohort(cohort, split, tasks, encode_labels(cohort, tasks), reports, sources)
+        reports = np.zeros((int(is_train.sum()), 0), dtype=np.float32)
+        told = check_labels(cohort, split, tasks, config.method)
+    for sentence in told:
+        reporter.log(sentence, "warning")
+    labels = encode_labels(cohort, tasks)
+    return replace(prepared, split=split, tasks=tasks, labels=labels, reports=reports)
+
+
+def _read(table: Path, config: DreSlclConfig) -> Cohort:
+    return read_cohort(table, needs_slides=config.features.folder is None)
+
+
+def _unopened(cohort: Cohort, config: DreSlclConfig) -> PreparedCohort:
+    return PreparedCohort(
+        cohort=cohort,
+        split=np.full(len(cohort), "", dtype="<U5"),
+        tasks=(),
+        labels=np.empty((len(cohort), 0), dtype=np.int64),
+        reports=np.empty((0, 0), dtype=np.float32),
+        sources=(),
+        memory=FeatureMemory(config.training.tile_cache_mib),
+    )
+
+
+def _sources(
+    cohort: Cohort, config: DreSlclConfig, reporter: Reporter
+) -> tuple[TileSource, ...] | tuple[FeatureSource, ...]:
+    if config.features.folder is not None:
+        return _find_features(cohort, config.features.folder, reporter)
+    return _tile_all(cohort, config, reporter)
 
 
 def _report_choices(
@@ -165,8 +250,7 @@ def _report_choices(
         for name in ("train", "val", "test")
         if (split == name).any()
     )
-    origin = "by the column 'split'" if cohort.rows[0].split else "drawn by patient"
-    reporter.log(f"Split {origin}: {counts}.")
+    reporter.log(f"Split: {counts}.")
 
 
 def _find_features(cohort: Cohort, folder: Path, reporter: Reporter) -> tuple[FeatureSource, ...]:

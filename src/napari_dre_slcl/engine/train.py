@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,16 +11,14 @@ import torch
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
-from napari_dre_slcl.engine.best_weights import BEST
-from napari_dre_slcl.engine.checkpoint import CHECKPOINTS, read_state
-from napari_dre_slcl.engine.checkpoint_files import remove_checkpoints
-from napari_dre_slcl.engine.crew import crew_for
+from napari_dre_slcl.engine.bag_training import BagRun
+from napari_dre_slcl.engine.checkpoint import read_state
 from napari_dre_slcl.engine.device import check_devices
 from napari_dre_slcl.engine.disk_full import explain_full_disk
+from napari_dre_slcl.engine.dre_slcl_run import DreSlclRun
 from napari_dre_slcl.engine.held_out import HeldOut
-from napari_dre_slcl.engine.make_method import make_bank, make_method
+from napari_dre_slcl.engine.method_run import MethodRun
 from napari_dre_slcl.engine.open_files import allow_many_open_files
-from napari_dre_slcl.engine.preflight import preflight
 from napari_dre_slcl.engine.prepare import PreparedCohort, prepare_cohort
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldPause, ShouldStop, Stopped
 from napari_dre_slcl.engine.run_folder import (
@@ -35,14 +32,10 @@ from napari_dre_slcl.engine.run_folder import (
 )
 from napari_dre_slcl.engine.run_identity import check_files, check_slides, identify
 from napari_dre_slcl.engine.run_state import RunState
-from napari_dre_slcl.engine.training import Training
 from napari_dre_slcl.errors import CohortError, ConfigError, JobError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, Result, ResumeJob, TrainJob
-from napari_dre_slcl.methods.dre_slcl import DreSlcl
 
-__all__ = ["run_resume", "run_train"]
-
-BANK = "bank"
+__all__ = ["run_resume", "run_train", "train_prepared"]
 
 
 def run_train(
@@ -84,16 +77,16 @@ def run_train(
     check_run_dir(job.run_dir)
     _check_fill_from(config)
     try:
-        with _ready(job, config, reporter) as (prepared, method):
-            config = _try_out(config, method, prepared, job.run_dir, reporter)
+        with _ready(job, config, reporter) as (prepared, run):
+            run.try_out(job.run_dir)
             with run_lock(job.run_dir), explain_full_disk(job.run_dir):
                 check_run_dir(job.run_dir)  # another job may have made it meanwhile
-                create_run_dir(job, config)
+                create_run_dir(job, run.config)
                 on_begun()
                 state = RunState(
                     identity=identify(job.run_dir, prepared), version=__version__, serial=0
                 )
-                return _train_and_test(job.run_dir, config, method, prepared, reporter, state)
+                return _train_and_test(job.run_dir, run, prepared, reporter, state)
     except Stopped:
         return _cancelled(job.run_dir)
 
@@ -117,7 +110,8 @@ def run_resume(
 ) -> Result | Cancelled:
     """Go on with a training from its last checkpoint, on the path of one never broken off.
 
-    Settings are those in the run folder, whatever the presets of this version are.
+    A method that keeps no checkpoint begins anew. Settings are those in the run folder, whatever
+    the presets of this version are.
 
     Parameters
     ----------
@@ -152,12 +146,12 @@ def run_resume(
             remove_unfinished(job.run_dir)
             on_begun()
             _say_where(state, job.run_dir, reporter)
-            with _ready(started, config, reporter, is_resumed=True) as (prepared, method):
+            with _ready(started, config, reporter, is_resumed=True) as (prepared, run):
                 if state is None:
                     state = RunState(identity=identify(job.run_dir, prepared), version=__version__)
                 elif state.identity is not None:
                     check_slides(state.identity, prepared)
-                return _train_and_test(job.run_dir, config, method, prepared, reporter, state)
+                return _train_and_test(job.run_dir, run, prepared, reporter, state)
     except Stopped:
         return _cancelled(job.run_dir)
 
@@ -165,7 +159,7 @@ def run_resume(
 @contextmanager
 def _ready(
     job: TrainJob, config: DreSlclConfig, reporter: Reporter, *, is_resumed: bool = False
-) -> Iterator[tuple[PreparedCohort, DreSlcl]]:
+) -> Iterator[tuple[PreparedCohort, MethodRun]]:
     """Open the slides of a cohort and build the network for the length of a block."""
     check_devices(config.training)
     allow_many_open_files()
@@ -179,63 +173,97 @@ def _ready(
             "was started with: bring them back, or start a new one."
         ) from error
     with closing(slides) as prepared:
-        if config.training.patience and not prepared.rows("val"):
-            raise ConfigError(
-                "training.patience stops on validation, and there are no validation slides. Set "
-                "cohort.val_fraction, write val into the column 'split', or set it to 0."
-            )
-        method = make_method(config, prepared)
-        for sentence in method.net.encoder.get_ready():
-            reporter.log(sentence)
-        if method.device.type == "cpu":
-            keep_freed_memory()
-        yield prepared, method
+        yield prepared, _make_run(config, prepared, reporter)
 
 
-def _try_out(
+def train_prepared(
+    job: TrainJob,
     config: DreSlclConfig,
-    method: DreSlcl,
     prepared: PreparedCohort,
     run_dir: Path,
     reporter: Reporter,
-) -> DreSlclConfig:
-    if not config.training.preflight:
-        return config
-    with closing(prepared.loader(prepared.rows("train"), config)) as loader:
-        return preflight(config, method, loader, prepared, run_dir, reporter)
+) -> Result:
+    """Train on a cohort that is open already, as one of many trainings on it.
+
+    There is no pre-flight, nothing is kept to go on from, and no slide's result is written. The
+    figure that shows that a run has ended well, ``metrics.json``, is written last.
+
+    Parameters
+    ----------
+    job : TrainJob
+        What the run folder notes down.
+    config : DreSlclConfig
+        Its settings.
+    prepared : PreparedCohort
+        As `with_split` returns it.
+    run_dir : Path
+        Run folder to make.
+    reporter : Reporter
+        Told everything; raises `Stopped` where the user wants it.
+
+    Returns
+    -------
+    Result
+        As of `run_train`.
+
+    Raises
+    ------
+    DreSlclError
+        If the settings are wrong, or the run cannot go on.
+    """
+    check_run_dir(run_dir)
+    run = _make_run(config, prepared, reporter, is_cell=True)
+    with run_lock(run_dir), explain_full_disk(run_dir):
+        create_run_dir(job.model_copy(update={"run_dir": run_dir}), config)
+        state = RunState(version=__version__)
+        return _train_and_test(run_dir, run, prepared, reporter, state, is_cell=True)
+
+
+def _make_run(
+    config: DreSlclConfig, prepared: PreparedCohort, reporter: Reporter, *, is_cell: bool = False
+) -> MethodRun:
+    """Build the method that is asked for, and its network."""
+    if config.training.patience and not prepared.rows("val"):
+        raise ConfigError(
+            "training.patience stops on validation, and there are no validation slides. Set "
+            "cohort.val_fraction, write val into the column 'split', or set it to 0."
+        )
+    run: MethodRun
+    if config.method == "dre-slcl":
+        run = DreSlclRun(config, prepared, reporter, is_kept=not is_cell)
+    else:
+        run = BagRun(config, prepared, reporter)
+    for sentence in run.net.encoder.get_ready():
+        reporter.log(sentence)
+    if run.net.device.type == "cpu":
+        keep_freed_memory()
+    return run
 
 
 def _train_and_test(
     run_dir: Path,
-    config: DreSlclConfig,
-    method: DreSlcl,
+    run: MethodRun,
     prepared: PreparedCohort,
     reporter: Reporter,
     state: RunState,
+    *,
+    is_cell: bool = False,
 ) -> Result:
-    held_out = HeldOut(config, prepared, reporter, state.skipped)
-    if state.phase != "test":
-        method.bank = make_bank(config, prepared, method.net.encoder.dim, run_dir / BANK)
-    with (
-        crew_for(config, method, reporter) as crew,
-        closing(Training(config, method, prepared, reporter, state, run_dir, crew)) as training,
-    ):
-        if state.serial:
-            training.restore()
-        training.run(held_out.validate if prepared.rows("val") else None)
-        lost = training.lost.sentences()
-    metrics = held_out.finish(method.net, run_dir)
+    held_out = HeldOut(run.config, prepared, reporter, state.skipped, save_results=not is_cell)
+    # A cell looks at validation slides at its end, unless they decide when that is.
+    validates = prepared.rows("val") and (run.config.training.patience or not is_cell)
+    lost = run.train(run_dir, state, held_out.validate if validates else None)
+    metrics = held_out.finish(run.net, run_dir, run.fitted_on())
     skipped = lost | state.skipped
     if skipped:
         reporter.log(f"{_slides(len(skipped))} could no longer be read: {', '.join(skipped)}.")
-    for name in (BANK, BEST):  # the run has ended well: nobody goes on with it
-        shutil.rmtree(run_dir / name, ignore_errors=True)
-    remove_checkpoints(run_dir / CHECKPOINTS)  # last: a process killed before it ends again
+    run.clean(run_dir)  # the run has ended well: nobody goes on with it
     paths = {
         "run": run_dir,
         "model": run_dir / "model",
         "metrics": run_dir / "metrics.json",
         "predictions": run_dir / "predictions.csv",
+        "vectors": run_dir / "vectors.npz",
     }
     return Result(kind="train", paths=paths, metrics=metrics, skipped=skipped)
 

@@ -56,6 +56,8 @@ class Training:
         Where checkpoints and the table of losses go.
     crew : Crew, optional
         Other processes that encode their share of the tiles.
+    saves_checkpoints : bool, default True
+        Without them a run that is broken off begins anew.
     """
 
     def __init__(
@@ -67,8 +69,11 @@ class Training:
         state: RunState,
         run_dir: Path,
         crew: Crew | None = None,
+        *,
+        saves_checkpoints: bool = True,
     ) -> None:
         self.state = state
+        self._saves_checkpoints = saves_checkpoints
         self._crew = crew
         self._config = config
         self._settings = config.training
@@ -151,7 +156,8 @@ class Training:
             self._checkpoints.restore(pretraining)
 
         def save() -> None:
-            self._checkpoints.save(self.state, pretraining)
+            if self._saves_checkpoints:
+                self._checkpoints.save(self.state, pretraining)
 
         save()
         pretraining.run(self._reporter, save)
@@ -283,7 +289,8 @@ class Training:
         self._count_seconds()
         if self._table is not None:
             self._table.flush()
-        self._checkpoints.save(self.state, self._parts(), self._bank_in_use())
+        if self._saves_checkpoints:
+            self._checkpoints.save(self.state, self._parts(), self._bank_in_use())
 
     def _parts(self) -> TrainedParts:
         return TrainedParts(

@@ -28,7 +28,7 @@ from napari_dre_slcl.errors import ModelError
 from napari_dre_slcl.model.backbone import Architecture
 from napari_dre_slcl.model.encoders import build_encoder, encoder_sha256
 from napari_dre_slcl.model.model_card import model_card
-from napari_dre_slcl.model.network import DreSlclNet
+from napari_dre_slcl.model.nets import TrainedNet, build_net
 from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 __all__ = ["Bundle", "load_bundle", "save_bundle"]
@@ -48,8 +48,8 @@ class Bundle:
 
     Parameters
     ----------
-    net : DreSlclNet
-        In evaluation mode, on the CPU when loaded.
+    net : SlideNet
+        An ``nn.Module``; in evaluation mode, on the CPU when loaded.
     config : DreSlclConfig
         The settings that it was trained with.
     tasks : tuple of Task
@@ -60,7 +60,7 @@ class Bundle:
         Hash of the weights file; empty before it is saved.
     """
 
-    net: DreSlclNet
+    net: TrainedNet
     config: DreSlclConfig
     tasks: tuple[Task, ...]
     text_dim: int
@@ -226,7 +226,7 @@ def _build(header: dict[str, Any], weights: dict[str, torch.Tensor], digest: str
     # The weights of the whole network follow; those that training began from are not needed.
     built_from = made_of.get("architecture") or {"name": config.encoder.name}
     encoder = build_encoder(config, made_of.get("feature_dim"), Architecture(**built_from))
-    net = DreSlclNet(config, [len(task.classes) for task in tasks], header["text_dim"], encoder)
+    net = build_net(config, [len(task.classes) for task in tasks], header["text_dim"], encoder)
     net.load_state_dict(weights)
     net.eval()
     return Bundle(net, config, tasks, header["text_dim"], digest)

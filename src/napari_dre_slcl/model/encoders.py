@@ -39,7 +39,10 @@ def build_encoder(
         ``get_ready()``, and give unit rows.
     """
     if feature_dim is not None:
-        return FeatureAdapter(config.features, feature_dim)
+        features = config.features
+        if config.method != "dre-slcl":  # the others work on features as they are
+            features = features.model_copy(update={"adapter": "none"})
+        return FeatureAdapter(features, feature_dim)
     return TileEncoder(config.encoder, architecture)
 
 

@@ -1,0 +1,117 @@
+"""A training of DRE-SLCL: its memory bank, its checkpoints and its other processes."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.best_weights import BEST
+from napari_dre_slcl.engine.checkpoint import CHECKPOINTS
+from napari_dre_slcl.engine.checkpoint_files import remove_checkpoints
+from napari_dre_slcl.engine.crew import crew_for
+from napari_dre_slcl.engine.make_method import make_bank, make_method
+from napari_dre_slcl.engine.method_run import ValidateNet
+from napari_dre_slcl.engine.preflight import preflight
+from napari_dre_slcl.engine.prepare import PreparedCohort
+from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.run_state import RunState
+from napari_dre_slcl.engine.training import Training
+from napari_dre_slcl.model.network import DreSlclNet
+
+__all__ = ["BANK", "DreSlclRun"]
+
+BANK = "bank"
+"""Folder of a run that holds the memory bank."""
+
+
+class DreSlclRun:
+    """As `MethodRun` says.
+
+    Parameters
+    ----------
+    config : DreSlclConfig
+        Settings.
+    prepared : PreparedCohort
+        Slides, labels and reports.
+    reporter : Reporter
+        Told everything; may pause and stop the run.
+    is_kept : bool, default True
+        False keeps neither checkpoints nor the bank on disk; a run that is broken off begins anew.
+    """
+
+    def __init__(
+        self,
+        config: DreSlclConfig,
+        prepared: PreparedCohort,
+        reporter: Reporter,
+        *,
+        is_kept: bool = True,
+    ) -> None:
+        self.config = config
+        self._prepared = prepared
+        self._reporter = reporter
+        self._is_kept = is_kept
+        self._method = make_method(config, prepared)
+        self._present: list[int] = list(range(len(prepared.rows("train"))))
+
+    @property
+    def net(self) -> DreSlclNet:
+        """The network."""
+        return self._method.net
+
+    def try_out(self, run_dir: Path) -> None:
+        """Probe tiles and a step first, where the settings ask for it."""
+        if not self.config.training.preflight:
+            return
+        prepared, config = self._prepared, self.config
+        with closing(prepared.loader(prepared.rows("train"), config)) as loader:
+            self.config = preflight(config, self._method, loader, prepared, run_dir, self._reporter)
+
+    def train(self, run_dir: Path, state: RunState, validate: ValidateNet | None) -> dict[str, str]:
+        """Train from where the state stands; go on from its checkpoint where there is one."""
+        method, config = self._method, self.config
+        if state.phase != "test" and self._is_kept:
+            method.bank = make_bank(config, self._prepared, method.net.encoder.dim, run_dir / BANK)
+        with (
+            crew_for(config, method, self._reporter) as crew,
+            closing(
+                Training(
+                    config,
+                    method,
+                    self._prepared,
+                    self._reporter,
+                    state,
+                    run_dir,
+                    crew,
+                    saves_checkpoints=self._is_kept,
+                )
+            ) as training,
+        ):
+            if state.serial:
+                training.restore()
+            training.run(validate)
+            self._present = training.lost.present()
+            return training.lost.sentences()
+
+    def fitted_on(self) -> dict[str, list[str]]:
+        """Return the training slides, and those of them whose report was read."""
+        prepared = self._prepared
+        rows = prepared.rows("train")
+        names = [prepared.cohort.rows[row].slide_id for row in rows]
+        present = [names[position] for position in self._present]
+        fitted = {"model": present, "codebook": present, "normalisation": present}
+        reported = prepared.reports.any(axis=1) if prepared.reports.size else ()
+        if len(reported):
+            is_tfidf = self.config.text.encoder == "tfidf-svd"
+            fitted["TF-IDF" if is_tfidf else "report vectors"] = [
+                name for name, is_there in zip(names, reported, strict=True) if is_there
+            ]
+        return fitted
+
+    def clean(self, run_dir: Path) -> None:
+        """Delete bank, best weights and checkpoints, these last: a killed run ends again."""
+        for name in (BANK, BEST):
+            shutil.rmtree(run_dir / name, ignore_errors=True)
+        remove_checkpoints(run_dir / CHECKPOINTS)

@@ -1,0 +1,75 @@
+"""Feature files that were read once, kept in memory for whoever reads them again."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from napari_dre_slcl.cohort.feature_store import FeatureFile, StoredFeatures, read_features
+from napari_dre_slcl.errors import SlideError
+
+__all__ = ["FeatureMemory"]
+
+
+class FeatureMemory:
+    """Keeps whole files until it is full. Several threads may read at once.
+
+    Parameters
+    ----------
+    mib : int, default 2048
+        Room for features; 0 keeps none.
+    """
+
+    def __init__(self, mib: int = 2048) -> None:
+        self._room = mib * 2**20
+        self._kept: dict[str, StoredFeatures] = {}
+        self._lock = threading.Lock()
+
+    def clear(self) -> None:
+        """Forget the features; the room is not given back, so nothing is kept from here on."""
+        with self._lock:
+            self._room = 0
+            self._kept.clear()
+
+    def read(self, file: FeatureFile) -> StoredFeatures:
+        """Return all features of a file.
+
+        Raises
+        ------
+        SlideError
+            If it cannot be read, or is not as it was when it was opened.
+        """
+        stored = self.keep(file)
+        return _read(file) if stored is None else stored
+
+    def keep(self, file: FeatureFile) -> StoredFeatures | None:
+        """Return all features of a file and keep them; None where there is no room for them.
+
+        Raises
+        ------
+        SlideError
+            As `read`.
+        """
+        name = str(file.path)
+        kept = self._kept.get(name)
+        if kept is None and self._take_room(file):
+            kept = _read(file)
+            with self._lock:
+                self._kept[name] = kept
+        return kept
+
+    def _take_room(self, file: FeatureFile) -> bool:
+        size = file.n_tiles * file.dim * np.dtype(np.float32).itemsize
+        with self._lock:
+            if size > self._room:
+                return False
+            self._room -= size
+            return True
+
+
+def _read(file: FeatureFile) -> StoredFeatures:
+    stored = read_features(file.path)
+    if stored.features.shape != (file.n_tiles, file.dim):
+        raise SlideError(f"The feature file '{file.path}' has changed; start again with it.")
+    return stored
