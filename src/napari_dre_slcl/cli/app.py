@@ -10,6 +10,7 @@ import typer
 
 from napari_dre_slcl import __version__
 from napari_dre_slcl.cli.console import say_error
+from napari_dre_slcl.cli.evaluation_commands import register as register_evaluation
 from napari_dre_slcl.errors import DreSlclError
 
 __all__ = ["app", "main"]
@@ -289,6 +290,8 @@ def demo(
     if not run_demo(out, DemoPlan(n_slides=slides), should_open_window=not no_window):
         raise typer.Exit(1)
 
+
+register_evaluation(app)
 
 if __name__ == "__main__":
     sys.exit(main())

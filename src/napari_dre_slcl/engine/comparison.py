@@ -1,0 +1,213 @@
+"""Evaluations side by side: the first against each other one, on the same folds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from napari_dre_slcl.atomic_file import write_json, write_text
+from napari_dre_slcl.engine.evaluation_predictions import (
+    TaskCell,
+    mean_over_cells,
+    read_predictions,
+    task_cells,
+)
+from napari_dre_slcl.engine.evaluation_summary import fold_metrics
+from napari_dre_slcl.errors import ResultError
+from napari_dre_slcl.export.comparison_page import comparison_page
+from napari_dre_slcl.metrics.paired import corrected_fold_test, delong, paired_bootstrap
+from napari_dre_slcl.metrics.scores import task_scores
+
+__all__ = ["compare_evaluations"]
+
+_METRICS = "metrics.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """One evaluation as its folder holds it."""
+
+    folder: Path
+    name: str
+    metrics: Mapping[str, Any]
+    predictions: pd.DataFrame
+
+
+def compare_evaluations(folders: Sequence[Path], out: Path | None = None) -> dict[str, Any]:
+    """Put evaluations side by side, with paired tests of the first against each other one.
+
+    Three tests, of the AUC: a t-test over folds that is corrected for their shared training
+    slides, a bootstrap over patients, and, for two classes, DeLong's test of each slide's mean
+    probability. A positive difference speaks for the first.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Folders that ``dre-slcl evaluate`` has made, two or more.
+    out : Path, optional
+        Folder to write ``compare.json`` and ``compare.html`` to.
+
+    Returns
+    -------
+    dict
+        What ``compare.json`` holds.
+
+    Raises
+    ------
+    ResultError
+        If a folder is no finished evaluation, or the folds are not the same.
+    """
+    if len(folders) < 2:
+        raise ResultError("A comparison needs two evaluations or more. Name another folder.")
+    runs = [_open(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
+    for run in runs[1:]:
+        _check_same_tests(runs[0], run)
+    tasks = [
+        name for name in runs[0].metrics["tasks"] if all(name in r.metrics["tasks"] for r in runs)
+    ]
+    if not tasks:
+        raise ResultError(
+            f"The evaluations have no task in common: '{runs[0].folder}' has "
+            f"{_listed(runs[0].metrics['tasks'])}, '{runs[1].folder}' has "
+            f"{_listed(runs[1].metrics['tasks'])}. Compare evaluations of the same tasks."
+        )
+    found: dict[str, Any] = {
+        "format": _FORMAT,
+        "runs": [_facts(run) for run in runs],
+        "cohort": runs[0].metrics["cohort"],
+        "folds": runs[0].metrics["folds"],
+        "notes": _notes(runs),
+        "tasks": {task: _task(runs, task) for task in tasks},
+    }
+    if out is not None:
+        write_json(out / "compare.json", found)
+        write_text(out / "compare.html", comparison_page(found))
+    return found
+
+
+def _open(folder: Path, name: str) -> _Run:
+    path = folder / _METRICS
+    if not path.is_file():
+        begun = (
+            " It was begun and is not finished." if (folder / "evaluation.json").exists() else ""
+        )
+        raise ResultError(
+            f"'{folder}' holds no finished evaluation: it has no {_METRICS}.{begun} "
+            "Run 'dre-slcl evaluate' first."
+        )
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"'{path}' cannot be read: {error}.") from error
+    if not isinstance(metrics, dict) or "tasks" not in metrics or "cells" not in metrics:
+        raise ResultError(f"'{folder}' is no folder of an evaluation. Compare those of 'evaluate'.")
+    return _Run(folder, name, metrics, read_predictions(folder / "predictions.csv"))
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Return the folders' own names, or their paths where two are called alike."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
+def _check_same_tests(first: _Run, other: _Run) -> None:
+    pair = f"'{first.folder}' and '{other.folder}'"
+    if first.metrics["cohort"]["sha256"] != other.metrics["cohort"]["sha256"]:
+        raise ResultError(
+            f"{pair} are evaluations on different cohort tables, so they cannot be compared. "
+            "Evaluate both on the same table."
+        )
+    tested = [
+        {cell["name"]: cell["test_sha256"] for cell in run.metrics["cells"]}
+        for run in (first, other)
+    ]
+    if tested[0] != tested[1]:
+        differing = sorted(
+            name for name in tested[0] | tested[1] if tested[0].get(name) != tested[1].get(name)
+        )
+        raise ResultError(
+            f"{pair} do not test the same slides in the same folds: {len(differing)} folds differ, "
+            f"the first is '{differing[0]}'. Evaluate both with the same --folds, --seeds, "
+            "--n-folds, --tasks and --within."
+        )
+
+
+def _notes(runs: Sequence[_Run]) -> list[str]:
+    """Return what is not alike in what was trained on."""
+    first = {cell["name"]: cell["split_sha256"] for cell in runs[0].metrics["cells"]}
+    return [
+        f"'{run.name}' trains on other slides than '{runs[0].name}' in the same folds, as by "
+        "another --validation; both are tested on the same ones."
+        for run in runs[1:]
+        if first != {cell["name"]: cell["split_sha256"] for cell in run.metrics["cells"]}
+    ]
+
+
+def _facts(run: _Run) -> dict[str, Any]:
+    kept = ("method", "preset", "version", "cost")
+    return {"name": run.name, "folder": str(run.folder)} | {k: run.metrics[k] for k in kept}
+
+
+def _task(runs: Sequence[_Run], task: str) -> dict[str, Any]:
+    cells = [task_cells(run.predictions, task) for run in runs]
+    return {
+        "scores": {run.name: run.metrics["tasks"][task]["scores"] for run in runs},
+        "intervals": {run.name: run.metrics["tasks"][task]["intervals"] for run in runs},
+        "pairs": [
+            {"a": runs[0].name, "b": run.name} | _tests(runs[0], cells[0], run, others, task)
+            for run, others in zip(runs[1:], cells[1:], strict=True)
+        ],
+    }
+
+
+def _tests(
+    first: _Run, a: list[TaskCell], second: _Run, b: list[TaskCell], task: str
+) -> dict[str, Any]:
+    all_a, all_b = mean_over_cells(a), mean_over_cells(b)
+    if all_a.slides.tolist() != all_b.slides.tolist():
+        raise ResultError(
+            f"'{first.folder}' and '{second.folder}' have predictions of different slides for "
+            f"'{task}', as some could not be read. Evaluate both again with all slides."
+        )
+    tests = {
+        "folds": _fold_test(first, a, b),
+        "bootstrap": paired_bootstrap(
+            fold_metrics(a, all_a.slides)["auc"],
+            fold_metrics(b, all_b.slides)["auc"],
+            all_a.patients,
+        ),
+        "delong": None,
+    }
+    if len(all_a.classes) == 2:
+        scores = (all_a.probabilities[:, 1], all_b.probabilities[:, 1])
+        tests["delong"] = delong(all_a.truth, *scores, all_a.patients)
+    return {name: None if found is None else asdict(found) for name, found in tests.items()}
+
+
+def _fold_test(first: _Run, a: list[TaskCell], b: list[TaskCell]) -> Any:
+    """Compare fold by fold; a fold that is the same for all seeds counts once, with their mean."""
+    tested = {cell["name"]: cell["test_sha256"] for cell in first.metrics["cells"]}
+    figures: dict[str, list[tuple[float, float]]] = {}
+    for cell, other in zip(a, b, strict=True):
+        figures.setdefault(tested[cell.name], []).append((_auc(cell), _auc(other)))
+    means = np.array([np.mean(pairs, axis=0) for pairs in figures.values()])
+    slides = [cell["slides"] for cell in first.metrics["cells"]]
+    n_train = float(np.mean([sides["train"] for sides in slides]))
+    n_test = float(np.mean([sides["test"] for sides in slides]))
+    return corrected_fold_test(means[:, 0], means[:, 1], n_train, n_test)
+
+
+def _auc(cell: TaskCell) -> float:
+    auc = task_scores(cell.truth, cell.probabilities).auc
+    return float("nan") if auc is None else auc
+
+
+def _listed(names: Mapping[str, Any]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
