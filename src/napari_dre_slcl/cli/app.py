@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_dre_slcl import __version__
+from napari_dre_slcl.cli.cohort_commands import cohort_app
 from napari_dre_slcl.cli.console import say_error
 from napari_dre_slcl.cli.evaluation_commands import register as register_evaluation
 from napari_dre_slcl.errors import DreSlclError
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cohort_app)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of bars.")]
 _Mpp = Annotated[

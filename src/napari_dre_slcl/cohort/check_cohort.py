@@ -154,4 +154,12 @@ def _check_feature_files(cohort: Cohort, folder: Path, findings: Findings) -> No
 
 
 def _by_row(found: Sequence[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(found, key=lambda problem: problem.rows[:1]))
+    """Join what is said of several rows, and order it by the first of them."""
+    rows: dict[tuple[str, str], list[int]] = {}
+    for problem in found:
+        rows.setdefault((problem.what, problem.column), []).extend(problem.rows)
+    joined = [
+        Problem(what, tuple(sorted(set(numbers))), column)
+        for (what, column), numbers in rows.items()
+    ]
+    return tuple(sorted(joined, key=lambda problem: problem.rows[:1]))

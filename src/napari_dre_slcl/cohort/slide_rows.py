@@ -68,8 +68,9 @@ class RowReader:
             features=features,
             number=number,
         )
-        if not row.slide_id or (self.needs and not given.get(self.needs)):
-            missing = "slide" if self.needs != "features" else "feature file"
+        # A column that is missing altogether is told once.
+        if given.get(self.needs) == "" or (not self.needs and not row.slide_id):
+            missing = "feature file" if self.needs == "features" else "slide"
             self.findings.refuse(f"names no {missing}", [number], self.needs or "slide_id")
         return row
 
