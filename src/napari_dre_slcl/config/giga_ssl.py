@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from napari_dre_slcl.config.section import Section
 
@@ -77,9 +77,3 @@ class GigaSslConfig(Section):
         title="Bags",
         description="Of tiles_per_view tiles each; a slide's vector is the mean of their vectors.",
     )
-
-    @model_validator(mode="after")
-    def _scales_are_a_range(self) -> GigaSslConfig:
-        if self.scale_min > self.scale_max:
-            raise ValueError("scale_min is above scale_max")
-        return self

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.config.giga_ssl import GigaSslConfig
 from napari_dre_slcl.errors import ConfigError
 from napari_dre_slcl.model.linear_heads import LinearHeads
 from napari_dre_slcl.model.mlp_aggregator import MlpAggregator
@@ -21,6 +21,7 @@ from napari_dre_slcl.model.sparse_aggregator import SparseAggregator
 __all__ = ["GigaSslNet"]
 
 _ORDERING_COLUMNS = 4
+_BAG_SEED = 0  # no setting: a slide's vector is one and the same, wherever it is made
 
 
 class GigaSslNet(nn.Module):
@@ -28,12 +29,12 @@ class GigaSslNet(nn.Module):
 
     Parameters
     ----------
-    config : DreSlclConfig
-        Its section ``giga_ssl``, and the seed of the bags.
-    class_counts : sequence of int
-        Number of classes of each task.
+    config : GigaSslConfig
+        Aggregator, its width, and the bags.
     encoder : TileEncoder or FeatureAdapter
         Makes (n, dim) unit rows; never trained.
+    class_counts : sequence of int
+        Number of classes of each task.
 
     Attributes
     ----------
@@ -45,20 +46,20 @@ class GigaSslNet(nn.Module):
     feature_mean: Tensor
     feature_std: Tensor
 
-    def __init__(self, config: DreSlclConfig, class_counts: Sequence[int], encoder: Any) -> None:
+    def __init__(self, config: GigaSslConfig, encoder: Any, class_counts: Sequence[int]) -> None:
         super().__init__()
-        settings, dim = config.giga_ssl, int(encoder.dim)
+        dim = int(encoder.dim)
         self.encoder = encoder
-        self._config, self._seed = settings, config.training.seed
-        self.vector_dim = settings.width
+        self._config = config
+        self.vector_dim = config.width
         self.register_buffer("feature_mean", torch.zeros(dim))
         self.register_buffer("feature_std", torch.ones(dim))
         self.aggregator: Any = (
-            SparseAggregator(dim, settings.width)
-            if settings.aggregator == "sparse-conv"
-            else MlpAggregator(dim, settings.width, settings.dropout)
+            SparseAggregator(dim, config.width)
+            if config.aggregator == "sparse-conv"
+            else MlpAggregator(dim, config.width, config.dropout)
         )
-        self.heads = LinearHeads(settings.width, class_counts)
+        self.heads = LinearHeads(config.width, class_counts)
 
     @property
     def device(self) -> torch.device:
@@ -107,14 +108,14 @@ class GigaSslNet(nn.Module):
         ConfigError
             If the aggregator needs positions and there are none.
         """
-        positions = self.positions(rowcol)
         order = _tile_order(features, rowcol)
-        generator = seeded(self._seed, "giga-ssl bags", len(features))
+        features = features[order.to(features.device)].to(self.feature_mean)
+        positions = self.positions(None if rowcol is None else rowcol.cpu()[order])
         size = self._config.tiles_per_view
-        bags = order[even_draws(len(features), self._config.bags, size, generator)]
-        cells = None if positions is None else to_cells(positions.cpu()[bags]).to(features.device)
-        scaled = self._standardise(features.to(self.feature_mean))
-        vector: Tensor = self.aggregator.average(scaled, cells, bags)
+        generator = seeded(_BAG_SEED, "giga-ssl bags", len(features))
+        bags = even_draws(len(features), self._config.bags, size, generator)
+        cells = None if positions is None else to_cells(positions[bags]).to(features.device)
+        vector: Tensor = self.aggregator.average(self._standardise(features), cells, bags)
         return nn.functional.normalize(vector, dim=0)
 
     def positions(self, rowcol: Tensor | None) -> Tensor | None:
