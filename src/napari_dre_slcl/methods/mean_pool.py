@@ -37,7 +37,7 @@ class MeanPool:
         cls, config: DreSlclConfig, encoder: Any, dim: int, class_counts: Sequence[int]
     ) -> Self:
         """Build the method around a frozen encoder."""
-        return cls(config, MeanPoolNet(encoder, class_counts))
+        return cls(config, MeanPoolNet(class_counts, encoder))
 
     def fit(
         self, bags: Bags, truth: BagTruth, on_epoch: OnEpoch, validate: Validate | None = None

@@ -19,15 +19,15 @@ class MeanPoolNet(nn.Module):
 
     Parameters
     ----------
-    encoder : TileEncoder or FeatureAdapter
-        Makes (n, dim) unit rows; never trained.
     class_counts : sequence of int
         Number of classes of each task.
+    encoder : TileEncoder or FeatureAdapter
+        Makes (n, dim) unit rows; never trained.
     """
 
     codeword_names: tuple[str, ...] = ()
 
-    def __init__(self, encoder: Any, class_counts: Sequence[int]) -> None:
+    def __init__(self, class_counts: Sequence[int], encoder: Any) -> None:
         super().__init__()
         self.encoder = encoder
         self.heads = LinearHeads(int(encoder.dim), class_counts)

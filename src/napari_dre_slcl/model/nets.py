@@ -57,19 +57,19 @@ def build_net(
     if config.method == "mean-pool":
         from napari_dre_slcl.model.mean_pool_net import MeanPoolNet
 
-        net = MeanPoolNet(encoder, class_counts)
+        net = MeanPoolNet(class_counts, encoder)
     elif config.method == "attention-mil":
         from napari_dre_slcl.model.attention_mil_net import AttentionMilNet
 
-        net = AttentionMilNet(config.mil, encoder, class_counts)
+        net = AttentionMilNet(config, class_counts, encoder)
     elif config.method == "giga-ssl":
         from napari_dre_slcl.model.giga_ssl_net import GigaSslNet
 
-        net = GigaSslNet(config.giga_ssl, encoder, class_counts)
+        net = GigaSslNet(config, class_counts, encoder)
     elif config.method == "slpd":
         from napari_dre_slcl.model.slpd_net import SlpdNet
 
-        net = SlpdNet(config.slpd, encoder, class_counts)
+        net = SlpdNet(config, class_counts, encoder)
     else:
         from napari_dre_slcl.model.network import DreSlclNet
 
