@@ -46,7 +46,7 @@ def content_hash(path: Path) -> str:
     Returns
     -------
     str
-        64 hexadecimal digits; empty for a feature file without tiles.
+        64 hexadecimal digits.
 
     Raises
     ------
@@ -86,8 +86,7 @@ def content_hashes(cohort: Cohort, features: Path | None = None) -> dict[str, st
         If a file cannot be read.
     """
     paths = {row.slide_id: _learned_from(row, features) for row in cohort.rows}
-    hashes = {name: content_hash(path) for name, path in paths.items() if path is not None}
-    return {name: found for name, found in hashes.items() if found}
+    return {name: content_hash(path) for name, path in paths.items() if path is not None}
 
 
 def _learned_from(row: SlideRow, features: Path | None) -> Path | None:
@@ -99,8 +98,6 @@ def _learned_from(row: SlideRow, features: Path | None) -> Path | None:
 
 def _hash_features(path: Path) -> str:
     file = open_features(path)
-    if not file.n_tiles:
-        return ""
     tiles = np.arange(file.n_tiles, dtype=np.int64)
     if file.n_tiles > _WHOLE_TILES:
         tiles = np.linspace(0, file.n_tiles - 1, _SAMPLE_TILES).astype(np.int64)

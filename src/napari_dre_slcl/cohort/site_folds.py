@@ -49,8 +49,8 @@ def site_folds(
     Raises
     ------
     CohortError
-        If slides have no site, there are fewer sites than folds, a patient is at two sites, or a
-        training part shows fewer than two classes of a column.
+        If slides have no site, there are fewer sites than folds, or a training part shows fewer
+        than two classes of a column.
     ConfigError
         If ``n_folds`` or ``val_fraction`` is out of range.
     """
@@ -132,15 +132,6 @@ def _check_sites(cohort: Cohort, names: NDArray[np.str_], n_folds: int) -> None:
             f"The cohort table '{cohort.table}' has {len(names)} sites ({_quoted(names.tolist())}),"
             f" too few for {n_folds} folds without a site on two sides. Ask for fewer folds, or "
             "make folds by patient."
-        )
-    sites: dict[str, set[str]] = {}
-    for row in cohort.rows:
-        sites.setdefault(row.patient_id, set()).add(row.site)
-    torn = [patient for patient, found in sites.items() if len(found) > 1]
-    if torn:
-        raise CohortError(
-            f"{len(torn):,} patients of '{cohort.table}' are at two sites: {_quoted(torn)}. "
-            "Correct the column 'site', or make folds by patient."
         )
 
 

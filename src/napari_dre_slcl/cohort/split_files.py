@@ -7,33 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.cohort.folds import Fold, check_fold_settings, with_validation
+from napari_dre_slcl.cohort.split_table import read_splits
 from napari_dre_slcl.errors import CohortError
 
 __all__ = ["read_split_folder"]
 
 _SUFFIXES = (".csv", ".tsv", ".txt")
-_ID_COLUMNS = ("slide_id", "slide", "image_id", "patient_id", "case_id")
-_SIDES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-    "": "",
-}
 # CLAM writes these beside each split: the same once more, and how many slides it has.
 _BESIDE = ("_bool", "_descriptor")
 _SHOWN = 5
-
-# Name of a fold, and a side for each name of a slide.
-_Sides = tuple[str, list[tuple[str, str]]]
 
 
 def read_split_folder(
@@ -74,7 +60,7 @@ def read_split_folder(
     find = _finder(cohort)
     folds: list[Fold] = []
     for path in _files(folder):
-        for name, given in _read(path):
+        for name, given in read_splits(path):
             split = _split(cohort, path, name, given, find)
             if val_fraction and "val" not in split:
                 generator = np.random.default_rng([seed, len(folds)])
@@ -122,71 +108,6 @@ def _by_numbers(path: Path) -> list[tuple[int, str]]:
     """Sort split_2 before split_10."""
     parts = re.findall(r"\d+|\D+", path.stem)
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
-
-
-def _read(path: Path) -> list[_Sides]:
-    frame = _read_frame(path)
-    columns = {str(column).lower(): str(column) for column in frame.columns}
-    lists = [name for name in columns if _SIDES.get(name)]
-    if "train" in lists and "test" in lists:
-        return [(path.stem, _from_lists(path, frame, [columns[name] for name in lists]))]
-    key = next((columns[name] for name in _ID_COLUMNS if name in columns), None)
-    if key is None:
-        raise CohortError(
-            f"The split file '{path}' has neither a column slide_id nor the columns train and "
-            f"test; it has {_quoted(list(frame.columns))}."
-        )
-    roles = [column for column in frame.columns if column != key and _holds_roles(frame[column])]
-    if not roles:
-        raise CohortError(
-            f"The split file '{path}' has no column that says train, val or test for each slide. "
-            "Call it 'role'."
-        )
-    ids = frame[key].tolist()
-    sides = {column: [_SIDES[value.lower()] for value in frame[column]] for column in roles}
-    return [
-        (path.stem if len(roles) == 1 else column, list(zip(ids, sides[column], strict=True)))
-        for column in roles
-    ]
-
-
-def _read_frame(path: Path) -> pd.DataFrame:
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            header = stream.readline()
-            separator = max(",\t;", key=header.count)
-            stream.seek(0)
-            frame = pd.read_csv(stream, dtype=str, keep_default_na=False, sep=separator)
-    except OSError as error:
-        raise CohortError(f"The split file '{path}' cannot be read: {error.strerror}.") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise CohortError(
-            f"The split file '{path}' is no table in UTF-8 with a header line: "
-            f"{str(error).strip()}."
-        ) from error
-    frame.columns = [str(column).strip() for column in frame.columns]
-    return frame.fillna("").map(str.strip)
-
-
-def _holds_roles(column: pd.Series) -> bool:
-    values = {str(value).lower() for value in column}
-    return "train" in values and values <= _SIDES.keys()
-
-
-def _from_lists(path: Path, frame: pd.DataFrame, names: list[str]) -> list[tuple[str, str]]:
-    """Read the names under train, val and test, or True and False beside the names."""
-    values = {value.lower() for name in names for value in frame[name]} - {""}
-    if values <= {"true", "false"}:
-        first = next((column for column in frame.columns if column not in names), None)
-        if first is None:
-            raise CohortError(f"The split file '{path}' says True and False but names no slides.")
-        return [
-            (slide, _SIDES[name.lower()])
-            for name in names
-            for slide, value in zip(frame[first], frame[name], strict=True)
-            if value.lower() == "true"
-        ]
-    return [(slide, _SIDES[name.lower()]) for name in names for slide in frame[name] if slide]
 
 
 def _finder(cohort: Cohort) -> Callable[[str], list[int]]:
