@@ -16,7 +16,7 @@ from napari_dre_slcl.cohort.label_values import (
     check_spelling,
     is_class_like,
 )
-from napari_dre_slcl.cohort.problems import Findings, Problem
+from napari_dre_slcl.cohort.problems import Findings, Problem, in_order
 from napari_dre_slcl.cohort.read_table import read_table
 from napari_dre_slcl.cohort.rows import ROLE_COLUMNS, Cohort
 from napari_dre_slcl.cohort.slide_rows import RowReader
@@ -90,7 +90,7 @@ def check_cohort(
     cohort = Cohort(table, rows, labels)
     if features is not None:
         _check_feature_files(cohort, features, findings)
-    problems, warnings = _by_row(findings.problems), _by_row(findings.warnings)
+    problems, warnings = in_order(findings.problems), in_order(findings.warnings)
     return CohortCheck(Cohort(table, rows, labels, warnings), problems, warnings)
 
 
@@ -151,15 +151,3 @@ def _check_feature_files(cohort: Cohort, folder: Path, findings: Findings) -> No
             findings.refuse(
                 f"'{folder}' has no feature file '{row.slide_id}.h5'", [row.number], "slide_id"
             )
-
-
-def _by_row(found: Sequence[Problem]) -> tuple[Problem, ...]:
-    """Join what is said of several rows, and order it by the first of them."""
-    rows: dict[tuple[str, str], list[int]] = {}
-    for problem in found:
-        rows.setdefault((problem.what, problem.column), []).extend(problem.rows)
-    joined = [
-        Problem(what, tuple(sorted(set(numbers))), column)
-        for (what, column), numbers in rows.items()
-    ]
-    return tuple(sorted(joined, key=lambda problem: problem.rows[:1]))

@@ -75,21 +75,34 @@ def _rows(lines: Iterable[str], separator: str) -> Iterable[list[str]]:
 def _parse(text: str, separator: str, findings: Findings) -> list[list[str]]:
     # The standard limit of 131,072 characters would cut off long reports with an error.
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
-    lines = io.StringIO(text if not text or text[-1] in "\r\n" else f"{text}\n", newline="")
+    lines = io.StringIO(text, newline="").readlines()
+    if lines and lines[-1][-1] not in "\r\n":
+        lines[-1] += "\n"
     rows: list[list[str]] = []
+    while True:
+        n_whole_lines = _read_to_open_quote(lines, separator, rows, findings)
+        if n_whole_lines == len(lines):
+            return rows
+        findings.refuse("a quotation mark is opened here and never closed", [len(rows) + 1])
+        # What follows is read as if the mark were not there, so that its problems are told too.
+        lines = [lines[n_whole_lines].replace('"', ""), *lines[n_whole_lines + 1 :]]
+
+
+def _read_to_open_quote(
+    lines: Sequence[str], separator: str, rows: list[list[str]], findings: Findings
+) -> int:
+    """Add rows up to one with an open quotation mark; return how many lines they take."""
+    n_lines = 0
+    reader = csv.reader(chain(lines, [f"{_END}\n"]), delimiter=separator)
     try:
-        rows.extend(_rows(chain(lines, [f"{_END}\n"]), separator))
+        for row in reader:
+            if reader.line_num > len(lines):
+                return len(lines) if row == [_END] else n_lines
+            rows.append(row)
+            n_lines = reader.line_num
     except csv.Error as error:
         findings.refuse(f"it cannot be read on from here ({error})", [len(rows) + 1])
-        return rows
-    if rows[-1] == [_END]:
-        return rows[:-1]
-    findings.refuse(
-        "a quotation mark is opened here and never closed, so all that follows is one cell",
-        [len(rows)],
-    )
-    rows[-1] = [cell.replace(_END, "") for cell in rows[-1]]
-    return rows
+    return len(lines)
 
 
 def _check_encoding(rows: Sequence[Sequence[str]], findings: Findings) -> None:
@@ -110,31 +123,40 @@ def _check_encoding(rows: Sequence[Sequence[str]], findings: Findings) -> None:
         )
 
 
-def _check_lengths(rows: Sequence[list[str]], separator: str, findings: Findings) -> None:
+def _check_lengths(rows: list[list[str]], separator: str, findings: Findings) -> None:
+    """Tell rows of another length; those with another separator are split by that one."""
     header = rows[header_place(rows)] if rows else []
     width = len(header)
     grouped: dict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(rows, start=1):
         has_more = any(cell.strip() for cell in row[width:])
         is_short = len(row) < width and any(cell.strip() for cell in row)
-        if row is not header and (has_more or is_short):
-            grouped[_why_length(row, width, separator)].append(number)
+        if row is header or not (has_more or is_short):
+            continue
+        other, rows[number - 1] = _split_otherwise(row, width, separator)
+        grouped[_why_length(len(row), width, separator, other)].append(number)
     for what, numbers in grouped.items():
         findings.refuse(what, numbers)
 
 
-def _why_length(row: Sequence[str], width: int, separator: str) -> str:
-    line = separator.join(row)
-    for other, name in SEPARATORS.items():
+def _split_otherwise(row: list[str], width: int, separator: str) -> tuple[str, list[str]]:
+    """Return the separator that makes a row as long as the header, empty for none."""
+    line = " ".join(separator.join(row).splitlines())
+    for other in SEPARATORS:
         if other != separator and other in line:
-            (cells,) = [*_rows([line.replace("\n", " ").replace("\r", " ")], other)] or [[]]
+            (cells,) = _rows([line], other)
             if len(cells) == width:
-                return f"cells are separated by {name}, those of the header by " + (
-                    SEPARATORS.get(separator, f"'{separator}'")
-                )
+                return other, cells
+    return "", row
+
+
+def _why_length(length: int, width: int, separator: str, other: str) -> str:
+    if other:
+        usual = SEPARATORS.get(separator, f"'{separator}'")
+        return f"cells are separated by {SEPARATORS[other]}, those of the header by {usual}"
     hint = (
         "write text that holds a separator between quotation marks"
-        if len(row) > width
+        if length > width
         else "write a separator for each empty cell too"
     )
-    return f"{len(row)} cells where the header has {width}; {hint}"
+    return f"{length} cells where the header has {width}; {hint}"

@@ -58,7 +58,7 @@ def check_spelling(column: str, cells: _Cells, is_strict: bool, findings: Findin
             spellings[_key(raw)][_spelling(raw)].append(number)
     tell = findings.refuse if is_strict else findings.warn
     for found in spellings.values():
-        usual = max(found, key=lambda text: (text == text.strip(), len(found[text]), text))
+        usual = min(found, key=lambda text: (text != text.strip(), -len(found[text]), text))
         for text, numbers in found.items():
             if text != usual:
                 tell(

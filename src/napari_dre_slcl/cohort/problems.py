@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari_dre_slcl.errors import CohortError
 
-__all__ = ["CohortTableError", "Findings", "Problem", "rows_text"]
+__all__ = ["CohortTableError", "Findings", "Problem", "in_order", "rows_text"]
 
 _SHOWN_PROBLEMS = 10
 _SHOWN_RANGES = 12
@@ -87,6 +87,15 @@ class CohortTableError(CohortError):
         super().__init__(
             f"The cohort table '{table}' cannot be used: {shown}{more}. Correct the table."
         )
+
+
+def in_order(found: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Join what is said of several rows, and order it by the first of them."""
+    rows: dict[tuple[str, str], set[int]] = {}
+    for problem in found:
+        rows.setdefault((problem.what, problem.column), set()).update(problem.rows)
+    joined = [Problem(what, tuple(sorted(own)), column) for (what, column), own in rows.items()]
+    return tuple(sorted(joined, key=lambda problem: problem.rows[:1]))
 
 
 def rows_text(rows: Sequence[int]) -> str:

@@ -105,7 +105,7 @@ def summarise(cohort: Cohort) -> CohortSummary:
         n_sites=len({row.site for row in cohort.rows} - {""}),
         n_reports=sum(bool(row.report) for row in cohort.rows),
         slides_per_patient=dict(sorted(Counter(per_patient.values()).items())),
-        files=Counter(_kind(row) for row in cohort.rows),
+        files=dict(Counter(_kind(row) for row in cohort.rows)),
         labels=tuple(_label(cohort, column) for column in classes),
         other_columns={name: count for name, count in different.items() if name not in classes},
         sites=_sites(cohort, [column for column in classes if different[column] > 1]),

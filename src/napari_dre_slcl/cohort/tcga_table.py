@@ -12,7 +12,7 @@ from pathlib import Path
 from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.cohort.feature_store import FEATURE_SUFFIXES
 from napari_dre_slcl.cohort.header import check_header
-from napari_dre_slcl.cohort.problems import CohortTableError, Findings
+from napari_dre_slcl.cohort.problems import CohortTableError, Findings, in_order
 from napari_dre_slcl.cohort.read_table import read_table
 from napari_dre_slcl.cohort.tcga import TcgaBarcode, parse_barcode
 from napari_dre_slcl.errors import CohortError
@@ -138,7 +138,7 @@ def _fill(
 ) -> None:
     findings = Findings()
     samples: dict[int, str] = {}
-    unknown: set[str] = set()
+    codes: set[str] = set()
     for number, record in rows.items():
         barcode = _barcode(record)
         patient = record.get("patient_id", "")
@@ -153,15 +153,15 @@ def _fill(
             )
         record["patient_id"] = patient or barcode.patient
         record["tss"] = record.get("tss") or barcode.tss
-        site = barcode.tss if site_names is None else site_names.get(barcode.tss, "")
-        record["site"] = record.get("site") or site
         samples[number] = barcode.sample
-        if not record["site"]:
-            unknown.add(barcode.tss)
+        if not record.get("site"):
+            names = {barcode.tss: barcode.tss} if site_names is None else site_names
+            record["site"] = names.get(barcode.tss, "")
+            codes.add(barcode.tss)
     if findings.problems:
-        raise CohortTableError(source, findings.problems)
+        raise CohortTableError(source, in_order(findings.problems))
     _fill_sample_kind(rows, samples, notes)
-    _note_sites(unknown, site_names is not None, notes)
+    _note_sites(codes, site_names, notes)
 
 
 def _barcode(record: Mapping[str, str]) -> TcgaBarcode | None:
@@ -184,17 +184,19 @@ def _fill_sample_kind(rows: _Rows, samples: Mapping[int, str], notes: list[str])
         )
 
 
-def _note_sites(unknown: set[str], has_names: bool, notes: list[str]) -> None:
-    if not has_names:
+def _note_sites(codes: set[str], site_names: Mapping[str, str] | None, notes: list[str]) -> None:
+    """Say what is known of the sites of the codes that were filled in."""
+    unknown = sorted(codes - set(site_names or {}))
+    if codes and site_names is None:
         notes.append(
             "The site is TCGA's code (TSS). It is one for each hospital and disease, so that it "
             "names the disease too: give --sites with the hospital of each code where slides of "
             "several diseases are compared."
         )
     elif unknown:
-        codes = ", ".join(sorted(unknown)[:_SHOWN])
+        shown = ", ".join(unknown[:_SHOWN])
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
-        notes.append(f"The table of sites lacks the codes {codes}{more}; their site is empty.")
+        notes.append(f"The table of sites lacks the codes {shown}{more}; their site is empty.")
 
 
 def _write(out: Path, records: list[dict[str, str]]) -> None:
