@@ -171,9 +171,11 @@ def _finished(folder: Path, key: Mapping[str, str]) -> dict[str, Any] | None:
     return record
 
 
-def _check_leakage(job: CellJob, cell: Cell, fitted: Mapping[str, list[str]]) -> LeakageReport:
+def _check_leakage(
+    job: CellJob, cohort: Cohort, cell: Cell, fitted: Mapping[str, list[str]]
+) -> LeakageReport:
     return check_leakage(
-        job.opened.cohort,
+        cohort,
         cell.split,
         content=job.content,
         fitted=fitted,
@@ -193,7 +195,7 @@ def _retrieval(bundle: Any, prepared: PreparedCohort, reporter: Reporter) -> dic
     if not with_report or not any(rows[row].report for row in prepared.rows("train")):
         return None
     try:
-        return dict(retrieval_of_run(bundle, prepared, reporter))
+        return retrieval_of_run(bundle, prepared, reporter)
     except CohortError as error:
         reporter.log(f"Reports are not looked for by slides: {error}", "warning")
         return None

@@ -25,6 +25,8 @@ from napari_dre_slcl.metrics.weighted import METRIC_NAMES, Metric, fold_mean, ta
 __all__ = ["cost_summary", "fold_metrics", "retrieval_summary", "spread_record", "task_summary"]
 
 _CURVE_POINTS = 101
+_WAYS = ("slide_to_report", "report_to_slide")
+_FIGURES = ("value", "control", "gain")
 
 
 def task_summary(frame: pd.DataFrame, task: str) -> dict[str, Any]:
@@ -78,12 +80,23 @@ def fold_metrics(cells: Sequence[TaskCell], slides: NDArray[np.str_]) -> dict[st
 
 
 def retrieval_summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return mean and spread over cells of every figure of the retrieval; None without any."""
+    """Return mean and spread over cells of each recall and its control; None without any."""
     found = [record["retrieval"] for record in records if record["retrieval"]]
     if not found:
         return None
-    names = [name for name, value in found[0].items() if isinstance(value, int | float)]
-    return {name: spread_record(spread_of([one.get(name) for one in found])) for name in names}
+    recalls = []
+    for way in _WAYS:
+        for place, first in enumerate(found[0][way]):
+            rows = [one[way][place] for one in found]
+            spreads = {
+                name: spread_record(spread_of([row[name] for row in rows])) for name in _FIGURES
+            }
+            recalls.append({"way": way.replace("_", " "), "k": first["k"]} | spreads)
+    counts = {
+        name: spread_record(spread_of([one[name] for one in found]))
+        for name in ("n_slides", "n_reports", "n_patients")
+    }
+    return {"recalls": recalls, "cells": len(found)} | counts
 
 
 def cost_summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

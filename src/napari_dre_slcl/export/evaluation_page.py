@@ -143,23 +143,16 @@ def _retrieval(found: Mapping[str, Any] | None) -> str:
     if not found:
         return ""
     rows = [
-        (
-            way,
-            f"{k}",
-            *(spread_text(found[f"{key}/recall@{k}{end}"]) for end in ("", "/control", "/gain")),
-        )
-        for way, key in (
-            ("slide to report", "slide_to_report"),
-            ("report to slide", "report_to_slide"),
-        )
-        for k in (1, 5, 10)
-        if found.get(f"{key}/recall@{k}")
+        (row["way"], f"{row['k']}", *(spread_text(row[n]) for n in ("value", "control", "gain")))
+        for row in found["recalls"]
     ]
     header = ("Way", "Among the first", "Found", "Control", "Gain")
+    caption = f"{found['n_reports']['mean']:.0f} test reports of {found['n_patients']['mean']:.0f} "
+    caption += "patients per fold, on average."
     return section(
         "Reports and slides",
         [
-            table(header, rows),
+            table(header, rows, caption),
             note(
                 "Share of queries whose own report or slide is among the first. In the control "
                 "reports are shuffled within each site, so it tells what the hospital gives away; "

@@ -24,7 +24,7 @@ def roc_plot(curves: Sequence[Mapping[str, Any]]) -> str:
         x = curve["false_positive_rate"]
         if len(curves) == 1:
             marks.append(Band(x, curve["low"], curve["high"], "± standard deviation", color))
-        label = f"{curve['class']}, mean over folds and seeds"
+        label = f"class {curve['class']}, mean over folds and seeds"
         marks.append(Line(x, curve["true_positive_rate"], label, color))
     return draw_plot(Axes("ROC", "False positive rate", "True positive rate"), marks)
 
@@ -42,7 +42,9 @@ def reliability_plot(calibration: Mapping[str, Any], classes: Sequence[str]) -> 
             marks.append(Line(curve["said"], curve["true"], "", color))
             label = f"{words}, ECE {curve['ece']:.3f}"
             marks.append(Dots(curve["said"], curve["true"], names, label, color))
-    said = f"Probability of {classes[1]}" if len(classes) == 2 else "Probability of the answer"
+    said = (
+        f"Probability of class {classes[1]}" if len(classes) == 2 else "Probability of the answer"
+    )
     return draw_plot(Axes("Reliability", said, "Share that came true"), marks)
 
 
@@ -57,7 +59,7 @@ def abstention_plot(curve: Mapping[str, Any] | None) -> str:
         "Accuracy on them",
         y_range=(max(0.0, lowest), 1.0),
     )
-    label = f"area over the curve {curve['area_over']:.3f}"
+    label = f"mean error over all shares {curve['area_over']:.3f}"
     return draw_plot(axes, [Line(curve["coverage"], curve["accuracy"], label)])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 from html import escape
 
@@ -53,7 +52,7 @@ def draw_plot(axes: Axes, marks: Sequence[Mark]) -> str:
     axes : Axes
         Titles, ranges and size.
     marks : sequence of Line, Band or Dots
-        Drawn in this order, later ones on top. What lies outside the ranges is cut off.
+        Drawn in this order, later ones on top; the ranges of the axes must hold them.
 
     Raises
     ------
@@ -65,15 +64,11 @@ def draw_plot(axes: Axes, marks: Sequence[Mark]) -> str:
             raise ValueError(f"the range from {low} to {high} is empty")
     frame = _Frame(axes)
     labelled = [mark for mark in marks if mark.label]
-    clip = f"clip-{zlib.crc32(repr(axes).encode()):x}"  # one page holds many plots
     parts = [
         _open_tag(axes, axes.height_px + _LEGEND_LINE * len(labelled)),
         _title(frame),
-        _clip_path(clip, frame),
         *_grid(frame),
-        f'<g clip-path="url(#{clip})">',
         *(_draw(mark, frame) for mark in marks),
-        "</g>",
         *_legend(frame, labelled),
         "</svg>",
     ]
@@ -93,14 +88,6 @@ def _title(frame: _Frame) -> str:
     return (
         f'<text x="{frame.left:.0f}" y="18" font-size="13" font-weight="bold">'
         f"{escape(frame.axes.title)}</text>"
-    )
-
-
-def _clip_path(name: str, frame: _Frame) -> str:
-    return (
-        f'<clipPath id="{name}"><rect x="{frame.left - _DOT:.1f}" y="{_TOP - _DOT}" '
-        f'width="{frame.right - frame.left + 2 * _DOT:.1f}" '
-        f'height="{frame.bottom - _TOP + 2 * _DOT:.1f}"/></clipPath>'
     )
 
 
