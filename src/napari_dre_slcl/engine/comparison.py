@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from napari_dre_slcl.atomic_file import write_json, write_text
 from napari_dre_slcl.engine.evaluation_predictions import (
     TaskCell,
-    mean_over_cells,
     read_predictions,
     task_cells,
 )
-from napari_dre_slcl.engine.evaluation_summary import fold_metrics
+from napari_dre_slcl.engine.paired_cells import paired_tests
 from napari_dre_slcl.errors import ResultError
 from napari_dre_slcl.export.comparison_page import comparison_page
-from napari_dre_slcl.metrics.paired import corrected_fold_test, delong, paired_bootstrap
-from napari_dre_slcl.metrics.scores import task_scores
 
 __all__ = ["compare_evaluations"]
 
@@ -44,8 +40,8 @@ def compare_evaluations(folders: Sequence[Path], out: Path | None = None) -> dic
     """Put evaluations side by side, with paired tests of the first against each other one.
 
     Three tests, of the AUC: a t-test over folds that is corrected for their shared training
-    slides, a bootstrap over patients, and, for two classes, DeLong's test of each slide's mean
-    probability. A positive difference speaks for the first.
+    slides, a bootstrap over patients, and, for two classes and folds that test different patients,
+    DeLong's. A positive difference speaks for the first.
 
     Parameters
     ----------
@@ -170,43 +166,12 @@ def _task(runs: Sequence[_Run], task: str) -> dict[str, Any]:
 def _tests(
     first: _Run, a: list[TaskCell], second: _Run, b: list[TaskCell], task: str
 ) -> dict[str, Any]:
-    all_a, all_b = mean_over_cells(a), mean_over_cells(b)
-    if all_a.slides.tolist() != all_b.slides.tolist():
+    if [cell.slides.tolist() for cell in a] != [cell.slides.tolist() for cell in b]:
         raise ResultError(
             f"'{first.folder}' and '{second.folder}' have predictions of different slides for "
             f"'{task}', as some could not be read. Evaluate both again with all slides."
         )
-    tests = {
-        "folds": _fold_test(first, a, b),
-        "bootstrap": paired_bootstrap(
-            fold_metrics(a, all_a.slides)["auc"],
-            fold_metrics(b, all_b.slides)["auc"],
-            all_a.patients,
-        ),
-        "delong": None,
-    }
-    if len(all_a.classes) == 2:
-        scores = (all_a.probabilities[:, 1], all_b.probabilities[:, 1])
-        tests["delong"] = delong(all_a.truth, *scores, all_a.patients)
-    return {name: None if found is None else asdict(found) for name, found in tests.items()}
-
-
-def _fold_test(first: _Run, a: list[TaskCell], b: list[TaskCell]) -> Any:
-    """Compare fold by fold; a fold that is the same for all seeds counts once, with their mean."""
-    tested = {cell["name"]: cell["test_sha256"] for cell in first.metrics["cells"]}
-    figures: dict[str, list[tuple[float, float]]] = {}
-    for cell, other in zip(a, b, strict=True):
-        figures.setdefault(tested[cell.name], []).append((_auc(cell), _auc(other)))
-    means = np.array([np.mean(pairs, axis=0) for pairs in figures.values()])
-    slides = [cell["slides"] for cell in first.metrics["cells"]]
-    n_train = float(np.mean([sides["train"] for sides in slides]))
-    n_test = float(np.mean([sides["test"] for sides in slides]))
-    return corrected_fold_test(means[:, 0], means[:, 1], n_train, n_test)
-
-
-def _auc(cell: TaskCell) -> float:
-    auc = task_scores(cell.truth, cell.probabilities).auc
-    return float("nan") if auc is None else auc
+    return dict(paired_tests(a, b, first.metrics["cells"]))
 
 
 def _listed(names: Mapping[str, Any]) -> str:

@@ -39,8 +39,8 @@ def comparison_page(found: Mapping[str, Any]) -> str:
             note(
                 "Three paired tests of the AUC. Over folds: t-test, corrected for the training "
                 "slides that folds share (Nadeau and Bengio 2003). Over patients: both methods on "
-                "the same draws of patients. DeLong: of each slide's mean probability, for two "
-                "classes. A positive difference speaks for the first."
+                "the same draws of patients. DeLong: fold by fold, for two classes and folds that "
+                "test different patients. A positive difference speaks for the first."
             ),
         ],
     )
