@@ -48,7 +48,7 @@ def test_a_run_learns_and_leaves_a_whole_run_folder(train_job: MakeJob) -> None:
     assert end.metrics == {"test/auc/subtype": 1.0, "test/auc/TP53": 1.0}
     assert {path.name for path in job.run_dir.iterdir()} == {
         *("job.json", "config.toml", "env.json", "model", "results"),
-        *("metrics.json", "predictions.csv", "losses.csv"),
+        *("metrics.json", "predictions.csv", "losses.csv", "vectors.npz", "fitted.json"),
     }
     assert tomllib.loads((job.run_dir / "config.toml").read_text())["training"]["epochs"] == 6
     assert json.loads((job.run_dir / "metrics.json").read_text())["test/auc/subtype"] == 1.0

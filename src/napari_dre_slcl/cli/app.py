@@ -11,7 +11,9 @@ import typer
 from napari_dre_slcl import __version__
 from napari_dre_slcl.cli.cohort_commands import cohort_app
 from napari_dre_slcl.cli.console import say_error
+from napari_dre_slcl.cli.embed_slides import register as register_embed_slides
 from napari_dre_slcl.cli.evaluation_commands import register as register_evaluation
+from napari_dre_slcl.config import METHODS
 from napari_dre_slcl.errors import DreSlclError
 
 __all__ = ["app", "main"]
@@ -77,6 +79,10 @@ def _root(
 def train(
     cohort: Annotated[Path, typer.Option(help="Cohort table (CSV), one row per slide.")],
     run: Annotated[Path, typer.Option(help="Run folder to create.")],
+    method: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(METHODS)}; by default that of the preset."),
+    ] = None,
     preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
     overrides: Annotated[
         list[str] | None,
@@ -100,6 +106,8 @@ def train(
     changes = parse_overrides(overrides or [])
     if pretrain is not None:
         changes["pretrain.epochs"] = str(pretrain)
+    if method is not None:
+        changes["method"] = method
     job = TrainJob(cohort=cohort, run_dir=run, preset=preset, overrides=changes)
     result = run_to_end(job, as_json=json)
     if not json:
@@ -294,6 +302,7 @@ def demo(
 
 
 register_evaluation(app)
+register_embed_slides(app)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -59,7 +59,7 @@ class BagRun:
         counts = [len(task.classes) for task in prepared.tasks]
         self._method = make_bag_method(config, encoder, counts, encoder.dim)
         self.net.to(choose_device(config.training.device))
-        self._positions: tuple[int, ...] = ()
+        self._fitted_on: list[str] = []
 
     @property
     def net(self) -> Any:
@@ -85,8 +85,8 @@ class BagRun:
         self.net.eval()
         copies = self._method.copies_wanted if prepared.feature_dim is None else 0
         read = read_bags(config, prepared, rows, self.net.encoder, self._reporter, copies)
-        self._positions = read.positions
         kept = [rows[position] for position in read.positions]
+        self._fitted_on = [prepared.cohort.rows[row].slide_id for row in kept]
         truth = BagTruth(
             labels=torch.from_numpy(prepared.labels[kept]),
             task_names=tuple(task.name for task in prepared.tasks),
@@ -99,10 +99,8 @@ class BagRun:
         return read.lost
 
     def fitted_on(self) -> dict[str, list[str]]:
-        """Return the training slides that could be read."""
-        rows = self._prepared.rows("train")
-        names = [self._prepared.cohort.rows[rows[at]].slide_id for at in self._positions]
-        return {"model": names, "normalisation": names}
+        """Return the slides whose bags the method got."""
+        return {"model": self._fitted_on, "normalisation": self._fitted_on}
 
     def clean(self, run_dir: Path) -> None:
         """Do nothing: no file is kept."""

@@ -54,7 +54,9 @@ class DreSlclRun:
         self._reporter = reporter
         self._is_kept = is_kept
         self._method = make_method(config, prepared)
-        self._present: list[int] = list(range(len(prepared.rows("train"))))
+        # As make_method and Training number them.
+        self._names = [prepared.cohort.rows[row].slide_id for row in prepared.rows("train")]
+        self._present = list(range(len(self._names)))
 
     @property
     def net(self) -> DreSlclNet:
@@ -97,13 +99,11 @@ class DreSlclRun:
 
     def fitted_on(self) -> dict[str, list[str]]:
         """Return the training slides, and those of them whose report was read."""
-        prepared = self._prepared
-        rows = prepared.rows("train")
-        names = [prepared.cohort.rows[row].slide_id for row in rows]
+        reports, names = self._prepared.reports, self._names
         present = [names[position] for position in self._present]
         fitted = {"model": present, "codebook": present, "normalisation": present}
-        reported = prepared.reports.any(axis=1) if prepared.reports.size else ()
-        if len(reported):
+        if reports.size:
+            reported = reports.any(axis=1)
             is_tfidf = self.config.text.encoder == "tfidf-svd"
             fitted["TF-IDF" if is_tfidf else "report vectors"] = [
                 name for name, is_there in zip(names, reported, strict=True) if is_there

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
-from napari_dre_slcl.cohort.feature_store import feature_file
+from napari_dre_slcl.cohort.leakage import check_leakage, without_test_reports
 from napari_dre_slcl.cohort.signal import check_labels, check_signal
 from napari_dre_slcl.cohort.splits import assign_splits
 from napari_dre_slcl.cohort.tasks import (
@@ -22,16 +21,14 @@ from napari_dre_slcl.cohort.tasks import (
     left_out_columns,
 )
 from napari_dre_slcl.config import DreSlclConfig
-from napari_dre_slcl.engine.damage import left_out_warning
 from napari_dre_slcl.engine.feature_memory import FeatureMemory
 from napari_dre_slcl.engine.feature_source import FeatureLoader, FeatureSource, tile_count
-from napari_dre_slcl.engine.findings import warn_of_findings
+from napari_dre_slcl.engine.open_sources import open_sources
 from napari_dre_slcl.engine.report_vectors import report_vectors
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError
 from napari_dre_slcl.methods.sampling import check_sites
-from napari_dre_slcl.slide import open_slide
-from napari_dre_slcl.tiles import TileLoader, TileSource, tile_slide
+from napari_dre_slcl.tiles import TileLoader, TileSource
 
 __all__ = ["PreparedCohort", "open_cohort", "prepare_cohort", "with_split"]
 
@@ -126,7 +123,7 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
     CohortError, SlideError, ConfigError
         The first thing that makes the cohort unusable.
     """
-    cohort = _read(table, config)
+    cohort = _read(table, config, reporter)
     columns = config.cohort.tasks or guess_task_columns(cohort)
     find_tasks(cohort, columns, np.ones(len(cohort), dtype=bool))
     held_out = config.cohort
@@ -135,8 +132,9 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
     )
     origin = "that of the column 'split'" if cohort.rows[0].split else "drawn by patient"
     reporter.log(f"The split is {origin}.")
+    check_leakage(cohort, split, uses_reports=_uses_reports(config))
     prepared = with_split(_unopened(cohort, config), split, config, reporter)
-    return replace(prepared, sources=_sources(cohort, config, reporter))
+    return replace(prepared, sources=open_sources(cohort, config, reporter))
 
 
 def open_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> PreparedCohort:
@@ -161,9 +159,9 @@ def open_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Prepa
     CohortError, SlideError
         The first thing that makes the cohort unusable.
     """
-    cohort = _read(table, config)
+    cohort = _read(table, config, reporter)
     find_tasks(cohort, config.cohort.tasks, np.ones(len(cohort), dtype=bool))
-    return replace(_unopened(cohort, config), sources=_sources(cohort, config, reporter))
+    return replace(_unopened(cohort, config), sources=open_sources(cohort, config, reporter))
 
 
 def with_split(
@@ -174,7 +172,8 @@ def with_split(
     Parameters
     ----------
     prepared : PreparedCohort
-        Whoever opened it closes it; what is returned need not be closed.
+        As `open_cohort` returns it; whoever opened it closes it, what is returned here need not
+        be closed.
     split : ndarray
         (n,) train, val or test; empty for a slide that takes no part.
     config : DreSlclConfig
@@ -187,7 +186,8 @@ def with_split(
     CohortError, ConfigError
         If nothing can be learned from these training slides.
     """
-    cohort, is_train = prepared.cohort, split == "train"
+    # Published splits have slides of a test patient in training; the report is the patient's.
+    cohort, is_train = without_test_reports(prepared.cohort, split), split == "train"
     if not is_train.any():
         raise CohortError(f"The split of '{cohort.table}' has no training slide.")
     if config.training.within_site:
@@ -203,11 +203,20 @@ def with_split(
     for sentence in told:
         reporter.log(sentence, "warning")
     labels = encode_labels(cohort, tasks)
-    return replace(prepared, split=split, tasks=tasks, labels=labels, reports=reports)
+    return replace(
+        prepared, cohort=cohort, split=split, tasks=tasks, labels=labels, reports=reports
+    )
 
 
-def _read(table: Path, config: DreSlclConfig) -> Cohort:
-    return read_cohort(table, needs_slides=config.features.folder is None)
+def _read(table: Path, config: DreSlclConfig, reporter: Reporter) -> Cohort:
+    cohort = read_cohort(table, needs_slides=config.features.folder is None)
+    for found in cohort.warnings:
+        reporter.warn_once(f"Cohort table: {found.sentence}")
+    return cohort
+
+
+def _uses_reports(config: DreSlclConfig) -> bool:
+    return config.method == "dre-slcl" and config.loss.contrastive_weight > 0
 
 
 def _unopened(cohort: Cohort, config: DreSlclConfig) -> PreparedCohort:
@@ -220,14 +229,6 @@ def _unopened(cohort: Cohort, config: DreSlclConfig) -> PreparedCohort:
         sources=(),
         memory=FeatureMemory(config.training.tile_cache_mib),
     )
-
-
-def _sources(
-    cohort: Cohort, config: DreSlclConfig, reporter: Reporter
-) -> tuple[TileSource, ...] | tuple[FeatureSource, ...]:
-    if config.features.folder is not None:
-        return _find_features(cohort, config.features.folder, reporter)
-    return _tile_all(cohort, config, reporter)
 
 
 def _report_choices(
@@ -251,60 +252,3 @@ def _report_choices(
         if (split == name).any()
     )
     reporter.log(f"Split: {counts}.")
-
-
-def _find_features(cohort: Cohort, folder: Path, reporter: Reporter) -> tuple[FeatureSource, ...]:
-    """Find the feature file of every slide, by its slide_id or the name of its file."""
-    if not folder.is_dir():
-        raise CohortError(f"The folder of feature files '{folder}' does not exist.")
-    sources: list[FeatureSource] = []
-    missing: list[str] = []
-    for number, row in enumerate(cohort.rows):
-        reporter.progress("Finding features", number, len(cohort), row.slide_id)
-        names = [row.slide_id, *([row.path.stem] if row.path else [])]
-        path = feature_file(folder, names)
-        if path is None:
-            missing.append(row.slide_id)
-        else:
-            sources.append(FeatureSource.open(path, row.path))
-    if missing:
-        raise CohortError(
-            f"The folder '{folder}' has no feature file for {len(missing):,} of {len(cohort):,} "
-            f"slides, the first is '{missing[0]}.h5'. Add the files, or leave these slides out of "
-            "the cohort table."
-        )
-    reporter.progress("Finding features", len(cohort), len(cohort))
-    _check_widths(sources)
-    n_tiles = sum(map(tile_count, sources))
-    reporter.log(f"Feature files: {n_tiles:,} tiles, {sources[0].file.dim} numbers each.")
-    return tuple(sources)
-
-
-def _check_widths(sources: Sequence[FeatureSource]) -> None:
-    first = sources[0].file
-    for source in sources:
-        if source.file.dim != first.dim:
-            raise CohortError(
-                f"Feature files are of different encoders: '{first.path.name}' has {first.dim} "
-                f"numbers per tile, '{source.file.path.name}' has {source.file.dim}. Keep the "
-                "files of one encoder in the folder."
-            )
-
-
-def _tile_all(cohort: Cohort, config: DreSlclConfig, reporter: Reporter) -> tuple[TileSource, ...]:
-    sources: list[TileSource] = []
-    with ExitStack() as opened:
-        for number, row in enumerate(cohort.rows):
-            reporter.progress("Finding tissue", number, len(cohort), row.slide_id)
-            if row.path is None:
-                raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no file.")
-            slide = opened.enter_context(
-                open_slide(row.path, mpp=row.mpp, mpp_source="cohort table")
-            )
-            sources.append(TileSource(slide, tile_slide(slide, config.tiling)))
-        reporter.progress("Finding tissue", len(cohort), len(cohort))
-        opened.pop_all()  # all went well: whoever asked closes them
-    warn_of_findings((source.slide.info for source in sources), reporter)
-    for source in sources:
-        reporter.warn_once(left_out_warning(source))
-    return tuple(sources)

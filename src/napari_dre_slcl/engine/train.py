@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from napari_dre_slcl._version import __version__
+from napari_dre_slcl.cohort.leakage import check_leakage
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.bag_training import BagRun
@@ -253,7 +254,16 @@ def _train_and_test(
     # A cell looks at validation slides at its end, unless they decide when that is.
     validates = prepared.rows("val") and (run.config.training.patience or not is_cell)
     lost = run.train(run_dir, state, held_out.validate if validates else None)
-    metrics = held_out.finish(run.net, run_dir, run.fitted_on())
+    fitted_on = run.fitted_on()
+    # Patients on two sides were looked for when the split was made.
+    check_leakage(
+        prepared.cohort,
+        prepared.split,
+        fitted=fitted_on,
+        allow_shared_patients=True,
+        uses_reports=False,
+    )
+    metrics = held_out.finish(run.net, run_dir, fitted_on)
     skipped = lost | state.skipped
     if skipped:
         reporter.log(f"{_slides(len(skipped))} could no longer be read: {', '.join(skipped)}.")

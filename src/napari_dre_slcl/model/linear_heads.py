@@ -25,15 +25,13 @@ class LinearHead(nn.Module):
 
     mean: Tensor
     std: Tensor
-    weight: Tensor
-    bias: Tensor
 
     def __init__(self, dim: int, n_classes: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("std", torch.ones(dim))
-        self.register_buffer("weight", torch.zeros(n_classes, dim))
-        self.register_buffer("bias", torch.zeros(n_classes))
+        self.weight = nn.Parameter(torch.zeros(n_classes, dim), requires_grad=False)
+        self.bias = nn.Parameter(torch.zeros(n_classes), requires_grad=False)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return (n, C) logits of (n, d) slide vectors."""

@@ -1,0 +1,185 @@
+"""Slide vectors of a whole cohort, made by a trained model of any method."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
+from napari_dre_slcl.config import DreSlclConfig, with_overrides
+from napari_dre_slcl.engine.allocator import keep_freed_memory
+from napari_dre_slcl.engine.device import choose_device
+from napari_dre_slcl.engine.feature_source import Source
+from napari_dre_slcl.engine.open_files import allow_many_open_files
+from napari_dre_slcl.engine.open_sources import open_sources
+from napari_dre_slcl.engine.predict_source import predict_source
+from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.slide_vectors import write_vectors
+from napari_dre_slcl.errors import ConfigError, JobError, SlideError
+from napari_dre_slcl.model.bundle import Bundle, load_bundle
+from napari_dre_slcl.tiles import TileSource
+
+__all__ = ["EmbedRequest", "Embedded", "embed_slides"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """What to embed.
+
+    Parameters
+    ----------
+    model : Path
+        Model folder, or a run folder that holds one.
+    cohort : Path
+        Cohort table; labels and splits are not looked at.
+    out : Path
+        File to write, ending in ``.npz``; one that is there is replaced.
+    features : Path, optional
+        Folder of feature files, for a model of these. By default those that the table names, else
+        those of the folder that the model was trained on.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    model: Path
+    cohort: Path
+    out: Path
+    features: Path | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What was written.
+
+    Parameters
+    ----------
+    path : Path
+        The file: ``ids`` (n,), ``X`` (n, d) float32, and ``method``, ``model_sha256`` and
+        ``cohort_sha256``.
+    shape : tuple of int
+        (n, d).
+    skipped : dict of str
+        Slides that could not be read, each with the reason.
+    """
+
+    path: Path
+    shape: tuple[int, int]
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def embed_slides(request: EmbedRequest, reporter: Reporter) -> Embedded:
+    """Make the vector of every slide of a cohort and write all of them into one file.
+
+    A slide that cannot be read is left out and told; the file is written at the end, whole.
+
+    Raises
+    ------
+    DreSlclError
+        If the model, the table or the file cannot be used, or no slide at all can be read.
+    """
+    if request.out.suffix.lower() != ".npz":
+        raise ConfigError(f"'{request.out}' is no name for slide vectors; end it in .npz.")
+    if request.out.is_dir():
+        raise ConfigError(f"'{request.out}' is a folder. Name a file to write, ending in .npz.")
+    _make_folder(request.out)
+    bundle = load_bundle(request.model)
+    device = choose_device(request.device)
+    bundle.net.to(device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    allow_many_open_files()
+    config, cohort = _read(request, bundle)
+    sources = open_sources(cohort, config, reporter)
+    with closing(_Opened(sources)):
+        vectors, skipped = _embed(bundle, cohort, sources, reporter)
+    ids = [cohort.rows[row].slide_id for row in vectors]
+    stacked = np.stack(list(vectors.values()))
+    about = {
+        "method": np.array(bundle.config.method),
+        "model_sha256": np.array(bundle.weights_sha256),
+        "cohort_sha256": np.array(hashlib.sha256(cohort.table.read_bytes()).hexdigest()),
+    }
+    try:
+        write_vectors(request.out, ids, stacked, about)
+    except OSError as error:
+        raise JobError(f"'{request.out}' cannot be written: {error.strerror}.") from error
+    return Embedded(request.out, (len(stacked), stacked.shape[1]), skipped)
+
+
+def _make_folder(out: Path) -> None:
+    """Find out before any slide is encoded whether the file can be written."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        probe = out.parent / f".{out.name}.part"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise JobError(f"'{out}' cannot be written: {error.strerror}.") from error
+
+
+def _read(request: EmbedRequest, bundle: Bundle) -> tuple[DreSlclConfig, Cohort]:
+    """Return settings that say where features are, and the table."""
+    takes_features = bundle.feature_dim is not None
+    if request.features is not None and not takes_features:
+        raise ConfigError(
+            "This model was trained on pixels, it cannot take feature files. Leave --features out."
+        )
+    trained_on = bundle.config.features.folder
+    folder = request.features
+    cohort = read_cohort(request.cohort, needs_slides=not takes_features)
+    if takes_features and folder is None and not cohort.is_from_features:
+        folder = trained_on
+        if folder is None or not folder.is_dir():
+            raise ConfigError(
+                f"The table '{request.cohort}' names no feature files, and this model was trained "
+                "on such. Name their folder with --features."
+            )
+    if not takes_features and cohort.is_from_features:
+        raise ConfigError(
+            f"This model was trained on pixels, and the table '{request.cohort}' names feature "
+            "files only. Give a table with a column 'slide'."
+        )
+    where = str(folder) if folder is not None else None
+    return with_overrides(bundle.config, {"features.folder": where}), cohort
+
+
+def _embed(
+    bundle: Bundle, cohort: Cohort, sources: tuple[Source, ...], reporter: Reporter
+) -> tuple[dict[int, NDArray[np.float32]], dict[str, str]]:
+    """Return the (d,) vector of each row that could be read, and why the others could not."""
+    vectors: dict[int, NDArray[np.float32]] = {}
+    skipped: dict[str, str] = {}
+    for row, source in enumerate(sources):
+        slide_id = cohort.rows[row].slide_id
+        reporter.progress("Embedding slides", row, len(sources), slide_id)
+        try:
+            result = predict_source(bundle, source, slide_id, keep_features=False)
+        except SlideError as error:
+            skipped[slide_id] = str(error)
+            reporter.log(f"{error} It is left out.", "warning")
+        else:
+            vectors[row] = result.slide_vector
+            reporter.warn_once(result.provenance.get("damaged", ""))
+    reporter.progress("Embedding slides", len(sources), len(sources))
+    if not vectors:
+        last = next(reversed(skipped.values()))
+        raise SlideError(f"None of the {len(sources)} slides could be embedded. {last}")
+    return vectors, skipped
+
+
+class _Opened:
+    """Slides to close."""
+
+    def __init__(self, sources: tuple[Source, ...]) -> None:
+        self._sources = sources
+
+    def close(self) -> None:
+        for source in self._sources:
+            if isinstance(source, TileSource):
+                source.slide.close()

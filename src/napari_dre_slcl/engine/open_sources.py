@@ -1,0 +1,126 @@
+"""Open what holds the tiles of a cohort's slides: slide files, or feature files in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from napari_dre_slcl.cohort.cohort import Cohort
+from napari_dre_slcl.cohort.feature_store import feature_file
+from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.damage import left_out_warning
+from napari_dre_slcl.engine.feature_source import FeatureSource, tile_count
+from napari_dre_slcl.engine.findings import warn_of_findings
+from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.slide import open_slide
+from napari_dre_slcl.tiles import TileSource, tile_slide
+
+__all__ = ["open_sources"]
+
+
+def open_sources(
+    cohort: Cohort, config: DreSlclConfig, reporter: Reporter
+) -> tuple[TileSource, ...] | tuple[FeatureSource, ...]:
+    """Open the slides of a cohort and find their tiles, or look at their feature files.
+
+    Feature files are those of the folder ``features.folder``; else those that the table names,
+    where it names one for every slide and no slide file.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The table.
+    config : DreSlclConfig
+        Settings of features and tiles.
+    reporter : Reporter
+        Told the progress, and what looks odd.
+
+    Returns
+    -------
+    tuple of TileSource or of FeatureSource
+        In the order of the table; whoever asked closes the slides.
+
+    Raises
+    ------
+    CohortError, SlideError
+        If a slide or a feature file is missing or cannot be used.
+    """
+    if config.features.folder is not None:
+        return _find_features(cohort, config.features.folder, reporter)
+    if cohort.is_from_features:
+        return _listed_features(cohort, reporter)
+    return _tile_all(cohort, config, reporter)
+
+
+def _find_features(cohort: Cohort, folder: Path, reporter: Reporter) -> tuple[FeatureSource, ...]:
+    """Find the feature file of every slide, by its slide_id or the name of its file."""
+    if not folder.is_dir():
+        raise CohortError(f"The folder of feature files '{folder}' does not exist.")
+    sources: list[FeatureSource] = []
+    missing: list[str] = []
+    for number, row in enumerate(cohort.rows):
+        reporter.progress("Finding features", number, len(cohort), row.slide_id)
+        names = [row.slide_id, *([row.path.stem] if row.path else [])]
+        path = feature_file(folder, names)
+        if path is None:
+            missing.append(row.slide_id)
+        else:
+            sources.append(FeatureSource.open(path, row.path))
+    if missing:
+        raise CohortError(
+            f"The folder '{folder}' has no feature file for {len(missing):,} of {len(cohort):,} "
+            f"slides, the first is '{missing[0]}.h5'. Add the files, or leave these slides out of "
+            "the cohort table."
+        )
+    return _checked(sources, reporter)
+
+
+def _listed_features(cohort: Cohort, reporter: Reporter) -> tuple[FeatureSource, ...]:
+    """Open the feature file that the table names for every slide."""
+    sources = []
+    for number, row in enumerate(cohort.rows):
+        reporter.progress("Finding features", number, len(cohort), row.slide_id)
+        if row.features is None:
+            raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no features.")
+        sources.append(FeatureSource.open(row.features))
+    return _checked(sources, reporter)
+
+
+def _checked(sources: Sequence[FeatureSource], reporter: Reporter) -> tuple[FeatureSource, ...]:
+    reporter.progress("Finding features", len(sources), len(sources))
+    _check_widths(sources)
+    n_tiles = sum(map(tile_count, sources))
+    reporter.log(f"Feature files: {n_tiles:,} tiles, {sources[0].file.dim} numbers each.")
+    return tuple(sources)
+
+
+def _check_widths(sources: Sequence[FeatureSource]) -> None:
+    first = sources[0].file
+    for source in sources:
+        if source.file.dim != first.dim:
+            raise CohortError(
+                f"Feature files are of different encoders: '{first.path.name}' has {first.dim} "
+                f"numbers per tile, '{source.file.path.name}' has {source.file.dim}. Keep the "
+                "files of one encoder in the folder."
+            )
+
+
+def _tile_all(cohort: Cohort, config: DreSlclConfig, reporter: Reporter) -> tuple[TileSource, ...]:
+    sources: list[TileSource] = []
+    with ExitStack() as opened:
+        for number, row in enumerate(cohort.rows):
+            reporter.progress("Finding tissue", number, len(cohort), row.slide_id)
+            if row.path is None:
+                raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no file.")
+            slide = opened.enter_context(
+                open_slide(row.path, mpp=row.mpp, mpp_source="cohort table")
+            )
+            sources.append(TileSource(slide, tile_slide(slide, config.tiling)))
+        reporter.progress("Finding tissue", len(cohort), len(cohort))
+        opened.pop_all()  # all went well: whoever asked closes them
+    warn_of_findings((source.slide.info for source in sources), reporter)
+    for source in sources:
+        reporter.warn_once(left_out_warning(source))
+    return tuple(sources)
