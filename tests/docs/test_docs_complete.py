@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,13 +34,22 @@ def test_every_dependency_has_its_reason_and_no_other_is_listed() -> None:
     assert listed == names
 
 
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every command with its full name, such as 'cohort check'."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
 def test_every_command_and_option_is_on_the_command_page() -> None:
     from typer.main import get_command
 
     from napari_dre_slcl.cli.app import app
 
     page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in _commands(get_command(app)):
         (line,) = (row for row in page.splitlines() if row.startswith(f"| `dre-slcl {name}"))
         for parameter in command.params:
             if parameter.param_type_name == "option" and parameter.name != "help":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from napari_dre_slcl.cohort.problems import Findings, rows_text
 from napari_dre_slcl.cohort.rows import SlideRow
@@ -15,20 +16,22 @@ _FEWEST_LETTERS = 200
 """A shorter report may be the same for two patients by chance."""
 
 
-def check_across_rows(rows: Sequence[SlideRow], findings: Findings) -> None:
+def check_across_rows(rows: Sequence[SlideRow], needs: str, findings: Findings) -> None:
     """Compare rows with each other.
 
     Parameters
     ----------
     rows : sequence of SlideRow
         All of the table.
+    needs : str
+        Which file every slide must have: ``slide``, ``features``, or empty for none.
     findings : Findings
         Is told a slide_id or a file in two rows, a patient in two sites or splits, a site or a
         split that is missing in some rows, and reports that two patients share.
     """
     _check_ids(rows, findings)
-    for column in ("path", "features"):
-        _check_files(rows, column, findings)
+    if needs:
+        _check_files(rows, needs, findings)
     _check_patients(rows, "site", findings)
     _check_patients(rows, "split", findings)
     gaps = [row.number for row in rows if not row.split]
@@ -65,15 +68,16 @@ def _check_ids(rows: Sequence[SlideRow], findings: Findings) -> None:
         )
 
 
-def _check_files(rows: Sequence[SlideRow], column: str, findings: Findings) -> None:
+def _check_files(rows: Sequence[SlideRow], needs: str, findings: Findings) -> None:
     """Tell a file under two names: as two slides it could come to lie on both sides of a split."""
-    found: dict[object, list[SlideRow]] = defaultdict(list)
+    found: dict[Path, list[SlideRow]] = defaultdict(list)
     for row in rows:
-        if getattr(row, column) is not None:
-            found[getattr(row, column)].append(row)
+        path = row.features if needs == "features" else row.path
+        if path is not None:
+            found[path].append(row)
     for path, same in found.items():
         if len({row.slide_id for row in same}) > 1:
-            what = "slide" if column == "path" else "feature file"
+            what = "feature file" if needs == "features" else "slide"
             is_shared = len({row.patient_id for row in same}) > 1
             tell = findings.refuse if is_shared else findings.warn
             whose = "of different patients" if is_shared else "under different slide_ids"

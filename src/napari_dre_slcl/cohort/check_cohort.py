@@ -86,7 +86,7 @@ def check_cohort(
         for number in numbered
     )
     _check_values(values, findings)
-    check_across_rows(rows, findings)
+    check_across_rows(rows, needs, findings)
     cohort = Cohort(table, rows, labels)
     if features is not None:
         _check_feature_files(cohort, features, findings)

@@ -114,10 +114,11 @@ def check_dates(column: str, cells: _Cells, is_strict: bool, findings: Findings)
     }
     others = {number: text for number, text in values.items() if number not in dates}
     repeats = len(set(dates.values())) <= min(_MOST_CLASSES, len(dates) - 1)
-    if not dates or not (others or repeats or any(map(is_short_date, dates.values()))):
+    has_short = any(map(is_short_date, dates.values()))
+    if not dates or not (others or repeats or has_short):
         return
-    is_label = is_strict or not others or is_class_like(others)
-    tell = findings.refuse if is_label else findings.warn
+    is_problem = is_strict or has_short or not others or is_class_like(others)
+    tell = findings.refuse if is_problem else findings.warn
     tell(
         f"'{next(iter(dates.values()))}' in the column '{column}' is a date, perhaps made by a "
         "spreadsheet of another text; format the column as text and write the value again (a "
@@ -150,6 +151,7 @@ def check_gaps(column: str, cells: _Cells, findings: Findings) -> None:
         findings.warn(f"the column '{column}' is empty", (), column)
     if len(counts) > _MOST_CLASSES:
         return
+    alike = Counter(_key(raw) for raw in cells.values())
     for text in counts:
         if text.casefold() in _UNKNOWN and not (text == "-" and "+" in counts):
             findings.warn(
@@ -158,7 +160,7 @@ def check_gaps(column: str, cells: _Cells, findings: Findings) -> None:
                 rows[text],
                 column,
             )
-        elif counts[text] == 1 and counts.most_common(1)[0][1] >= _FEWEST_OF_COMMON:
+        elif alike[_key(text)] == 1 and counts.most_common(1)[0][1] >= _FEWEST_OF_COMMON:
             findings.warn(
                 f"'{text}' in the column '{column}' stands in this row only; a slip of the pen?",
                 rows[text],
