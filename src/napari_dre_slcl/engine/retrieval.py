@@ -1,0 +1,202 @@
+"""Do the held-out slides of a run find their reports? Reports of training only teach it."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, normalize
+
+from napari_dre_slcl.engine.predict_source import predict_source
+from napari_dre_slcl.engine.prepare import PreparedCohort
+from napari_dre_slcl.engine.report_space import fit_report_space
+from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.errors import CohortError, ResultError, SlideError
+from napari_dre_slcl.metrics.retrieval import Recall, retrieval
+from napari_dre_slcl.model.bundle import Bundle
+from napari_dre_slcl.model.network import DreSlclNet
+
+__all__ = ["retrieval_of_run"]
+
+_PENALTIES = np.logspace(0, 6, 13)
+_N_SHUFFLES = 200
+
+
+def retrieval_of_run(
+    bundle: Bundle, prepared: PreparedCohort, reporter: Reporter, vectors: Path | None = None
+) -> dict[str, Any] | None:
+    """Measure retrieval between the test slides of a run and their reports, beside its control.
+
+    A test slide's vector goes into report space by the network's own projection, where it was
+    trained with reports. Otherwise a ridge regression from slide vectors to report vectors does
+    it, fitted on the training slides, its penalty chosen on them too. The report space is fitted
+    on training reports; test reports are only looked for.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The trained model.
+    prepared : PreparedCohort
+        The slides and the split that it was trained on.
+    reporter : Reporter
+        Told the progress.
+    vectors : Path, optional
+        ``vectors.npz`` of the run. Slides that it lacks are described anew, which takes long
+        where they are pixels.
+
+    Returns
+    -------
+    dict or None
+        For JSON: ``how`` (``projection`` or ``ridge regression``), ``slide_to_report`` and
+        ``report_to_slide`` with one entry for each k (``k``, ``value``, ``control``,
+        ``control_std``, ``gain``, ``p``), ``n_slides``, ``n_reports``, ``n_patients``,
+        ``n_alone``. None where fewer than two test slides have different reports, or no training
+        slide has one.
+
+    Raises
+    ------
+    CohortError
+        If a report space cannot be made of the training reports, or is not that of the model.
+    ResultError
+        If ``vectors`` cannot be read, or is of another model.
+    """
+    quiet = Reporter(lambda event: None, lambda: False)
+    is_train = prepared.split == "train"
+    space = fit_report_space(prepared.cohort, is_train, bundle.config, quiet)
+    if not space.vectors.shape[1]:
+        return None
+    source = _SlideVectors(bundle, prepared, reporter, vectors)
+    test = prepared.rows("test")
+    sought = space.encode([prepared.cohort.rows[row] for row in test])
+    test, sought, described = source.of_those_with_reports(test, sought)
+    if not test:
+        return None
+    if bundle.text_dim:
+        _check_width(bundle, space.vectors)
+        how, placed = "projection", _project(bundle, described)
+    else:
+        _, taught, known = source.of_those_with_reports(prepared.rows("train"), space.vectors)
+        how, placed = "ridge regression", _regress(known, taught, described)
+    rows = [prepared.cohort.rows[row] for row in test]
+    found = retrieval(
+        placed,
+        sought,
+        [row.patient_id for row in rows],
+        [row.site for row in rows],
+        n_shuffles=_N_SHUFFLES,
+    )
+    if found is None:
+        return None
+    return asdict(found) | {
+        "how": how,
+        "slide_to_report": _with_gain(found.slide_to_report),
+        "report_to_slide": _with_gain(found.report_to_slide),
+    }
+
+
+def _with_gain(recalls: Sequence[Recall]) -> list[dict[str, float]]:
+    return [asdict(recall) | {"gain": recall.gain} for recall in recalls]
+
+
+class _SlideVectors:
+    """Slide vectors of a run, taken from its file or made anew.
+
+    Parameters
+    ----------
+    bundle, prepared, reporter, path
+        As of `retrieval_of_run`.
+    """
+
+    def __init__(
+        self, bundle: Bundle, prepared: PreparedCohort, reporter: Reporter, path: Path | None
+    ) -> None:
+        self._bundle, self._prepared, self._reporter = bundle, prepared, reporter
+        self._known = {} if path is None else _read_vectors(path, bundle.weights_sha256)
+
+    def of_those_with_reports(
+        self, rows: Sequence[int], reports: NDArray[np.float32]
+    ) -> tuple[list[int], NDArray[np.float32], NDArray[np.float32]]:
+        """Return rows with a report whose slide can be read, their reports and slide vectors.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Of the cohort.
+        reports : ndarray
+            (rows, dim), zeros where there is none.
+        """
+        places: list[int] = []
+        made: list[NDArray[np.float32]] = []
+        for place, row in enumerate(rows):
+            vector = self._of(row) if reports[place].any() else None
+            self._reporter.progress("Slides for reports", place + 1, len(rows))
+            if vector is not None:
+                places.append(place)
+                made.append(vector)
+        vectors = np.stack(made) if made else np.empty((0, 0), dtype=np.float32)
+        return [rows[place] for place in places], reports[places], vectors
+
+    def _of(self, row: int) -> NDArray[np.float32] | None:
+        slide_id = self._prepared.cohort.rows[row].slide_id
+        if slide_id not in self._known:
+            source, memory = self._prepared.sources[row], self._prepared.memory
+            try:
+                result = predict_source(
+                    self._bundle, source, slide_id, keep_features=False, memory=memory
+                )
+            except SlideError as error:
+                self._reporter.warn_once(f"{error} It is left out.")
+                return None
+            self._known[slide_id] = result.slide_vector
+        return self._known[slide_id]
+
+
+def _read_vectors(path: Path, weights_sha256: str) -> dict[str, NDArray[np.float32]]:
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            ids, vectors = arrays["ids"], np.asarray(arrays["X"], dtype=np.float32)
+            model = str(arrays["model_sha256"])
+    except (KeyError, OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ResultError(
+            f"The slide vectors '{path}' cannot be read: {error}. Delete the run and make it anew."
+        ) from error
+    if model != weights_sha256:
+        raise ResultError(
+            f"The slide vectors '{path}' are of another model than the one beside them. "
+            "Delete the run and make it anew."
+        )
+    return dict(zip(ids.tolist(), vectors, strict=True))
+
+
+def _check_width(bundle: Bundle, reports: NDArray[np.float32]) -> None:
+    if bundle.text_dim != reports.shape[1]:
+        raise CohortError(
+            f"The model was trained with report vectors of width {bundle.text_dim}; the reports of "
+            f"these training slides give {reports.shape[1]}. Measure it on the split that it was "
+            "trained on."
+        )
+
+
+def _project(bundle: Bundle, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    net = bundle.net
+    if not isinstance(net, DreSlclNet):
+        raise TypeError("a network with a report space is a DreSlclNet")
+    with torch.no_grad():
+        placed = net.project(torch.from_numpy(vectors).to(net.device))
+    return np.asarray(placed.cpu().numpy(), dtype=np.float32)
+
+
+def _regress(
+    known: NDArray[np.float32], taught: NDArray[np.float32], described: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Place slides by a ridge regression on the pairs of training."""
+    model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES)).fit(known, taught)
+    return np.asarray(normalize(model.predict(described)), dtype=np.float32)
