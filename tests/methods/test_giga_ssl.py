@@ -13,6 +13,7 @@ from napari_dre_slcl.methods.view_sampler import ViewSampler
 from napari_dre_slcl.model.encoders import build_encoder
 from napari_dre_slcl.model.giga_ssl_net import GigaSslNet
 from napari_dre_slcl.model.losses import nt_xent
+from napari_dre_slcl.model.nets import build_net
 from napari_dre_slcl.model.seeds import seeded
 
 DIM = 6
@@ -104,7 +105,7 @@ def test_the_same_seed_gives_the_same_bits(aggregator: str) -> None:
 @pytest.mark.parametrize("n_tiles", [1, 4, 60])
 def test_a_slide_vector_is_a_unit_vector_whatever_the_order(aggregator: str, n_tiles: int) -> None:
     config = _config(**{"giga_ssl.aggregator": aggregator})
-    net = GigaSslNet(config.giga_ssl, build_encoder(config, DIM), (2, 3)).eval()
+    net = GigaSslNet(config, (2, 3), build_encoder(config, DIM)).eval()
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(n_tiles, DIM, generator=generator)
     rowcol = torch.randint(0, 20, (n_tiles, 2), generator=generator)
@@ -119,7 +120,7 @@ def test_a_slide_vector_is_a_unit_vector_whatever_the_order(aggregator: str, n_t
 
 def test_many_bags_of_the_mlp_reach_the_mean_of_all_tiles() -> None:
     config = _config(**{"giga_ssl.bags": 30})
-    net = GigaSslNet(config.giga_ssl, build_encoder(config, DIM), (2,)).eval()
+    net = GigaSslNet(config, (2,), build_encoder(config, DIM)).eval()
     features = torch.randn(20, DIM)  # 60 draws: each tile three times
     mean = net.encode_bags(features[None])[0]
     torch.testing.assert_close(
@@ -132,7 +133,7 @@ def test_positions_change_the_sparse_aggregator_alone() -> None:
     for aggregator, changes in (("mlp", False), ("sparse-conv", True)):
         config = _config(**{"giga_ssl.aggregator": aggregator})
         torch.manual_seed(0)
-        net = GigaSslNet(config.giga_ssl, build_encoder(config, DIM), (2,)).eval()
+        net = GigaSslNet(config, (2,), build_encoder(config, DIM)).eval()
         is_equal = torch.allclose(
             net.slide_vector(features, near), net.slide_vector(features, near * 9)
         )
@@ -192,6 +193,18 @@ def test_the_projector_is_dropped() -> None:
         "aggregator",
         "heads",
     }
+
+
+@pytest.mark.parametrize("aggregator", ["mlp", "sparse-conv"])
+def test_a_bundle_rebuilds_the_network(aggregator: str) -> None:
+    config = _config(**{"giga_ssl.aggregator": aggregator, "giga_ssl.epochs": 1})
+    bags = _bags(6, places=True)
+    net = _fitted(config, bags).net
+    again = build_net(config, (2,), 0, build_encoder(config, DIM)).eval()
+    again.load_state_dict(net.state_dict())
+    said, told = (one.describe(bags.features[3], bags.rowcol[3]) for one in (net, again))
+    assert torch.equal(said.vector, told.vector)
+    assert torch.equal(said.probabilities[0], told.probabilities[0])
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.3), (0.7, 0.9), (1.1, 1.3)])

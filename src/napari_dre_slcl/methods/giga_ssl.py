@@ -52,7 +52,7 @@ class GigaSsl:
     ) -> Self:
         """Build the method and its untrained network; the same seed gives the same weights."""
         seed_everything(config.training.seed, "giga-ssl network")
-        return cls(config, GigaSslNet(config.giga_ssl, encoder, class_counts))
+        return cls(config, GigaSslNet(config, class_counts, encoder))
 
     def fit(
         self, bags: Bags, truth: BagTruth, on_epoch: OnEpoch, validate: Validate | None = None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_dre_slcl.config.giga_ssl import GigaSslConfig
+from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.errors import ConfigError
 from napari_dre_slcl.model.linear_heads import LinearHeads
 from napari_dre_slcl.model.mlp_aggregator import MlpAggregator
@@ -29,12 +29,12 @@ class GigaSslNet(nn.Module):
 
     Parameters
     ----------
-    config : GigaSslConfig
-        Aggregator, its width, and the bags.
-    encoder : TileEncoder or FeatureAdapter
-        Makes (n, dim) unit rows; never trained.
+    config : DreSlclConfig
+        Its section ``giga_ssl``: aggregator, its width, and the bags.
     class_counts : sequence of int
         Number of classes of each task.
+    encoder : TileEncoder or FeatureAdapter
+        Makes (n, dim) unit rows; never trained.
 
     Attributes
     ----------
@@ -46,20 +46,20 @@ class GigaSslNet(nn.Module):
     feature_mean: Tensor
     feature_std: Tensor
 
-    def __init__(self, config: GigaSslConfig, encoder: Any, class_counts: Sequence[int]) -> None:
+    def __init__(self, config: DreSlclConfig, class_counts: Sequence[int], encoder: Any) -> None:
         super().__init__()
-        dim = int(encoder.dim)
+        settings, dim = config.giga_ssl, int(encoder.dim)
         self.encoder = encoder
-        self._config = config
-        self.vector_dim = config.width
+        self._config = settings
+        self.vector_dim = settings.width
         self.register_buffer("feature_mean", torch.zeros(dim))
         self.register_buffer("feature_std", torch.ones(dim))
         self.aggregator: Any = (
-            SparseAggregator(dim, config.width)
-            if config.aggregator == "sparse-conv"
-            else MlpAggregator(dim, config.width, config.dropout)
+            SparseAggregator(dim, settings.width)
+            if settings.aggregator == "sparse-conv"
+            else MlpAggregator(dim, settings.width, settings.dropout)
         )
-        self.heads = LinearHeads(config.width, class_counts)
+        self.heads = LinearHeads(settings.width, class_counts)
 
     @property
     def device(self) -> torch.device:
