@@ -59,8 +59,8 @@ def test_a_clean_split_passes_and_says_what_was_compared(cohort: Cohort) -> None
 @pytest.mark.parametrize(
     ("number", "sentence"),
     [
-        (0, r"1 patient with slides in test and in training or validation too: 'P6'\. Split by"),
-        (4, r"1 patient with slides in test and in training or validation too: 'P6'"),
+        (0, r"1 patient has slides in test and in training or validation too: 'P6'\. Split by"),
+        (4, r"1 patient has slides in test and in training or validation too: 'P6'"),
     ],
 )
 def test_a_patient_in_training_and_test_is_refused(cohort, number: int, sentence: str) -> None:
@@ -83,8 +83,8 @@ def test_shared_patients_are_reported_where_they_are_allowed(cohort: Cohort) -> 
 @pytest.mark.parametrize(
     ("number", "sentence"),
     [
-        (2, r"1 slide of test with the same content as a slide of train: 's7' and 's2'"),
-        (5, r"1 slide of test with the same content as a slide of val: 's7' and 's5'"),
+        (2, r"1 test slide has the same content as a training slide: 's7' and 's2'"),
+        (5, r"1 test slide has the same content as a validation slide: 's7' and 's5'"),
     ],
 )
 @pytest.mark.parametrize("is_allowed", [False, True])
@@ -124,7 +124,7 @@ def test_the_report_of_a_test_patient_in_training_is_refused(cohort: Cohort) -> 
     torn = _with(cohort, 0, patient_id="P6")
     for is_allowed in (False, True):
         with pytest.raises(
-            LeakageError, match=r"1 training slide with the report of a patient who is tested: 's0'"
+            LeakageError, match=r"1 training slide has the report of a patient who is tested: 's0'"
         ):
             check_leakage(torn, SPLIT, allow_shared_patients=is_allowed)
 
@@ -159,7 +159,7 @@ def test_all_leaks_are_told_at_once(cohort: Cohort) -> None:
     content = _hashes() | {"s1": "hash7"}
     with pytest.raises(LeakageError) as caught:
         check_leakage(torn, SPLIT, content=content, fitted={"codebook": ["s7"]})
-    for part in ("1 patient with", "same content", "report of a patient", "codebook was fitted"):
+    for part in ("1 patient has", "same content", "report of a patient", "codebook was fitted"):
         assert part in str(caught.value)
 
 
@@ -208,7 +208,7 @@ def test_a_copied_slide_in_the_table_is_found(cohort: Cohort, slide_file) -> Non
     planted = replace(cohort, rows=tuple(rows))
     content = content_hashes(planted)
     assert set(content) == {"s0", "s6", "s7"}
-    with pytest.raises(LeakageError, match=r"1 slide of test .*: 's6' and 's0'"):
+    with pytest.raises(LeakageError, match=r"1 test slide .*: 's6' and 's0'"):
         check_leakage(planted, SPLIT, content=content)
 
 
@@ -242,7 +242,7 @@ def test_published_splits_share_patients_and_no_slide(real_data: Path) -> None:
         pytest.skip(f"no TCGA cohort at {tcga}")
     cohort = read_cohort(tcga / "cohort.csv", needs_slides=False)
     split = read_split_folder(cohort, tcga / "splits" / "full" / "split_0.csv", 0, 0)[0].split
-    with pytest.raises(LeakageError, match=r"7 patients with slides in test .* 21 training slides"):
+    with pytest.raises(LeakageError, match=r"7 patients have slides in test .* 21 training slides"):
         check_leakage(cohort, split)
     report = check_leakage(without_test_reports(cohort, split), split, allow_shared_patients=True)
     assert len(report.shared_patients) == 7

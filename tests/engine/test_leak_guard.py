@@ -84,7 +84,7 @@ def test_a_clean_cohort_says_what_was_compared(planted: Planted) -> None:
 
 def test_a_patient_on_two_sides_is_refused(planted: Planted) -> None:
     planted.rows[0][1] = f"P{N - 1}"
-    with pytest.raises(LeakageError, match=rf"1 patient with slides in test .*: 'P{N - 1}'"):
+    with pytest.raises(LeakageError, match=rf"1 patient has slides in test .*: 'P{N - 1}'"):
         _evaluate(planted.request())
     assert not list(planted.folder.glob("out/cells/*/model"))
 

@@ -20,6 +20,10 @@ __all__ = ["LONG_REPORT", "LeakageReport", "check_leakage", "without_test_report
 LONG_REPORT = 200
 """Characters from which on two reports that say the same are taken for one report."""
 _SHOWN = 3
+_CALLED = {"train": "training", "val": "validation", "test": "test"}
+_ALLOW = (
+    "Split by patient, or allow shared patients (--allow-shared-patients) to have them counted."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +131,13 @@ def _patient_leaks(shared: tuple[str, ...], validating: tuple[str, ...]) -> list
     leaks = []
     if shared:
         leaks.append(
-            f"{_number(shared, 'patient')} with slides in test and in training or validation too: "
-            f"{_quoted(shared)}. Split by patient, or allow shared patients to have them reported."
+            f"{_owners(shared, 'patient')} slides in test and in training or validation too: "
+            f"{_quoted(shared)}. {_ALLOW}"
         )
     if validating:
         leaks.append(
-            f"{_number(validating, 'patient')} with slides in training and in validation: "
-            f"{_quoted(validating)}. Split by patient, or allow shared patients to have them "
-            "reported."
+            f"{_owners(validating, 'patient')} slides in training and in validation: "
+            f"{_quoted(validating)}. {_ALLOW}"
         )
     return leaks
 
@@ -154,8 +157,8 @@ def _content_leaks(
         if found:
             pairs = [f"'{row.slide_id}' and '{other.slide_id}'" for row, other in found]
             leaks.append(
-                f"{_number(found, 'slide')} of {second} with the same content as a slide of "
-                f"{first}: {_listed(pairs)}. Keep one slide of each pair."
+                f"{_owners(found, f'{_CALLED[second]} slide')} the same content as a "
+                f"{_CALLED[first]} slide: {_listed(pairs)}. Keep one slide of each pair."
             )
     return leaks
 
@@ -173,12 +176,12 @@ def _same_reports(sides: Mapping[str, Sequence[SlideRow]]) -> tuple[list[str], i
     leaks = []
     if of_patient:
         leaks.append(
-            f"{_number(of_patient, 'training slide')} with the report of a patient who is tested: "
+            f"{_owners(of_patient, 'training slide')} the report of a patient who is tested: "
             f"{_quoted(of_patient)}. Empty these reports."
         )
     if copied:
         leaks.append(
-            f"{_number(copied, 'training slide')} with the same report, word for word, as a test "
+            f"{_owners(copied, 'training slide')} the same report, word for word, as a test "
             f"slide: {_quoted(copied)}. Empty these reports."
         )
     return leaks, len(same) - len(copied)
@@ -209,6 +212,11 @@ def _fitting_leaks(
 
 def _plain(report: str) -> str:
     return " ".join(report.casefold().split())
+
+
+def _owners(found: Collection[object], noun: str) -> str:
+    """Return how many of a kind have what is told next."""
+    return f"1 {noun} has" if len(found) == 1 else f"{len(found):,} {noun}s have"
 
 
 def _number(found: Collection[object], noun: str) -> str:
