@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from napari_dre_slcl.config.slpd import SlpdConfig
 from napari_dre_slcl.errors import ModelError
+from napari_dre_slcl.methods.distillation_schedule import DistillationSchedule
+from napari_dre_slcl.methods.prototype_targets import (
+    PrototypeTargets,
+    find_targets,
+    regions_with_prototypes,
+)
 from napari_dre_slcl.model.dino import Centring, DinoHead, distillation, follow, view_agreement
-from napari_dre_slcl.model.prototypes import most_similar, slide_centres
 from napari_dre_slcl.model.region_views import crop_grids, thin_vectors
 from napari_dre_slcl.model.regions import RegionInputs, RegionStore
 from napari_dre_slcl.model.seeds import seed_everything, seeded
@@ -27,24 +31,7 @@ from napari_dre_slcl.model.slpd_net import SlpdNet
 __all__ = ["RegionDistillation"]
 
 _N_GLOBAL = 2
-_LEAST_RATE = 0.002  # of the peak, DINO's 1e-6
 _CHUNK_GRIDS, _CHUNK_VECTORS = 64, 8192
-
-
-class _Targets(NamedTuple):
-    """Unit vectors that regions are pulled to; what is not there is None.
-
-    Parameters
-    ----------
-    row : Tensor
-        (R,) row of each region in what follows, -1 where its slide has no centres.
-    own, other : Tensor or None
-        (r, bottleneck) own centre, and closest centre of the most similar slide.
-    """
-
-    row: Tensor
-    own: Tensor | None
-    other: Tensor | None
 
 
 class _Distilled(nn.Module):
@@ -87,11 +74,15 @@ class RegionDistillation:
         self._prototype_centring = copy.deepcopy(self._centring)
         matrices = [weight for weight in self._student.parameters() if weight.ndim > 1]
         others = [weight for weight in self._student.parameters() if weight.ndim < 2]
-        self._optimiser = torch.optim.AdamW(
-            [{"params": matrices}, {"params": others, "weight_decay": 0.0}], lr=settings.lr
-        )
-        self._targets: _Targets | None = None
-        self._steps_per_epoch = len(self._batches(0))
+        groups: list[dict[str, Any]] = [
+            {"params": matrices},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self._optimiser = torch.optim.AdamW(groups, lr=settings.lr)
+        self._targets: PrototypeTargets | None = None
+        batches = self._batches(0)
+        steps = len(batches) * settings.epochs
+        self._schedule = DistillationSchedule(settings, steps, len(batches[0]))
         self._step = 0
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
@@ -141,31 +132,16 @@ class RegionDistillation:
         return order.tensor_split(n_batches)
 
     @torch.no_grad()
-    def _find_targets(self, epoch: int) -> _Targets | None:
-        """Cluster the teacher's view of the regions of each slide that has enough of them."""
-        settings = self._settings
-        counts = torch.bincount(self._store.slide)
-        is_enough = counts >= max(settings.min_regions, settings.prototypes)
-        n_slides = int(is_enough.sum())
-        if not n_slides:
+    def _find_targets(self, epoch: int) -> PrototypeTargets | None:
+        """Return this pass's prototypes by the teacher's view; None where all slides are small."""
+        slide = self._store.slide
+        regions = regions_with_prototypes(slide, self._settings)
+        if not len(regions):
             return None
-        regions = is_enough[self._store.slide].nonzero().squeeze(1)
         chunk = _CHUNK_GRIDS if self._store.grid else _CHUNK_VECTORS
         embedded = torch.cat([self._teacher.embed(self._inputs(r)) for r in regions.split(chunk)])
-        sizes: list[int] = counts[is_enough].tolist()
         generator = seeded(self._seed, "slpd prototypes", epoch)
-        found = slide_centres(embedded, sizes, settings.prototypes, settings.restarts, generator)
-        centres = F.normalize(found.centres, dim=2)
-        slide = torch.arange(n_slides).repeat_interleave(torch.tensor(sizes)).to(embedded.device)
-        own = centres[slide, found.nearest]
-        other = None
-        if settings.inter_weight and n_slides > 1:
-            alike = centres[most_similar(centres)]
-            closest = (centres @ alike.transpose(1, 2)).argmax(2)
-            other = alike[slide, closest[slide, found.nearest]]
-        row = torch.full((len(self._store),), -1)
-        row[regions] = torch.arange(len(regions))
-        return _Targets(row, own if settings.intra_weight else None, other)
+        return find_targets(embedded, regions, slide, self._settings, generator)
 
     def _inputs(self, rows: Tensor) -> RegionInputs:
         return self._net.standardise(self._store.inputs(rows))
@@ -183,7 +159,6 @@ class RegionDistillation:
 
     def _take_step(self, rows: Tensor, epoch: int) -> dict[str, float]:
         settings = self._settings
-        momentum = self._set_schedules()
         views = self._views(rows)
         losses = self._losses(rows, views)
         total = losses["loss"]
@@ -193,19 +168,23 @@ class RegionDistillation:
                 "features that are not numbers."
             )
         self._optimiser.zero_grad(set_to_none=True)
-        if total.requires_grad:
+        if total.requires_grad:  # not where only prototype terms are on, and none has a prototype
             total.backward()
             if epoch < settings.freeze_last:
                 self._student.head.last.grad = None
             nn.utils.clip_grad_norm_(self._student.parameters(), settings.clip)
+            for group in self._optimiser.param_groups:
+                group["lr"] = self._schedule.rate(self._step)
+            decay = self._schedule.weight_decay(self._step)
+            self._optimiser.param_groups[0]["weight_decay"] = decay
             self._optimiser.step()
-            follow(self._teacher, self._student, momentum)
+            follow(self._teacher, self._student, self._schedule.momentum(self._step))
         self._step += 1
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _losses(self, rows: Tensor, views: list[RegionInputs]) -> dict[str, Tensor]:
         settings = self._settings
-        students = self._student_outputs(views)
+        students = self._student_views(views)
         losses: dict[str, Tensor] = {}
         total = students[0].new_zeros(())
         if settings.self_weight:
@@ -222,67 +201,45 @@ class RegionDistillation:
             total = total + weight * term
         return {"loss": total, **losses}
 
-    def _student_outputs(self, views: list[RegionInputs]) -> list[Tensor]:
-        """Return (B, out_dim) of each view; views of one size go through together."""
+    def _student_views(self, views: list[RegionInputs]) -> list[Tensor]:
+        """Return (B, out_dim) log probabilities of each view; views of one size go together."""
         n_local = len(views) - _N_GLOBAL
         groups = [(views, len(views))]
         if self._store.grid:
             groups = [(views[:_N_GLOBAL], _N_GLOBAL), (views[_N_GLOBAL:], n_local)]
         embedded = torch.cat([self._student.embed(_joined(group)) for group, n in groups if n])
         outputs = self._student.head.outputs(embedded) / self._settings.student_temperature
-        return list(outputs.chunk(len(views)))
+        return list(outputs.log_softmax(-1).chunk(len(views)))
 
     def _prototype_losses(self, rows: Tensor, students: list[Tensor]) -> dict[str, Tensor]:
+        """Return the terms that are on, over the regions of a batch that have prototypes."""
         if self._targets is None:
             return {}
         places = self._targets.row[rows]
-        chosen = (places >= 0).nonzero().squeeze(1).to(students[0].device)
+        chosen, places = (places >= 0).nonzero().squeeze(1), places[places >= 0]
+        wanted = {
+            "loss/intra": self._targets.own if self._settings.intra_weight else None,
+            "loss/inter": self._targets.other if self._settings.inter_weight else None,
+        }
         if not len(chosen):
             return {}
-        places = places[places >= 0].to(students[0].device)
-        outputs: dict[str, Tensor] = {}
-        for name, targets in (
-            ("loss/intra", self._targets.own),
-            ("loss/inter", self._targets.other),
-        ):
-            if targets is not None:
-                with torch.no_grad():
-                    outputs[name] = self._teacher.head.outputs(targets[places])
+        with torch.no_grad():
+            outputs = {
+                name: self._teacher.head.outputs(targets[places.to(targets.device)])
+                for name, targets in wanted.items()
+                if targets is not None
+            }
+        pulled = [student[chosen.to(student.device)] for student in students]
         losses = {}
         for name, output in outputs.items():
             target = self._prototype_centring(output)
-            terms = [distillation(target, student[chosen]).mean() for student in students]
-            losses[name] = torch.stack(terms).mean()
+            losses[name] = torch.stack([distillation(target, one) for one in pulled]).mean()
         if outputs:
             self._prototype_centring.update(torch.cat(list(outputs.values())))
         return losses
-
-    def _set_schedules(self) -> float:
-        """Set rate and weight decay of this step; return the teacher's momentum."""
-        settings = self._settings
-        steps = max(1, self._steps_per_epoch * settings.epochs)
-        warmup = settings.warmup * steps
-        batch = min(settings.regions_per_batch, len(self._store))
-        peak = settings.lr * batch / 256
-        if self._step < warmup:
-            rate = peak * (self._step + 1) / (warmup + 1)
-        else:
-            share = (self._step - warmup) / (steps - warmup)
-            rate = _cosine(peak, _LEAST_RATE * peak, share)
-        share = self._step / steps
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        decay = _cosine(settings.weight_decay, settings.weight_decay_end, share)
-        self._optimiser.param_groups[0]["weight_decay"] = decay
-        return _cosine(settings.ema, 1.0, share)
 
 
 def _joined(views: list[RegionInputs]) -> RegionInputs:
     present = [view.is_there for view in views if view.is_there is not None]
     values = torch.cat([view.values for view in views])
     return RegionInputs(values, torch.cat(present) if present else None)
-
-
-def _cosine(start: float, end: float, share: float) -> float:
-    """Return what lies `share` of the way from start to end, on half a cosine."""
-    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

@@ -90,22 +90,21 @@ class Centring(nn.Module):
 
 
 def distillation(target: Tensor, student: Tensor) -> Tensor:
-    """Cross-entropy of the student's outputs against fixed probabilities.
+    """Cross-entropy of the student against fixed probabilities.
 
     Parameters
     ----------
     target : Tensor
-        (n, k) probabilities.
+        (n, k) probabilities of the teacher.
     student : Tensor
-        (n, k) outputs, divided by the student's temperature.
+        (n, k) logarithms of the student's probabilities.
 
     Returns
     -------
     Tensor
-        (n,) -sum_k target_k log softmax(student)_k.
+        Scalar, the mean over n of -sum_k target_k student_k.
     """
-    # sum_k t_k log softmax(s)_k = sum_k t_k s_k - logsumexp(s), as the t_k add up to 1.
-    return student.logsumexp(-1) - (target * student).sum(-1)
+    return -(target * student).sum(-1).mean()
 
 
 def view_agreement(targets: Sequence[Tensor], students: Sequence[Tensor]) -> Tensor:
@@ -116,8 +115,8 @@ def view_agreement(targets: Sequence[Tensor], students: Sequence[Tensor]) -> Ten
     targets : sequence of Tensor
         (n, k) probabilities of the teacher, one for each global view.
     students : sequence of Tensor
-        (n, k) outputs of the student divided by its temperature: the same global views in the same
-        order, then the local ones.
+        (n, k) logarithms of the student's probabilities: of the same global views in the same
+        order, then of the local ones.
 
     Returns
     -------
@@ -125,7 +124,7 @@ def view_agreement(targets: Sequence[Tensor], students: Sequence[Tensor]) -> Ten
         Scalar; the student's view is never compared with the teacher's of the same view.
     """
     pairs = [
-        distillation(target, student).mean()
+        distillation(target, student)
         for number, target in enumerate(targets)
         for other, student in enumerate(students)
         if number != other
@@ -136,5 +135,5 @@ def view_agreement(targets: Sequence[Tensor], students: Sequence[Tensor]) -> Ten
 @torch.no_grad()
 def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """Move the teacher's weights towards the student's: t <- m t + (1 - m) s."""
-    mine, theirs = list(teacher.parameters()), list(student.parameters())
-    torch._foreach_lerp_(mine, theirs, 1 - momentum)
+    for mine, theirs in zip(teacher.parameters(), student.parameters(), strict=True):
+        mine.lerp_(theirs, 1 - momentum)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 __all__ = ["SlideCentres", "best_matching", "most_similar", "slide_centres"]
 
-_MOST_STEPS = 20
+_MOST_STEPS = 10
 _CHUNK_VALUES = 2**25  # of the padded slides that are clustered at a time
 _CHUNK_ROWS = 64
 
@@ -180,7 +180,8 @@ def _lloyd(points: Tensor, is_there: Tensor, start: Tensor) -> tuple[Tensor, Ten
         if labels is not None and bool((found == labels).all()):
             break
         labels = found
-        member = torch.nn.functional.one_hot(labels, m).to(points) * is_there[:, :, None, None]
+        present = is_there[:, :, None, None].to(points).expand(-1, -1, restarts, -1)
+        member = torch.zeros_like(scores).scatter_(3, labels.unsqueeze(3), present)
         total = (member.flatten(2).transpose(1, 2) @ points).view(n_slides, restarts, m, dim)
         mass = member.sum(1).unsqueeze(3)
         # A centre that lost all its points stays where it is.

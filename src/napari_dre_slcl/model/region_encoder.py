@@ -76,12 +76,13 @@ class RegionVit(nn.Module):
         for block in self.blocks[:-1]:
             sequence = block(sequence, may_see)
         last = self.blocks[-1]
+        assert isinstance(last, _Block)
         attention = last.attention_of_cls(sequence.detach(), may_see)
         sequence = last(sequence, may_see)
         return RegionVectors(self.norm(sequence[:, 0]), attention.view(n, height, width))
 
     def _positions(self, height: int, width: int) -> Tensor:
-        table = self.positions
+        table: Tensor = self.positions
         if table.shape[2:] != (height, width):
             table = F.interpolate(table, (height, width), mode="bicubic", align_corners=False)
         return table.flatten(2).transpose(1, 2)
