@@ -127,11 +127,11 @@ class SlpdConfig(Section):
     regions_per_batch: int = Field(
         256, ge=1, le=65_536, title="Regions per batch", description="Of one step."
     )
-    regions_per_slide: int | None = Field(
+    regions_per_slide: int = Field(
         16,
-        ge=1,
+        ge=0,
         title="Regions per slide",
-        description="At most so many of a slide in a pass, drawn anew each time; empty takes all.",
+        description="At most so many of a slide in a pass, drawn anew each time; 0 takes all.",
     )
     lr: float = Field(
         5e-4, gt=0, le=1, title="Rate", description="Learning rate for 256 regions per batch."

@@ -120,7 +120,7 @@ class RegionDistillation:
         generator = seeded(self._seed, "slpd regions", epoch)
         order = torch.randperm(len(self._store), generator=generator)
         cap = self._settings.regions_per_slide
-        if cap is not None:
+        if cap:
             slide = self._store.slide[order]
             by_slide = slide.argsort(stable=True)
             counts = torch.bincount(slide)
