@@ -22,7 +22,7 @@ from napari_dre_slcl.engine.retrieval import retrieval_of_run
 from napari_dre_slcl.engine.train import train_prepared
 from napari_dre_slcl.errors import CohortError, DreSlclError, JobError
 from napari_dre_slcl.jobs.messages import Event, Log, Progress, TrainJob
-from napari_dre_slcl.model.bundle import load_bundle
+from napari_dre_slcl.model.bundle import Bundle, load_bundle
 
 __all__ = ["CELL_FILE", "CellJob", "cell_reporter", "run_cell"]
 
@@ -108,7 +108,7 @@ def run_cell(job: CellJob, cell: Cell, folder: Path, reporter: Reporter) -> dict
         seconds = time.perf_counter() - started
         leaks = _check_leakage(job, trainable, cell, _fitted(folder))
         bundle = load_bundle(folder / "model")
-        retrieval = _retrieval(bundle, prepared, reporter)
+        retrieval = _retrieval(bundle, prepared, reporter, folder)
     except DreSlclError as error:
         raise type(error)(f"Fold '{cell.fold}', seed {cell.seed}: {error}") from error
     record = key | {
@@ -189,13 +189,15 @@ def _fitted(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def _retrieval(bundle: Any, prepared: PreparedCohort, reporter: Reporter) -> dict[str, Any] | None:
+def _retrieval(
+    bundle: Bundle, prepared: PreparedCohort, reporter: Reporter, folder: Path
+) -> dict[str, Any] | None:
     rows = prepared.cohort.rows
     with_report = [row for row in prepared.rows("test") if rows[row].report]
     if not with_report or not any(rows[row].report for row in prepared.rows("train")):
         return None
     try:
-        return retrieval_of_run(bundle, prepared, reporter)
+        return retrieval_of_run(bundle, prepared, reporter, folder / "vectors.npz")
     except CohortError as error:
         reporter.log(f"Reports are not looked for by slides: {error}", "warning")
         return None

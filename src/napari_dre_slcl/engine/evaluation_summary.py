@@ -96,7 +96,7 @@ def retrieval_summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | 
         name: spread_record(spread_of([one[name] for one in found]))
         for name in ("n_slides", "n_reports", "n_patients")
     }
-    return {"recalls": recalls, "cells": len(found)} | counts
+    return {"how": found[0]["how"], "recalls": recalls, "cells": len(found)} | counts
 
 
 def cost_summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

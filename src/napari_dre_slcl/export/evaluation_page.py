@@ -148,7 +148,7 @@ def _retrieval(found: Mapping[str, Any] | None) -> str:
     ]
     header = ("Way", "Among the first", "Found", "Control", "Gain")
     caption = f"{found['n_reports']['mean']:.0f} test reports of {found['n_patients']['mean']:.0f} "
-    caption += "patients per fold, on average."
+    caption += f"patients per fold, on average; slides go into report space by {found['how']}."
     return section(
         "Reports and slides",
         [
