@@ -209,3 +209,33 @@ def test_result_without_places_of_tiles_is_told_without_a_map(
     panel.side_by_side.setChecked(True)
     dock.overlay.show_result(bare)
     assert kinds(viewer) == ["slide"]
+
+
+def test_result_without_codewords_has_no_clusters(viewer, dock, slide_path, result) -> None:
+    """As it is of attention MIL and of every other method but DRE-SLCL."""
+    bare = replace(
+        result,
+        codeword=np.zeros_like(result.codeword),
+        n_codewords=0,
+        codeword_attention=np.empty(0, np.float32),
+    )
+    panel = dock.result_panel
+    dock.overlay.show_result(replace(bare, slide_path="/slides/other.svs"))
+    assert kinds(viewer) == ["attention"]
+    viewer.layers.clear()
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(result)
+    panel.side_by_side.setChecked(True)
+    dock.overlay.show_result(bare)
+    assert kinds(viewer) == ["slide", "attention"]
+    assert panel.legend.value() == ()
+    assert panel.legend_title.isHidden()
+    assert not panel.toggles["clusters"].isEnabled()
+    assert panel.toggles["attention"].isEnabled()
+    assert not panel.side_by_side.isEnabled()
+    dock.overlay.show_result(result)
+    assert kinds(viewer) == ["slide", "clusters", "attention"] or kinds(viewer) == [
+        "slide",
+        "attention",
+        "clusters",
+    ]

@@ -13,7 +13,6 @@ from napari_dre_slcl.cli.cohort_commands import cohort_app
 from napari_dre_slcl.cli.console import say_error
 from napari_dre_slcl.cli.embed_slides import register as register_embed_slides
 from napari_dre_slcl.cli.evaluation_commands import register as register_evaluation
-from napari_dre_slcl.config import METHODS
 from napari_dre_slcl.errors import DreSlclError
 
 __all__ = ["app", "main"]
@@ -81,7 +80,7 @@ def train(
     run: Annotated[Path, typer.Option(help="Run folder to create.")],
     method: Annotated[
         str | None,
-        typer.Option(help=f"One of {', '.join(METHODS)}; by default that of the preset."),
+        typer.Option(help="dre-slcl (default), attention-mil, mean-pool, giga-ssl or slpd."),
     ] = None,
     preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
     overrides: Annotated[

@@ -143,7 +143,9 @@ class HeldOut:
 
     def _predict(self, bundle: Bundle, rows: list[int], stage: str) -> dict[int, SlideResult]:
         """Predict slides by their row; those that cannot be read are left out, and told once."""
-        results = {}
+        results: dict[int, SlideResult] = {}
+        if not rows:
+            return results
         for number, row in enumerate(rows):
             source, slide_id = self._prepared.sources[row], self._prepared.cohort.rows[row].slide_id
             self._reporter.progress(stage, number, len(rows), slide_id)

@@ -6,6 +6,7 @@ hide and delete them at will.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,8 @@ from napari_dre_slcl.gui.viewed_slide import viewed_slide
 from napari_dre_slcl.layers import (
     METADATA_KEY,
     LayerData,
-    attention_layer,
-    cluster_layer,
     grid_transform,
+    result_layers,
 )
 from napari_dre_slcl.results import SlideResult, load_result
 from napari_dre_slcl.slide import SlideInfo, open_slide
@@ -178,7 +178,8 @@ class Overlay(QObject):
     def show_result(self, result: SlideResult) -> None:
         """Add the clusters and the attention of a result, or bring those that are there up to date.
 
-        A result without a tile table has no map: layers of an earlier one of its slide go.
+        Layers of an earlier result of the slide go where this one has none such: without a tile
+        table there is no map at all, without codewords there are no clusters.
 
         Parameters
         ----------
@@ -195,23 +196,26 @@ class Overlay(QObject):
             facts = facts_of(slide)
             result = replace(result, slide_path=facts["path"], mpp=facts["mpp"])
         self._results[result.slide_path] = result
-        if len(result.rowcol):
-            self._add_or_update(cluster_layer(result))
-            self._add_or_update(attention_layer(result))
-        else:
-            self._remove_result(result.slide_path)
+        layers = result_layers(result)
+        self._remove_others(result.slide_path, layers)
+        for layer_data in layers:
+            self._add_or_update(layer_data)
         for kind in TISSUE_KINDS:  # they would hide the clusters
             hidden = self.layer(kind, result.slide_path)
             if hidden is not None:
                 hidden.visible = False
-        shown = slide or self.layer("clusters", result.slide_path)
+        shown = slide
+        for kind in ("attention", "clusters"):
+            shown = slide or self.layer(kind, result.slide_path) or shown
         if shown is not None:
             self._viewer.layers.selection.active = shown
         self.result_shown.emit(result)
 
-    def _remove_result(self, path: str) -> None:
-        self.set_side_by_side(False)
-        for kind in ("clusters", "attention"):
+    def _remove_others(self, path: str, layers: Sequence[LayerData]) -> None:
+        """Remove layers of a slide's earlier result that are not among these."""
+        kept = {data[1]["metadata"][METADATA_KEY]["kind"] for data in layers}
+        for kind in sorted({"clusters", "attention"} - kept):
+            self.set_side_by_side(False)
             layer = self.layer(kind, path)
             if layer is not None:
                 self._viewer.layers.remove(layer)

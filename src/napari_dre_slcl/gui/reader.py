@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_dre_slcl.errors import ResultError
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
-from napari_dre_slcl.layers import LayerData, attention_layer, cluster_layer
+from napari_dre_slcl.layers import LayerData, result_layers
 from napari_dre_slcl.results import RESULT_SUFFIX, load_result
 from napari_dre_slcl.slide import open_slide
 
@@ -70,7 +70,7 @@ def _layers_of(path: str) -> list[LayerData]:
                 f"The result '{path}' has no map. {result.provenance.get('tiles', '')} Its "
                 "predictions are shown by 'Open result…' in the Result tab of the plugin."
             )
-        return [cluster_layer(result), attention_layer(result)]
+        return result_layers(result)
     return [viewed_slide(open_slide(path))]
 
 

@@ -94,6 +94,7 @@ class ResultPanel(QWidget):
         self.toggles = {kind: QCheckBox(name) for kind, name in _KINDS.items()}
         self.side_by_side = QCheckBox("Side by side")
         self.side_by_side.setToolTip("Clusters at the left, attention at the right.")
+        self.legend_title = heading("Tile clusters, share of the slide")
         self.legend = BarList(colors)
         self.legend.setToolTip("Share of the slide's tiles that belong to each codeword.")
         self.provenance = QLabel()
@@ -116,7 +117,7 @@ class ResultPanel(QWidget):
         answer.addWidget(self.predictions)
         answer.addWidget(heading("Layers"))
         answer.addLayout(toggles)
-        answer.addWidget(heading("Tile clusters, share of the slide"))
+        answer.addWidget(self.legend_title)
         answer.addWidget(self.legend)
         answer.addWidget(self.provenance)
         layout = QVBoxLayout(self)
@@ -217,7 +218,9 @@ class ResultPanel(QWidget):
         self.message.tell(encoded_text(result))
         self.title.setText(f"Predictions for {result.slide_id}")
         self.predictions.setValue(_prediction_bars(result))
-        self.legend.setValue(_legend_bars(result))
+        bars = _legend_bars(result)
+        self.legend.setValue(bars)
+        self.legend_title.setVisible(bool(bars))
         self.provenance.setText(provenance_text(result))
         self.provenance.setToolTip(
             "\n".join(f"{name}: {value}" for name, value in result.provenance.items())
@@ -246,6 +249,8 @@ class ResultPanel(QWidget):
             toggle.blockSignals(True)
             toggle.setChecked(layer is not None and layer.visible)
             toggle.blockSignals(False)
+        has_both = all(toggle.isEnabled() for toggle in self.toggles.values())
+        self.side_by_side.setEnabled(has_both)
         self.side_by_side.blockSignals(True)
         self.side_by_side.setChecked(self._overlay.is_side_by_side)
         self.side_by_side.blockSignals(False)
@@ -280,8 +285,8 @@ def _prediction_bars(result: SlideResult) -> list[Bar]:
 
 
 def _legend_bars(result: SlideResult) -> list[Bar]:
-    """Return the share of each codeword; none where it is not known which tiles have which."""
-    if not len(result.codeword):
+    """Return the share of each codeword; none where there are none, or it is not known which."""
+    if not len(result.codeword) or not result.n_codewords:
         return []
     colors, shares = codeword_colors(result.n_codewords), codeword_shares(result)
     return [

@@ -11,7 +11,7 @@ from napari_dre_slcl.layers.colors import codeword_colors, codeword_name, codewo
 from napari_dre_slcl.layers.world import METADATA_KEY, LayerData, grid_transform
 from napari_dre_slcl.results import SlideResult
 
-__all__ = ["attention_colormap", "attention_layer", "cluster_layer"]
+__all__ = ["attention_colormap", "attention_layer", "cluster_layer", "result_layers"]
 
 _ATTENTION_PERCENTILE = 99.0
 _LEAST_ATTENTION_TOP = 2.0  # so that even attention, 1 everywhere, does not look like a peak
@@ -23,6 +23,21 @@ _ATTENTION_STOPS = (
     (0.98, 0.56, 0.04, 0.95),
     (0.99, 1.00, 0.64, 1.0),
 )
+
+
+def result_layers(result: SlideResult) -> list[LayerData]:
+    """Return the layers that a result has, the lowest first.
+
+    Returns
+    -------
+    list of tuple
+        Clusters and attention; attention alone of a model without codewords; none of a result that
+        does not say where its tiles lie.
+    """
+    if not len(result.rowcol):
+        return []
+    clusters = [cluster_layer(result)] if result.n_codewords else []
+    return [*clusters, attention_layer(result)]
 
 
 def cluster_layer(result: SlideResult) -> LayerData:

@@ -7,6 +7,13 @@ from typing import Any
 
 __all__ = ["model_card"]
 
+_SOURCES = {
+    "dre-slcl": "arXiv 2511.05034",
+    "attention-mil": "Ilse et al., ICML 2018",
+    "mean-pool": "mean tile feature and logistic regression",
+    "giga-ssl": "Lazard et al., CVPRW 2023",
+    "slpd": "Yu et al., MICCAI 2023, arXiv 2307.10696",
+}
 _USE = """\
 Research on H&E slides like those of the training cohort: to rank and to look into slides, and to
 form hypotheses that are then tested. A probability is not calibrated for other cohorts."""
@@ -44,12 +51,17 @@ def model_card(header: Mapping[str, Any]) -> str:
 def _what(header: Mapping[str, Any]) -> str:
     config, encoder, pixels = header["config"], header["encoder"], header["input"]
     size = f"{header['parameters'] / 1e6:.2f} million parameters"
-    method = f"Method {config['method']} (arXiv 2511.05034), preset {config['preset']}"
-    lines = [f"{method}, {size}, {len(header['codewords'])} codewords."]
+    is_ours = config["method"] == "dre-slcl"
+    method = f"Method {config['method']} ({_SOURCES[config['method']]}), preset {config['preset']}"
+    codewords = f", {len(header['codewords'])} codewords" if header["codewords"] else ""
+    lines = [f"{method}, {size}{codewords}."]
     if encoder["kind"] == "features":
+        on_top = (
+            f"with the adapter '{config['features']['adapter']}' on top" if is_ours else "as is"
+        )
         lines.append(
-            f"It takes feature files (HDF5) of {encoder['feature_dim']} numbers per tile, with the "
-            f"adapter '{config['features']['adapter']}' on top, and sees no pixels."
+            f"It takes feature files (HDF5) of {encoder['feature_dim']} numbers per tile, "
+            f"{on_top}, and sees no pixels."
         )
     else:
         start = config["encoder"]["weights"] or (
