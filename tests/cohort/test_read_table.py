@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -170,6 +171,33 @@ def test_dates_that_repeat_as_classes_do_are_refused(tmp_path: Path) -> None:
         CohortError, match=r"rows 2-7: '2024-02-01' in the column 'grade' is a date"
     ):
         read_cohort(tmp_path / "a.csv", needs_slides=False)
+
+
+def test_spaces_that_change_nothing_are_told_once_for_a_column(tmp_path: Path) -> None:
+    lines = [f"s{n},P{n},note {n} " for n in range(9)]
+    lines.append("s9,P9,no space")
+    (tmp_path / "a.csv").write_text("\n".join(["slide_id,patient_id,note", *lines]))
+    (warning,) = read_cohort(tmp_path / "a.csv", needs_slides=False).warnings
+    assert warning.column == "note"
+    assert "is read without the spaces around it" in warning.what
+
+
+def test_a_folder_is_a_slide_where_it_holds_dicom(tmp_path: Path) -> None:
+    (tmp_path / "dicom").mkdir()
+    (tmp_path / "dicom" / "1.dcm").write_bytes(b"\0" * 128 + b"DICM")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "1.txt").touch()
+    (tmp_path / "a.csv").write_text("slide,patient_id\ndicom,P\nother,Q\n")
+    with pytest.raises(
+        CohortError, match=r"used: row 3: the folder '.*other' holds no DICOM slide"
+    ):
+        read_cohort(tmp_path / "a.csv")
+
+
+def test_a_pipe_is_no_table(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(CohortError, match="is no file but a pipe"):
+        read_cohort(tmp_path / "a.csv")
 
 
 @pytest.mark.real_data

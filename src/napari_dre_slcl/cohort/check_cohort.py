@@ -65,6 +65,7 @@ def check_cohort(
         If there is no such file, or it is no table.
     """
     findings = Findings()
+    # No path can hold a zero byte, and no table means one.
     cells = [[cell.replace("\0", "\ufffd") for cell in row] for row in read_table(table, findings)]
     if not any(cell.strip() for row in cells for cell in row):
         findings.refuse("it is empty; give a header line and one row per slide")

@@ -6,13 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from napari_dre_slcl.cohort.problems import Findings
+from napari_dre_slcl.cohort.problems import Findings, short_text
 from napari_dre_slcl.cohort.rows import ROLE_COLUMNS
 
 __all__ = ["check_header", "header_place", "quoted"]
 
 _FARTHEST_HEADER = 10
 _SHOWN_COLUMNS = 20
+_LONGEST_NAME = 60
 _ALIASES = {
     "patient": "patient_id",
     "case": "patient_id",
@@ -87,11 +88,10 @@ def check_header(rows: Sequence[Sequence[str]], findings: Findings) -> tuple[int
 
 
 def quoted(names: Sequence[str]) -> str:
-    """Return names as text, the first twenty of them."""
+    """Return names as text: the first twenty of them, each cut where it is very long."""
     rest = len(names) - _SHOWN_COLUMNS
-    return ", ".join(f"'{name}'" for name in names[:_SHOWN_COLUMNS]) + (
-        f" and {rest} more" if rest > 0 else ""
-    )
+    shown = (short_text(name, _LONGEST_NAME) for name in names[:_SHOWN_COLUMNS])
+    return ", ".join(f"'{name}'" for name in shown) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _check_names(

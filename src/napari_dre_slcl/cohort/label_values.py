@@ -23,6 +23,7 @@ __all__ = ["check_dates", "check_errors", "check_gaps", "check_spelling", "is_cl
 
 _MOST_CLASSES = 10
 _FEWEST_OF_COMMON = 5
+_LONGEST_VALUE = 60
 _INVISIBLE = re.compile("[\u200b\u200c\u200d\ufeff\u00ad]")
 _UNKNOWN = frozenset(
     {"?", "-", ".", "unknown", "not available", "[not available]", "n.a.", "missing", "#n/v", "nd"}
@@ -62,8 +63,8 @@ def check_spelling(column: str, cells: _Cells, is_strict: bool, findings: Findin
         for text, numbers in found.items():
             if text != usual:
                 tell(
-                    f"'{text}' in the column '{column}' is '{usual}' in other rows; write it one "
-                    "way",
+                    f"{_quoted(text)} in the column '{column}' is {_quoted(usual)} in other rows; "
+                    "write it one way",
                     numbers,
                     column,
                 )
@@ -80,13 +81,13 @@ def _warn_of_spaces(
         for text, numbers in found.items()
         if len(found) == 1 and text != text.strip()
     }
-    if len(padded) < len(spellings):  # else the whole column is set apart by spaces
-        for text, numbers in padded.items():
-            findings.warn(
-                f"'{text}' in the column '{column}' is read without the spaces around it",
-                numbers,
-                column,
-            )
+    if 0 < len(padded) < len(spellings):  # else the whole column is set apart by spaces
+        findings.warn(
+            f"{_quoted(next(iter(padded)))} in the column '{column}' is read without the spaces "
+            "around it",
+            sorted(number for numbers in padded.values() for number in numbers),
+            column,
+        )
 
 
 def check_dates(column: str, cells: _Cells, is_strict: bool, findings: Findings) -> None:
@@ -176,3 +177,8 @@ def _key(raw: str) -> str:
 
 def _spelling(raw: str) -> str:
     return without_fraction(raw.strip()) if raw == raw.strip() else raw
+
+
+def _quoted(text: str) -> str:
+    """Return a value with its spaces, cut where it is long."""
+    return f"'{text}'" if len(text) <= _LONGEST_VALUE else f"'{text[:_LONGEST_VALUE]}…'"

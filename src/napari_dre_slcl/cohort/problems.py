@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari_dre_slcl.errors import CohortError
 
-__all__ = ["CohortTableError", "Findings", "Problem", "in_order", "rows_text"]
+__all__ = ["CohortTableError", "Findings", "Problem", "in_order", "rows_text", "short_text"]
 
 _SHOWN_PROBLEMS = 10
 _SHOWN_RANGES = 12
@@ -96,6 +96,12 @@ def in_order(found: Iterable[Problem]) -> tuple[Problem, ...]:
         rows.setdefault((problem.what, problem.column), set()).update(problem.rows)
     joined = [Problem(what, tuple(sorted(own)), column) for (what, column), own in rows.items()]
     return tuple(sorted(joined, key=lambda problem: problem.rows[:1]))
+
+
+def short_text(text: object, longest: int = 200) -> str:
+    """Return text that fits into a sentence: one line, cut after so many letters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= longest else f"{line[:longest]}…"
 
 
 def rows_text(rows: Sequence[int]) -> str:

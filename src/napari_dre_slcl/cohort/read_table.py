@@ -36,6 +36,8 @@ def read_table(table: Path, findings: Findings) -> list[list[str]]:
     CohortError
         If there is no such file, or it is no table at all.
     """
+    if table.exists() and not table.is_file() and not table.is_dir():
+        raise CohortError(f"The cohort table '{table}' is no file but a pipe or a device.")
     try:
         with table.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)

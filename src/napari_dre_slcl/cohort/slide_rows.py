@@ -13,8 +13,9 @@ from napari_dre_slcl.cohort.cell_values import (
     mpp_value,
     without_fraction,
 )
-from napari_dre_slcl.cohort.problems import Findings
+from napari_dre_slcl.cohort.problems import Findings, short_text
 from napari_dre_slcl.cohort.rows import SPLITS, SlideRow
+from napari_dre_slcl.slide.file_to_open import dicom_series
 from napari_dre_slcl.slide.pixel_size import MPP_RANGE
 
 __all__ = ["RowReader"]
@@ -82,9 +83,8 @@ class RowReader:
         if "\\" in text and not os.path.exists(path):  # written on Windows
             path = self.folder / PureWindowsPath(text).as_posix()
         # Path.exists raises where a name is too long, as a report in the wrong column is.
-        if self.needs == column and not os.path.exists(path):
-            what = "slide" if column == "slide" else "feature file"
-            self.findings.refuse(f"the {what} '{_short(path)}' does not exist", [number], column)
+        if self.needs == column and (reason := _why_unusable(path, column)):
+            self.findings.refuse(reason, [number], column)
         return Path(os.path.realpath(path))
 
     def _slide_id(self, number: int, given: Mapping[str, str], file: Path | None) -> str:
@@ -92,10 +92,10 @@ class RowReader:
         if not slide_id:
             return file.stem if file is not None else ""
         if "/" in slide_id or "\\" in slide_id or slide_id in (".", ".."):
-            self._refuse_id(number, f"'{_short(slide_id)}' holds a slash or is a folder")
+            self._refuse_id(number, f"'{short_text(slide_id)}' holds a slash or is a folder")
         elif not slide_id.isprintable() or len(slide_id) > _LONGEST_ID:
             self._refuse_id(
-                number, f"'{_short(slide_id)}' has line breaks or over {_LONGEST_ID} letters"
+                number, f"'{short_text(slide_id)}' has line breaks or over {_LONGEST_ID} letters"
             )
         elif is_rounded_number(slide_id):
             self._refuse_id(number, f"'{slide_id}' was rounded by a spreadsheet")
@@ -120,7 +120,7 @@ class RowReader:
     def _split(self, number: int, text: str) -> str:
         if text and text not in SPLITS:
             self.findings.refuse(
-                f"split '{_short(text)}' is none of {', '.join(SPLITS)}", [number], "split"
+                f"split '{short_text(text)}' is none of {', '.join(SPLITS)}", [number], "split"
             )
         return text
 
@@ -129,12 +129,22 @@ class RowReader:
         if text and value is None:
             limits = f"between {MPP_RANGE[0]:g} and {MPP_RANGE[1]:g}"
             self.findings.refuse(
-                f"mpp '{_short(text)}' is no pixel size in µm {limits}", [number], "mpp"
+                f"mpp '{short_text(text)}' is no pixel size in µm {limits}", [number], "mpp"
             )
         return value
 
 
-def _short(text: object) -> str:
-    """Return text that fits into a sentence."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= _LONGEST_ID else f"{line[:_LONGEST_ID]}…"
+def _why_unusable(path: Path, column: str) -> str:
+    """Return what is wrong with a file, as far as its place tells; empty for nothing."""
+    what = "slide" if column == "slide" else "feature file"
+    if not os.path.exists(path):
+        return f"the {what} '{short_text(path)}' does not exist"
+    if not path.is_dir():
+        return ""
+    if column == "features":
+        return f"the {what} '{short_text(path)}' is a folder"
+    try:
+        has_dicom = any(dicom_series(file) is not None for file in path.iterdir() if file.is_file())
+    except OSError as error:
+        return f"the folder '{short_text(path)}' cannot be read: {error.strerror}"
+    return "" if has_dicom else f"the folder '{short_text(path)}' holds no DICOM slide"
