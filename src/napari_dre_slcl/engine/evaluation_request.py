@@ -29,6 +29,7 @@ DRAWN_FOLDS = ("patient", "site")
 SETTINGS_FILE = "evaluation.json"
 
 _SHOWN_DIFFERENCES = 5
+_OWN_FILES = frozenset({SETTINGS_FILE, "cells"})
 # They change where and how fast it is computed, not what.
 _NO_MATTER = frozenset(
     {"text.cache", "training.workers", "training.tile_cache_mib", "training.bank_memory_mib"}
@@ -161,7 +162,7 @@ def claim_folder(out: Path, settings: Mapping[str, Any]) -> bool:
     Returns
     -------
     bool
-        Whether it was there.
+        Whether it was there. Settings with which no cell was finished are replaced.
 
     Raises
     ------
@@ -171,13 +172,19 @@ def claim_folder(out: Path, settings: Mapping[str, Any]) -> bool:
     path = out / SETTINGS_FILE
     if path.is_file():
         differences = _differences(_read(path), settings)
-        if differences:
+        if not differences:
+            return True
+        if any(out.glob("cells/*/cell.json")):
             raise JobError(
                 f"'{out}' holds an evaluation with other settings: {differences}. Choose another "
                 "--out, or give the same settings to go on with it."
             )
-        return True
-    others = [found.name for found in out.iterdir() if not found.name.startswith(".")]
+        (out / "splits.csv").unlink(missing_ok=True)  # drawn for settings that trained nothing
+    others = [
+        found.name
+        for found in out.iterdir()
+        if not found.name.startswith(".") and found.name not in _OWN_FILES
+    ]
     if others:
         raise JobError(
             f"The folder '{out}' is in use already: it holds '{min(others)}'. Choose another --out."
