@@ -23,7 +23,7 @@ class GigaSslConfig(Section):
         512, ge=1, le=8192, title="Width", description="Of the aggregator and the slide vector."
     )
     dropout: float = Field(
-        0.1, ge=0, lt=1, title="Dropout", description="In the blocks of the mlp aggregator."
+        0.5, ge=0, lt=1, title="Dropout", description="In the blocks of the mlp aggregator."
     )
     tiles_per_view: int = Field(
         5, ge=1, title="Tiles per view", description="Drawn at random from a slide."
@@ -60,9 +60,12 @@ class GigaSslConfig(Section):
         description="Width that views are compared in.",
     )
     temperature: float = Field(0.05, gt=0, le=10, title="Temperature", description="Of NT-Xent.")
-    epochs: int = Field(200, ge=1, le=10_000, title="Epochs", description="Passes over the slides.")
+    epochs: int = Field(15, ge=1, le=10_000, title="Epochs", description="Passes over the slides.")
     warmup_epochs: int = Field(
-        10, ge=0, title="Warm-up", description="Epochs of rising rate, before the cosine."
+        10,
+        ge=0,
+        title="Warm-up",
+        description="Epochs of rising rate, at most half of all, before the cosine.",
     )
     slides_per_batch: int = Field(
         256, ge=2, le=65_536, title="Slides per batch", description="Negatives come from the batch."
