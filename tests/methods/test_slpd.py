@@ -13,6 +13,7 @@ from napari_dre_slcl.methods.bag_method import Bags, BagTruth
 from napari_dre_slcl.methods.prototype_targets import find_targets, regions_with_prototypes
 from napari_dre_slcl.methods.slpd import Slpd
 from napari_dre_slcl.model.feature_adapter import FeatureAdapter
+from napari_dre_slcl.model.nets import build_net
 
 _SMALL = {
     "epochs": 2,
@@ -121,6 +122,18 @@ def test_the_heads_tell_classes_apart(settings: dict[str, Any]) -> None:
         for one, label in zip(said, truth.labels[:, 0], strict=True)
     ]
     assert all(right)
+
+
+@pytest.mark.parametrize("settings", [_SMALL, _SMALL_VIT])
+def test_a_rebuilt_network_says_the_same(settings: dict[str, Any]) -> None:
+    bags, truth = _bags(n_tiles=36)
+    config = _config(**settings)
+    net = _fit(config, bags, truth)[0].net
+    rebuilt = build_net(config, [2], 0, FeatureAdapter(config.features, bags.dim))
+    rebuilt.load_state_dict(net.state_dict())
+    one, two = (each.describe(bags.features[0], bags.rowcol[0]) for each in (net, rebuilt.eval()))
+    assert torch.equal(one.probabilities[0], two.probabilities[0])
+    assert torch.equal(one.attention, two.attention)
 
 
 def test_training_moves_the_region_encoder_and_not_the_tile_encoder() -> None:
