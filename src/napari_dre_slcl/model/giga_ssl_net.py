@@ -88,7 +88,7 @@ class GigaSslNet(nn.Module):
         Tensor
             (B, width), of any length.
         """
-        cells = None if positions is None else to_cells(positions)
+        cells = None if positions is None else to_cells(positions).to(features.device)
         vectors: Tensor = self.aggregator(self._standardise(features), cells)
         return vectors
 
