@@ -15,12 +15,13 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, normalize
 
+from napari_dre_slcl.cohort.cohort import SlideRow
 from napari_dre_slcl.engine.predict_source import predict_source
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.report_space import fit_report_space
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError, ResultError, SlideError
-from napari_dre_slcl.metrics.retrieval import Recall, retrieval
+from napari_dre_slcl.metrics.retrieval import retrieval
 from napari_dre_slcl.model.bundle import Bundle
 from napari_dre_slcl.model.network import DreSlclNet
 
@@ -36,9 +37,9 @@ def retrieval_of_run(
     """Measure retrieval between the test slides of a run and their reports, beside its control.
 
     A test slide's vector goes into report space by the network's own projection, where it was
-    trained with reports. Otherwise a ridge regression from slide vectors to report vectors does
-    it, fitted on the training slides, its penalty chosen on them too. The report space is fitted
-    on training reports; test reports are only looked for.
+    trained with reports. For every method a ridge regression from slide vectors to report vectors
+    does it too, fitted on the training slides, its penalty chosen on them by leaving one out. The
+    report space is fitted on training reports; test reports are only looked for.
 
     Parameters
     ----------
@@ -58,7 +59,8 @@ def retrieval_of_run(
         For JSON: ``how`` (``projection`` or ``ridge regression``), ``slide_to_report`` and
         ``report_to_slide`` with one entry for each k (``k``, ``value``, ``control``,
         ``control_std``, ``gain``, ``p``), ``n_slides``, ``n_reports``, ``n_patients``,
-        ``n_alone``. None where fewer than two test slides have different reports, or no training
+        ``n_alone``. Beside a projection, ``ridge`` has the same by ridge regression, unless slides
+        are pixels. None where fewer than two test slides have different reports, or no training
         slide has one.
 
     Raises
@@ -79,13 +81,25 @@ def retrieval_of_run(
     test, sought, described = source.of_those_with_reports(test, sought)
     if not test:
         return None
+    rows = [prepared.cohort.rows[row] for row in test]
+    projected = None
     if bundle.text_dim:
         _check_width(bundle, space.vectors)
-        how, placed = "projection", _project(bundle, described)
-    else:
-        _, taught, known = source.of_those_with_reports(prepared.rows("train"), space.vectors)
-        how, placed = "ridge regression", _regress(known, taught, described)
-    rows = [prepared.cohort.rows[row] for row in test]
+        projected = _figures(_project(bundle, described), sought, rows)
+        if projected is None or prepared.feature_dim is None:
+            return projected and {"how": "projection"} | projected
+    _, taught, known = source.of_those_with_reports(prepared.rows("train"), space.vectors)
+    if not len(taught):
+        return projected and {"how": "projection"} | projected
+    by_ridge = _figures(*_regress(known, taught, described, sought), rows)
+    if projected is None:
+        return by_ridge and {"how": "ridge regression"} | by_ridge
+    return {"how": "projection"} | projected | {"ridge": by_ridge}
+
+
+def _figures(
+    placed: NDArray[np.float32], sought: NDArray[np.float32], rows: Sequence[SlideRow]
+) -> dict[str, Any] | None:
     found = retrieval(
         placed,
         sought,
@@ -96,14 +110,9 @@ def retrieval_of_run(
     if found is None:
         return None
     return asdict(found) | {
-        "how": how,
-        "slide_to_report": _with_gain(found.slide_to_report),
-        "report_to_slide": _with_gain(found.report_to_slide),
+        "slide_to_report": [asdict(x) | {"gain": x.gain} for x in found.slide_to_report],
+        "report_to_slide": [asdict(x) | {"gain": x.gain} for x in found.report_to_slide],
     }
-
-
-def _with_gain(recalls: Sequence[Recall]) -> list[dict[str, float]]:
-    return [asdict(recall) | {"gain": recall.gain} for recall in recalls]
 
 
 class _SlideVectors:
@@ -195,8 +204,17 @@ def _project(bundle: Bundle, vectors: NDArray[np.float32]) -> NDArray[np.float32
 
 
 def _regress(
-    known: NDArray[np.float32], taught: NDArray[np.float32], described: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Place slides by a ridge regression on the pairs of training."""
-    model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES)).fit(known, taught)
-    return np.asarray(normalize(model.predict(described)), dtype=np.float32)
+    known: NDArray[np.float32],
+    taught: NDArray[np.float32],
+    described: NDArray[np.float32],
+    sought: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Place slides by a ridge regression on the pairs of training, and reports beside them.
+
+    What all reports share says nothing of a patient: the mean training report is taken from both.
+    """
+    common = taught.mean(axis=0)
+    model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))
+    model.fit(known, normalize(taught - common))
+    placed = normalize(model.predict(described))
+    return np.asarray(placed, np.float32), np.asarray(normalize(sought - common), np.float32)
