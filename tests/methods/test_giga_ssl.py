@@ -24,6 +24,7 @@ def _config(**changes: object) -> DreSlclConfig:
         "method": "giga-ssl",
         "features.adapter": "none",
         "giga_ssl.width": 16,
+        "giga_ssl.dropout": 0.1,
         "giga_ssl.projector_width": 16,
         "giga_ssl.projector_out": 8,
         "giga_ssl.tiles_per_view": 2,
