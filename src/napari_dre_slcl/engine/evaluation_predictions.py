@@ -180,7 +180,7 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     for name, kind in _NUMBERS.items():
         if name in frame.columns:
             try:
-                numbers = pd.to_numeric(frame[name].replace("", "nan"))
+                numbers = pd.to_numeric(frame[name].where(frame[name] != ""))
             except ValueError as error:
                 raise ResultError(f"'{path}' is damaged in column '{name}': {error}.") from error
             frame[name] = numbers.astype(kind)

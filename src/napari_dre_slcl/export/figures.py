@@ -82,7 +82,7 @@ def fold_plot(cells: Sequence[Mapping[str, Any]]) -> str:
     rows = [float(folds.index(cell["fold"])) for cell in known]
     seeds = len({cell["seed"] for cell in known})
     label = f"AUC, {seeds} seeds" if seeds > 1 else "AUC"
-    marks = [
+    marks: list[Mark] = [
         Line((mean, mean), (-0.5, len(folds) - 0.5), f"mean {mean:.3f}", GREY, "4 4"),
         Dots(values, rows, names, label),
     ]

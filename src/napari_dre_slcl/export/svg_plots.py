@@ -107,7 +107,8 @@ def _grid(frame: _Frame) -> list[str]:
         x = frame.x(value)
         parts.append(_rule(x, _TOP, x, frame.bottom))
         parts.append(_words(x, frame.bottom + 16, f"{value:g}", "middle"))
-    names = list(enumerate(axes.rows)) or [(v, f"{v:g}") for v in _ticks(*axes.y_range)]
+    numbers = [(value, f"{value:g}") for value in _ticks(*axes.y_range)]
+    names = [(float(row), name) for row, name in enumerate(axes.rows)] or numbers
     for place, name in names:
         y = frame.y(place)
         parts.append(_rule(frame.left, y, frame.right, y))
