@@ -105,10 +105,12 @@ class _Learner:
         self._step = 0
         self._losses: list[dict[str, float]] = []
         balances = config.loss.balance_classes
-        self._weights = [
-            class_weights(truth.labels[:, task].tolist(), head.out_features, balances)
-            for task, head in enumerate(net.heads)
-        ]
+        self._weights = []
+        for task, head in enumerate(net.heads):
+            known = truth.labels[truth.labels[:, task] >= 0, task].tolist()
+            n_classes = head.out_features
+            weights = class_weights(known, n_classes, balances) if known else torch.ones(n_classes)
+            self._weights.append(weights)
         trained = [weight for weight in net.parameters() if weight.requires_grad]
         settings = config.mil
         self._rate = settings.lr
