@@ -71,7 +71,7 @@ class GigaSslConfig(Section):
         256, ge=2, le=65_536, title="Slides per batch", description="Negatives come from the batch."
     )
     lr: float = Field(
-        0.03, gt=0, le=1, title="Rate", description="Learning rate for 256 slides per batch."
+        0.003, gt=0, le=1, title="Rate", description="Learning rate for 256 slides per batch."
     )
     bags: int = Field(
         50,
