@@ -50,7 +50,7 @@ def test_a_slide_is_described(settings: dict[str, Any]) -> None:
     net = _net(**settings)
     features, rowcol = _tiles(7)
     said = net.describe(features, rowcol)
-    assert said.vector.shape == (12 if settings else 8,)
+    assert said.vector.shape == (12 if settings else 8 + 384,)
     assert [len(one) for one in said.probabilities] == [2, 3]
     assert said.attention.shape == (49,)
     assert said.attention.sum().item() == pytest.approx(1, rel=1e-5)

@@ -43,7 +43,11 @@ class SlpdConfig(Section):
         6, ge=1, le=64, title="Attention heads", description="Of the vit; they divide the width."
     )
     mlp_width: int = Field(
-        384, ge=1, le=8192, title="MLP width", description="Hidden width of the mlp."
+        384,
+        ge=1,
+        le=8192,
+        title="MLP width",
+        description="What the mlp adds to the width of a feature.",
     )
     self_weight: float = Field(
         1.0, ge=0, title="DINO", description="Weight of the agreement of a region's views."
@@ -105,7 +109,7 @@ class SlpdConfig(Section):
         64, ge=1, le=8192, title="Bottleneck", description="256 in the publication."
     )
     out_dim: int = Field(
-        1024, ge=2, le=1_048_576, title="Outputs", description="65,536 in the publication."
+        512, ge=2, le=1_048_576, title="Outputs", description="65,536 in the publication."
     )
     student_temperature: float = Field(
         0.1, gt=0, le=10, title="Student temperature", description="Divides the student's outputs."
@@ -123,7 +127,7 @@ class SlpdConfig(Section):
         title="Teacher momentum",
         description="At the start, it rises to 1; 0.996 in the publication, for longer training.",
     )
-    epochs: int = Field(12, ge=1, le=10_000, title="Epochs", description="Passes over the regions.")
+    epochs: int = Field(8, ge=1, le=10_000, title="Epochs", description="Passes over the regions.")
     regions_per_batch: int = Field(
         256, ge=1, le=65_536, title="Regions per batch", description="Of one step."
     )
@@ -134,7 +138,11 @@ class SlpdConfig(Section):
         description="At most so many of a slide in a pass, drawn anew each time; 0 takes all.",
     )
     lr: float = Field(
-        5e-4, gt=0, le=1, title="Rate", description="Learning rate for 256 regions per batch."
+        2e-3,
+        gt=0,
+        le=1,
+        title="Rate",
+        description="Learning rate for 256 regions per batch; 5e-4 in the publication.",
     )
     warmup: float = Field(
         0.1, ge=0, lt=1, title="Warm-up", description="Share of the steps with a rising rate."

@@ -89,12 +89,14 @@ class RegionVit(nn.Module):
 
 
 class RegionMlp(nn.Module):
-    """A residual MLP on vectors that stand for a region each: x + W2 GELU(W1 LN(x)).
+    """For vectors that stand for a region each: the vector beside GELU(W LN(x)).
+
+    A slide vector, their mean, so holds the mean feature, and what is not linear in it.
 
     Parameters
     ----------
     dim : int
-        Width of a feature, and of a region vector.
+        Width of a feature.
     config : SlpdConfig
         Hidden width.
     """
@@ -103,18 +105,14 @@ class RegionMlp(nn.Module):
 
     def __init__(self, dim: int, config: SlpdConfig) -> None:
         super().__init__()
-        self.width = dim
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(dim),
-            nn.Linear(dim, config.mlp_width),
-            nn.GELU(),
-            nn.Linear(config.mlp_width, dim),
-        )
+        self.width = dim + config.mlp_width
+        self.mlp = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, config.mlp_width), nn.GELU())
 
     def forward(self, inputs: RegionInputs) -> RegionVectors:
         """Encode (B, dim) standardised features."""
         values = inputs.values
-        return RegionVectors(values + self.mlp(values), values.new_ones(len(values), 1))
+        vector = torch.cat([values, self.mlp(values)], 1)
+        return RegionVectors(vector, values.new_ones(len(values), 1))
 
 
 class _Block(nn.Module):
