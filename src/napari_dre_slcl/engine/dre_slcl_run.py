@@ -6,6 +6,8 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.best_weights import BEST
 from napari_dre_slcl.engine.checkpoint import CHECKPOINTS
@@ -103,7 +105,7 @@ class DreSlclRun:
         present = [names[position] for position in self._present]
         fitted = {"model": present, "codebook": present, "normalisation": present}
         if reports.size:
-            reported = reports.any(axis=1)
+            reported = np.asarray(reports.any(axis=1)).tolist()
             is_tfidf = self.config.text.encoder == "tfidf-svd"
             fitted["TF-IDF" if is_tfidf else "report vectors"] = [
                 name for name, is_there in zip(names, reported, strict=True) if is_there

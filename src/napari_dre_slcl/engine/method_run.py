@@ -22,12 +22,14 @@ class MethodRun(Protocol):
     ----------
     config : DreSlclConfig
         The settings that it goes by.
-    net : SlideNet
-        What is trained, and saved at the end.
     """
 
     config: DreSlclConfig
-    net: Any
+
+    @property
+    def net(self) -> Any:
+        """What is trained, and saved at the end."""
+        ...
 
     def try_out(self, run_dir: Path) -> None:
         """Refuse what cannot fit, and pick settings that are left open; may change ``config``."""

@@ -34,6 +34,10 @@ def write_vectors(
         More arrays by name.
     """
     with atomic_writer(path) as stream:
-        arrays = {"ids": np.array(ids, dtype=np.str_), "X": np.asarray(vectors, np.float32)}
-        np.savez_compressed(stream, **arrays, **further)
+        arrays: dict[str, Any] = {
+            "ids": np.array(ids, dtype=np.str_),
+            "X": np.asarray(vectors, np.float32),
+            **further,
+        }
+        np.savez_compressed(stream, **arrays)
     return path

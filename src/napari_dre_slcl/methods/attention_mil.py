@@ -106,9 +106,10 @@ class _Learner:
         self._losses: list[dict[str, float]] = []
         balances = config.loss.balance_classes
         self._weights = []
-        for task, head in enumerate(net.heads):
+        heads: Any = net.heads
+        for task, head in enumerate(heads):
             known = truth.labels[truth.labels[:, task] >= 0, task].tolist()
-            n_classes = head.out_features
+            n_classes: int = head.out_features
             weights = class_weights(known, n_classes, balances) if known else torch.ones(n_classes)
             self._weights.append(weights)
         trained = [weight for weight in net.parameters() if weight.requires_grad]

@@ -79,14 +79,16 @@ class BagMethod(Protocol):
 
     Attributes
     ----------
-    net : SlideNet
-        What is saved, and predicts.
     copies_wanted : int
         Augmented copies of the features that it would like where there are pixels.
     """
 
-    net: SlideNet
     copies_wanted: int
+
+    @property
+    def net(self) -> SlideNet:
+        """What is saved, and predicts."""
+        ...
 
     def fit(
         self, bags: Bags, truth: BagTruth, on_epoch: OnEpoch, validate: Validate | None = None

@@ -26,6 +26,7 @@ class MeanPoolNet(nn.Module):
     """
 
     codeword_names: tuple[str, ...] = ()
+    where: Tensor
 
     def __init__(self, class_counts: Sequence[int], encoder: Any) -> None:
         super().__init__()
@@ -36,8 +37,7 @@ class MeanPoolNet(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        where: Tensor = self.where
-        return where.device
+        return self.where.device
 
     @torch.no_grad()
     def describe(self, features: Tensor, rowcol: Tensor | None = None) -> SlideOutput:
