@@ -40,6 +40,7 @@ QUICK = {
     "residual.heads": 2,
     "residual.layers": 1,
     "mil.epochs": 12,
+    "mil.least_steps": 0,
     "mil.lr": 3e-3,
     "mil.slides_per_batch": 4,
     "giga_ssl.epochs": 2,

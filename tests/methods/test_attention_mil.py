@@ -18,7 +18,13 @@ DIM = 8
 
 
 def _method(n_tasks: int = 1, **changes: object) -> AttentionMil:
-    settings = {"method": "attention-mil", "mil.epochs": 12, "mil.lr": 3e-3} | changes
+    settings = {
+        "method": "attention-mil",
+        "mil.epochs": 12,
+        "mil.lr": 3e-3,
+        "mil.slides_per_batch": 16,
+        "mil.least_steps": 0,
+    } | changes
     config = with_overrides(load_preset("default"), settings)
     torch.manual_seed(config.training.seed)
     method = make_bag_method(config, build_encoder(config, DIM), [2] * n_tasks, DIM)
@@ -127,6 +133,13 @@ def test_patience_ends_training_and_keeps_the_best_epoch() -> None:
     told = _fit(method, bags, labels, validate)
     assert [figures["val/auc/a"] for _, _, figures in told] == [0.5, 0.9, 0.8, 0.7]
     assert torch.equal(method.net.embed[0].weight, seen[1])
+
+
+def test_few_slides_take_more_passes() -> None:
+    bags, labels = _cohort(8, seed=0)
+    steps = {"mil.slides_per_batch": 4, "mil.epochs": 2}
+    assert len(_fit(_method(**steps, **{"mil.least_steps": 9}), bags, labels)) == 5
+    assert len(_fit(_method(**steps, **{"mil.least_steps": 3}), bags, labels)) == 2
 
 
 def test_loss_that_is_no_number_is_told() -> None:

@@ -36,14 +36,20 @@ class ProbeConfig(Section):
 class MilConfig(Section):
     """Gated attention MIL (Ilse et al. 2018)."""
 
-    width: int = Field(128, ge=1, le=8192, title="Width", description="Of the tile embedding.")
+    width: int = Field(256, ge=1, le=8192, title="Width", description="Of the tile embedding.")
     attention_width: int = Field(
         128, ge=1, le=8192, title="Attention width", description="Hidden width of the attention."
     )
     dropout: float = Field(0.25, ge=0, lt=1, title="Dropout", description="Of the tile embedding.")
-    epochs: int = Field(40, ge=1, le=10_000, title="Epochs", description="Passes over the slides.")
+    epochs: int = Field(10, ge=1, le=10_000, title="Epochs", description="Passes over the slides.")
+    least_steps: int = Field(
+        400,
+        ge=0,
+        title="Least steps",
+        description="Few slides take more passes, until there are so many steps.",
+    )
     slides_per_batch: int = Field(
-        16, ge=1, le=4096, title="Slides per batch", description="Bags of one step."
+        8, ge=1, le=4096, title="Slides per batch", description="Bags of one step."
     )
     lr: float = Field(5e-4, gt=0, le=1, title="Rate", description="Learning rate of AdamW.")
     weight_decay: float = Field(1e-3, ge=0, le=1, title="Weight decay", description="Of AdamW.")

@@ -52,16 +52,17 @@ class AttentionMil:
         self, bags: Bags, truth: BagTruth, on_epoch: OnEpoch, validate: Validate | None = None
     ) -> None:
         """Train on the training slides; keep the best epoch where validation decides."""
-        seed, epochs = self._config.training.seed, self._settings.epochs
+        seed, n_batches = self._config.training.seed, self._n_batches(len(bags))
+        epochs = max(self._settings.epochs, math.ceil(self._settings.least_steps / n_batches))
         seed_everything(seed, "attention-mil")
         tiles = _TileTable(bags, self.net.device)
         self.net.standardise_by(tiles.features)
-        learner = _Learner(self._config, self.net, truth, epochs * self._n_batches(len(bags)))
+        learner = _Learner(self._config, self.net, truth, epochs * n_batches)
         best = _Best(self.net, self._config.training.patience)
         for epoch in range(1, epochs + 1):
             self.net.train()
             order = torch.randperm(len(bags), generator=seeded(seed, "bags", epoch))
-            for slides in order.tensor_split(self._n_batches(len(bags))):
+            for slides in order.tensor_split(n_batches):
                 learner.take(slides, *tiles.of(slides))
             self.net.eval()
             found = validate(self.net) if validate is not None else {}
