@@ -253,6 +253,19 @@ def test_methods_learn_on_pixels_and_warn_of_random_weights(
     assert set(vectors["split"]) == {"test"}
 
 
+@pytest.mark.parametrize("changes", [{"method": "giga-ssl"}, {"method": "slpd"}], ids=str)
+def test_methods_without_labels_run_on_pixels(
+    job_in: Callable[..., TrainJob], tmp_path: Path, changes: dict[str, str]
+) -> None:
+    quick = {"cohort.tasks": "subtype", "giga_ssl.epochs": 2, "slpd.epochs": 1}
+    job = job_in(tmp_path, **quick, **changes)
+    end = run_train(job, lambda event: None, _never)
+    assert isinstance(end, Result)
+    assert set(end.metrics) == {"test/auc/subtype"}
+    result = load_result(next((job.run_dir / "results").iterdir()))
+    assert result.attention.sum() == pytest.approx(1, abs=1e-5)
+
+
 def test_pretraining_makes_another_frozen_encoder(
     job_in: Callable[..., TrainJob], tmp_path: Path
 ) -> None:
