@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 
 import pytest
 
@@ -23,6 +24,31 @@ REPORT = (
 def test_cleaning_keeps_lines_and_single_blanks() -> None:
     assert clean_report("  a\x00b \t c\r\n\r\n  d\u0301e ") == "a b c\nd\u0301e"
     assert clean_report("e\u0301") == "\u00e9"
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("", ""),
+        (" \r\n\t\x00\n ", ""),
+        ("a\rb\r\r\nc\n\n\nd", "a\nb\nc\nd"),
+        ("a\x0bb\x0cc\x1cd\x1ee\x85f\x7fg\x9f", "a b c d e f g"),
+        ("a\u2028b\u2029c\u3000\u00a0d", "a b c d"),
+        ("a\x07\n\x07b \x00\n", "a\nb"),
+        ("\ufeffa\u200bb\u00adc", "\ufeffa\u200bb\u00adc"),
+        ("a \u0301\n\u0301", "a \u0301\n\u0301"),
+        ("\ud800 \U0001f600", "\ud800 \U0001f600"),
+    ],
+)
+def test_cleaning_of_odd_signs(text: str, cleaned: str) -> None:
+    assert clean_report(text) == cleaned
+    assert clean_report(cleaned) == cleaned
+
+
+def test_no_control_character_is_left_but_line_ends() -> None:
+    every = "".join(f"x{chr(code)}" for code in range(0x3000))
+    left = {sign for sign in clean_report(every) if unicodedata.category(sign) == "Cc"}
+    assert left == {"\n"}
 
 
 def test_signs_alone_are_no_words() -> None:

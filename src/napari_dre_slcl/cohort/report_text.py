@@ -14,8 +14,8 @@ from napari_dre_slcl.cohort.tasks import Task
 
 __all__ = ["Trimmed", "clean_report", "has_words", "label_words", "split_sentences", "trim_report"]
 
-_BLANKS = re.compile(r"[^\S\n]+")
-_LINE_ENDS = re.compile(r"\s*\n\s*")
+# All of Unicode's category Cc except the line end.
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]+")
 _WORD = re.compile(r"\w\w")
 
 # What may be repeated before a word that decides is bounded, in these expressions and in the names
@@ -73,11 +73,9 @@ class Trimmed:
 
 def clean_report(text: str) -> str:
     """Return a report in NFC with single blanks and lines and without control characters."""
-    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    kept = "".join(
-        sign if sign == "\n" or unicodedata.category(sign) != "Cc" else " " for sign in text
-    )
-    return _LINE_ENDS.sub("\n", _BLANKS.sub(" ", kept)).strip()
+    text = unicodedata.normalize("NFC", text).replace("\r", "\n")
+    lines = (" ".join(line.split()) for line in _CONTROLS.sub(" ", text).split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 def has_words(text: str) -> bool:
