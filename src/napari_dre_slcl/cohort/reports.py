@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
+from scipy.sparse import csr_matrix
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
@@ -15,6 +17,12 @@ from napari_dre_slcl.errors import CohortError
 
 __all__ = ["ReportEncoder", "check_reports", "fit_report_encoder"]
 
+# Up to so many reports the exact decomposition takes no longer than the randomised one.
+_MOST_REPORTS_EXACT = 4_000
+# A direction with less than this part of the largest squared singular value is rounding: reports
+# of the same words leave such.
+_LEAST_ENERGY = 1e-10
+
 
 class ReportEncoder:
     """TF-IDF and SVD that have seen the training reports.
@@ -23,22 +31,27 @@ class ReportEncoder:
     ----------
     vectorizer : TfidfVectorizer
         Fitted.
-    svd : TruncatedSVD
-        Fitted.
+    directions : ndarray
+        (n_terms, dim) right singular vectors, the strongest first.
     """
 
-    def __init__(self, vectorizer: TfidfVectorizer, svd: TruncatedSVD) -> None:
+    def __init__(self, vectorizer: TfidfVectorizer, directions: NDArray[np.float64]) -> None:
         self._vectorizer = vectorizer
-        self._svd = svd
+        self._directions = directions
 
     @property
     def dim(self) -> int:
         """Width of a report vector."""
-        return int(self._svd.components_.shape[0])
+        return int(self._directions.shape[1])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (n, dim) unit vectors; a report without a known word gives zeros."""
-        vectors = self._svd.transform(self._vectorizer.transform(texts))
+        """Return (n, dim) unit vectors; a report without a known word gives zeros.
+
+        So does one that shares no direction with the training reports.
+        """
+        vectors = self._vectorizer.transform(texts) @ self._directions
+        # TF-IDF rows are of length 1: what is left of a report outside the space is rounding.
+        vectors[np.linalg.norm(vectors, axis=1) < 1e-9] = 0
         return np.asarray(normalize(vectors), dtype=np.float32)
 
 
@@ -67,9 +80,11 @@ def fit_report_encoder(reports: Sequence[str], dim: int, seed: int) -> ReportEnc
     reports : sequence of str
         Texts of training patients only.
     dim : int
-        Width of the vectors, at most one less than the number of reports and of words.
+        Greatest width of the vectors; fewer different reports or words, or reports that repeat
+        each other's words, give less.
     seed : int
-        Of the randomised SVD.
+        Of the randomised SVD, which stands in for the exact one where reports outnumber terms or
+        are more than 4,000.
 
     Raises
     ------
@@ -79,6 +94,28 @@ def fit_report_encoder(reports: Sequence[str], dim: int, seed: int) -> ReportEnc
     n_distinct = check_reports(reports)
     vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=50_000)
     matrix = vectorizer.fit_transform(list(reports))
-    width = max(1, min(dim, n_distinct - 1, matrix.shape[1] - 1))
+    n_reports, n_terms = matrix.shape
+    if n_reports < n_terms and n_reports <= _MOST_REPORTS_EXACT:
+        return ReportEncoder(vectorizer, _exact_directions(matrix, min(dim, n_distinct)))
+    width = max(1, min(dim, n_distinct - 1, n_terms - 1))
     svd = TruncatedSVD(width, random_state=seed).fit(matrix)
-    return ReportEncoder(vectorizer, svd)
+    kept = svd.singular_values_**2 > _LEAST_ENERGY * svd.singular_values_[0] ** 2
+    return ReportEncoder(vectorizer, np.ascontiguousarray(svd.components_[kept].T))
+
+
+def _exact_directions(matrix: csr_matrix, width: int) -> NDArray[np.float64]:
+    """Return at most `width` right singular vectors as columns, found through the Gram matrix.
+
+    With X X^T = U S^2 U^T (n_reports squared, small), the columns of X^T U S^-1 are those of V in
+    X = U S V^T (Golub and Van Loan, Matrix Computations, section 8.6).
+    """
+    n_reports = matrix.shape[0]
+    energies, left = eigh(
+        (matrix @ matrix.T).toarray(), subset_by_index=(n_reports - width, n_reports - 1)
+    )
+    kept = np.flatnonzero(energies > _LEAST_ENERGY * energies[-1])[::-1]
+    directions = matrix.T @ (left[:, kept] / np.sqrt(energies[kept]))
+    # An eigenvector's sign is arbitrary: its largest entry shall be positive.
+    largest = np.abs(directions).argmax(axis=0)
+    directions *= np.sign(directions[largest, np.arange(len(kept))])
+    return np.asarray(directions)
