@@ -8,7 +8,7 @@ with its control, time and parameters, and paired tests of the first method agai
 What DIR holds already is not made again, so that the same command goes on after a stop.
 
 kind     what it is
-full     10 published splits; some patients are on both sides
+full     10 published splits; some patients are on both sides, none validates
 50       10 published splits with 50 training slides; none validates
 patient  5 folds by patient, drawn anew for each of 3 seeds
 site     5 folds without a hospital on both sides, drawn anew for each of 3 seeds
@@ -47,11 +47,11 @@ Metrics = dict[str, Any]
 def kinds(data: Path, seeds: int) -> dict[str, list[str]]:
     """Return the options of each kind of split."""
     splits = data / "splits"
-    shared = ["--tasks", "subtype", "--allow-shared-patients"]
+    shared = ["--tasks", "subtype", "--allow-shared-patients", "--validation", "0"]
     many = ["--seeds", str(seeds)]
     return {
         "full": ["--folds", str(splits / "full"), *shared],
-        "50": ["--folds", str(splits / "50"), *shared, "--validation", "0"],
+        "50": ["--folds", str(splits / "50"), *shared],
         "patient": ["--folds", "patient", "--tasks", "subtype", *many],
         "site": ["--folds", "site", "--tasks", "subtype", *many],
         "genes": ["--folds", "patient", "--tasks", GENES, "--within", "subtype=LUAD", *many],

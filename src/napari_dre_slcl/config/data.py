@@ -79,13 +79,28 @@ class FeaturesConfig(Section):
         title="Feature files",
         description="Folder of HDF5 files named after the slides: trains on them, not on pixels.",
     )
-    adapter: Literal["none", "linear", "mlp"] = Field(
+    adapter: Literal["none", "linear", "mlp", "wide"] = Field(
         "mlp",
         title="Adapter",
-        description="The trainable part on top of feature files; it starts as the identity.",
+        description="The trainable part on top of feature files. linear and mlp start as the "
+        "identity. wide: standardise, one ReLU layer of adapter_width, dropout.",
     )
     adapter_width: int = Field(
-        128, ge=1, le=8192, title="Adapter width", description="Hidden width of the mlp adapter."
+        128,
+        ge=1,
+        le=8192,
+        title="Adapter width",
+        description="Hidden width of the mlp adapter, width of what the wide one gives.",
+    )
+    adapter_dropout: float = Field(
+        0.5, ge=0, lt=1, title="Adapter dropout", description="Of the wide adapter's output."
+    )
+    lr_adapter: float = Field(
+        5e-4,
+        gt=0,
+        le=1,
+        title="Adapter rate",
+        description="Learning rate of the adapter, in the place of training.lr_encoder.",
     )
     fill_from: Path | None = Field(
         None,

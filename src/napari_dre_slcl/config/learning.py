@@ -30,6 +30,13 @@ class LossConfig(Section):
     view_temperature: float = Field(
         0.1, gt=0, le=10, title="View temperature", description="Of the view contrast."
     )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        title="Label smoothing",
+        description="Share of each label that is spread over all classes.",
+    )
     balance_classes: bool = Field(
         True, title="Balance classes", description="Weight classes by their inverse frequency."
     )

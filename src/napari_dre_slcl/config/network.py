@@ -109,6 +109,26 @@ class ResidualConfig(Section):
         title="Global token",
         description="Start [CLS] from the slide's mean feature and give codewords their occupancy.",
     )
+    global_map: bool = Field(
+        True,
+        title="Map global token",
+        description="Pass the mean feature through a learned linear map on its way to [CLS].",
+    )
+    attention_width: int | None = Field(
+        None,
+        ge=1,
+        le=8192,
+        title="Attention width",
+        description="Hidden width of the tile attention; empty takes the feature's.",
+    )
+    layer_scale: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        title="Layer scale",
+        description="Start value of a learned factor on what each Transformer layer adds; small "
+        "ones let the codewords in late. Empty: none.",
+    )
     tokens: Literal["sum", "mean"] = Field(
         "sum",
         title="Tokens",

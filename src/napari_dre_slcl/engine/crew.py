@@ -252,7 +252,7 @@ def _facts(
         "config": config.model_dump(mode="json"),
         "size": config.training.devices,
         "device": device.type,
-        "feature_dim": encoder.dim if isinstance(encoder, FeatureAdapter) else None,
+        "feature_dim": encoder.in_dim if isinstance(encoder, FeatureAdapter) else None,
         "architecture": asdict(encoder.architecture) if isinstance(encoder, TileEncoder) else None,
     }
 

@@ -15,6 +15,7 @@ from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideTruth, class_weights
 from napari_dre_slcl.methods.sampling import never_negatives
 from napari_dre_slcl.model.codebook import check_codebook_size
 from napari_dre_slcl.model.encoders import build_encoder
+from napari_dre_slcl.model.feature_adapter import FeatureAdapter
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 
@@ -38,10 +39,25 @@ def make_method(config: DreSlclConfig, prepared: PreparedCohort) -> DreSlcl:
     check_codebook_size(n_drawn, config.codebook.codewords)
     class_counts = [len(task.classes) for task in prepared.tasks]
     encoder = build_encoder(config, prepared.feature_dim)
+    if isinstance(encoder, FeatureAdapter) and encoder.is_wide:
+        encoder.standardise_by(_drawn_features(config, prepared, rows))
     net = DreSlclNet(config, class_counts, prepared.reports.shape[1], encoder)
     net.to(choose_device(config.training.device))
     bank = make_bank(config, prepared, net.encoder.dim)
     return DreSlcl(config, net, bank, _truth(config, prepared, rows))
+
+
+def _drawn_features(
+    config: DreSlclConfig, prepared: PreparedCohort, rows: Sequence[int]
+) -> torch.Tensor:
+    """Return stored features of training tiles, evenly spaced, as many of each slide at most."""
+    most = config.codebook.tiles_per_slide
+    with prepared.loader(rows, config) as loader:
+        drawn = [
+            loader.load([(slide, np.unique(np.linspace(0, count - 1, most).astype(np.int64)))])
+            for slide, count in enumerate(prepared.tile_counts(rows))
+        ]
+    return torch.from_numpy(np.concatenate(drawn))
 
 
 def make_bank(

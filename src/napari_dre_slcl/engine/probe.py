@@ -202,7 +202,8 @@ class _Rehearsal:
         least = max(n_fresh, math.ceil(2 * config.codebook.codewords / n_slides))
         counts = [max(least, min(count, _LARGEST_SLIDE)) for count in counts]
         # Rates that change next to nothing, so that no step can end in figures that are none.
-        rates = {"training.lr_encoder": 1e-12, "training.lr_rest": 1e-12}
+        names = ("training.lr_encoder", "training.lr_rest", "features.lr_adapter")
+        rates = dict.fromkeys(names, 1e-12)
         self._config = with_overrides(config, {"codebook.tiles_per_slide": least} | rates)
         net = copy.deepcopy(method.net)
         bank = MemoryBank(counts, net.encoder.dim, config.codebook.codewords)

@@ -319,7 +319,9 @@ class DreSlcl:
         for index, name in enumerate(self.truth.task_names):
             labels = self.truth.labels[rows, index].to(self.device)
             class_weights = self.truth.class_weights[index].to(vectors)
-            term = masked_cross_entropy(self.net.heads[index](vectors), labels, class_weights)
+            term = masked_cross_entropy(
+                self.net.heads[index](vectors), labels, class_weights, weights.label_smoothing
+            )
             terms[f"loss/{name}"] = term
             total = total + weights.task_weight * term
         return {"loss": total, **terms}
@@ -342,7 +344,12 @@ class DreSlcl:
         settings = self._config.training
         encoder = {id(parameter) for parameter in self.net.encoder.parameters()}
         groups = []
-        for name, rate in (("encoder", settings.lr_encoder), ("rest", settings.lr_rest)):
+        of_encoder = (
+            settings.lr_encoder
+            if self.net.encoder.takes_pixels
+            else self._config.features.lr_adapter
+        )
+        for name, rate in (("encoder", of_encoder), ("rest", settings.lr_rest)):
             for is_matrix in (True, False):
                 parameters = [
                     parameter

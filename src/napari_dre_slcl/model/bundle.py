@@ -70,7 +70,7 @@ class Bundle:
     def feature_dim(self) -> int | None:
         """Width of the feature files that it takes; None where it takes pixels."""
         encoder = self.net.encoder
-        return None if encoder.takes_pixels else int(encoder.dim)
+        return None if encoder.takes_pixels else int(encoder.in_dim)
 
     @property
     def codeword_names(self) -> tuple[str, ...]:

@@ -89,7 +89,9 @@ def view_contrast(a: Tensor, b: Tensor, temperature: float, is_same: Tensor) -> 
     return F.cross_entropy(logits, other)
 
 
-def masked_cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
+def masked_cross_entropy(
+    logits: Tensor, labels: Tensor, class_weights: Tensor, smoothing: float = 0.0
+) -> Tensor:
     """Cross-entropy over the slides that have a label.
 
     Parameters
@@ -100,6 +102,8 @@ def masked_cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor) 
         (B,) class numbers, -1 where missing.
     class_weights : Tensor
         (C,) weight of each class.
+    smoothing : float
+        Share of each label that is spread over all classes.
 
     Returns
     -------
@@ -109,4 +113,6 @@ def masked_cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor) 
     known = labels >= 0
     if not bool(known.any()):
         return logits.sum() * 0
-    return F.cross_entropy(logits[known], labels[known], weight=class_weights)
+    return F.cross_entropy(
+        logits[known], labels[known], weight=class_weights, label_smoothing=smoothing
+    )

@@ -54,7 +54,9 @@ class DreSlclNet(nn.Module):
         self.encoder = made
         dim, k = int(made.dim), config.codebook.codewords
         self.tile_attention = (
-            GatedAttention(dim) if config.residual.weighting == "attention" else None
+            GatedAttention(dim, config.residual.attention_width)
+            if config.residual.weighting == "attention"
+            else None
         )
         self.register_buffer("codewords", torch.zeros(k, dim))
         self.register_buffer("feature_mean", torch.zeros(dim))

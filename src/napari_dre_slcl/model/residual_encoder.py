@@ -81,7 +81,7 @@ class ResidualEncoder(nn.Module):
         self._is_mean = config.tokens == "mean"
         self._has_mass_bias = config.mass_bias
         self._is_mass_pooled = config.pooling == "mass"
-        self.from_mean = nn.Linear(dim, dim) if config.global_token else None
+        self.from_mean = _global_map(dim, config) if config.global_token else None
         self.from_occupancy = nn.Linear(1, dim) if config.global_token else None
         self.layers = nn.ModuleList(_Layer(dim, config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(dim)
@@ -137,6 +137,10 @@ class ResidualEncoder(nn.Module):
         return nn.functional.pad(bias.masked_fill(is_empty, float("-inf")), (1, 0))
 
 
+def _global_map(dim: int, config: ResidualConfig) -> nn.Module:
+    return nn.Linear(dim, dim) if config.global_map else nn.Identity()
+
+
 class _Layer(nn.Module):
     def __init__(self, dim: int, config: ResidualConfig) -> None:
         super().__init__()
@@ -150,9 +154,16 @@ class _Layer(nn.Module):
             nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(hidden, dim)
         )
         self.dropout = nn.Dropout(config.dropout)
+        start = config.layer_scale
+        # Touvron et al. 2021 (CaiT), section 2.
+        self.scale = None if start is None else nn.Parameter(torch.full((2, dim), start))
 
     def forward(self, sequence: Tensor, key_bias: Tensor) -> tuple[Tensor, Tensor]:
         normed = self.norm_attention(sequence)
         attended, weights = self.attention(normed, normed, normed, key_padding_mask=key_bias)
-        sequence = sequence + self.dropout(attended)
-        return sequence + self.dropout(self.ffn(self.norm_ffn(sequence))), weights
+        sequence = sequence + self.dropout(self._scaled(attended, 0))
+        added = self._scaled(self.ffn(self.norm_ffn(sequence)), 1)
+        return sequence + self.dropout(added), weights
+
+    def _scaled(self, added: Tensor, part: int) -> Tensor:
+        return added if self.scale is None else added * self.scale[part]

@@ -20,13 +20,16 @@ class GatedAttention(nn.Module):
     ----------
     dim : int
         Width of a tile feature.
+    width : int, optional
+        Hidden width; ``dim`` by default.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, width: int | None = None) -> None:
         super().__init__()
-        self.value = nn.Linear(dim, dim)
-        self.gate = nn.Linear(dim, dim)
-        self.score = nn.Linear(dim, 1)
+        hidden = width or dim
+        self.value = nn.Linear(dim, hidden)
+        self.gate = nn.Linear(dim, hidden)
+        self.score = nn.Linear(hidden, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n,) positive weights of (n, dim) features, not yet divided by their sum."""
