@@ -67,6 +67,12 @@ class TrainingConfig(Section):
     """The loop."""
 
     epochs: int = Field(30, ge=1, le=10_000, title="Epochs", description="Passes over the slides.")
+    least_steps: int = Field(
+        0,
+        ge=0,
+        title="Least steps",
+        description="Few slides take more epochs, until there are so many steps.",
+    )
     slides_per_batch: int = Field(
         8, ge=1, le=4096, title="Slides per batch", description="Negatives come from the batch."
     )

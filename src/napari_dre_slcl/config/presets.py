@@ -16,10 +16,23 @@ __all__ = ["load_preset", "preset_names", "setting_names", "with_overrides"]
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "default": {
-        "residual.tokens": "mean",
-        "residual.mass_bias": True,
-        "residual.pooling": "mass",
+        "features.adapter": "wide",
+        "features.adapter_width": 256,
+        "codebook.codewords": 8,
+        "residual.weighting": "attention",
+        "residual.attention_width": 128,
         "residual.global_token": True,
+        "residual.global_map": False,
+        "residual.layers": 1,
+        "residual.heads": 4,
+        "residual.ffn_ratio": 1.0,
+        "residual.dropout": 0.5,
+        "residual.layer_scale": 0.01,
+        "loss.contrastive_weight": 0.03,
+        "training.epochs": 12,
+        "training.least_steps": 400,
+        "training.slides_per_batch": 16,
+        "training.lr_rest": 2e-4,
     },
     "paper": {"training.rescale_gradient": False},
     "cpu-small": {

@@ -13,6 +13,7 @@ from napari_dre_slcl.engine.best_weights import BEST
 from napari_dre_slcl.engine.checkpoint import CHECKPOINTS
 from napari_dre_slcl.engine.checkpoint_files import remove_checkpoints
 from napari_dre_slcl.engine.crew import crew_for
+from napari_dre_slcl.engine.least_steps import with_least_steps
 from napari_dre_slcl.engine.make_method import make_bank, make_method
 from napari_dre_slcl.engine.method_run import ValidateNet
 from napari_dre_slcl.engine.preflight import preflight
@@ -51,7 +52,7 @@ class DreSlclRun:
         *,
         is_kept: bool = True,
     ) -> None:
-        self.config = config
+        self.config = config = with_least_steps(config, prepared, reporter)
         self._prepared = prepared
         self._reporter = reporter
         self._is_kept = is_kept

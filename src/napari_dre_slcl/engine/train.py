@@ -215,7 +215,7 @@ def train_prepared(
     check_run_dir(run_dir)
     run = _make_run(config, prepared, reporter, is_cell=True)
     with run_lock(run_dir), explain_full_disk(run_dir):
-        create_run_dir(job.model_copy(update={"run_dir": run_dir}), config)
+        create_run_dir(job.model_copy(update={"run_dir": run_dir}), run.config)
         state = RunState(version=__version__)
         return _train_and_test(run_dir, run, prepared, reporter, state, is_cell=True)
 
