@@ -13,8 +13,18 @@ from napari_dre_slcl.config import (
 from napari_dre_slcl.errors import ConfigError
 
 
-def test_the_default_preset_has_the_values_of_the_method() -> None:
+def test_the_default_preset_has_the_extensions_that_won_on_validation_slides() -> None:
     config = load_preset("default")
+    assert (config.features.adapter, config.residual.weighting) == ("wide", "attention")
+    assert config.residual.global_token
+    assert not config.residual.global_map
+    assert 0 < (config.residual.layer_scale or 0) < 0.1
+    assert config.loss.contrastive_weight > 0
+    assert config.training.bank_tiles is None
+
+
+def test_the_paper_preset_has_the_values_of_the_method() -> None:
+    config = load_preset("paper")
     assert (config.tiling.tile_px, config.tiling.mpp, config.tiling.min_tissue) == (256, 0.5, 0.5)
     assert (config.encoder.name, config.encoder.input_px) == ("vit_small_patch16_224", 256)
     assert (config.codebook.codewords, config.training.fresh_tiles) == (16, 32)

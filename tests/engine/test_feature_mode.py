@@ -130,6 +130,41 @@ def test_a_cohort_of_feature_files_trains_and_predicts(feature_job, tmp_path: Pa
     assert sum("There is no map." in sentence for sentence in warnings) == 2
 
 
+def test_the_wide_layer_is_scaled_by_the_training_slides_alone(
+    feature_job, feature_cohort: Path, tmp_path: Path
+) -> None:
+    lines = feature_cohort.read_text().splitlines()
+    sides = ["split", *(["train"] * 4 + ["test"] * 2) * 2]
+    rows = [f"{line},{side}" for line, side in zip(lines, sides, strict=True)]
+    feature_cohort.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    wide = {"features.adapter": "wide", "features.adapter_width": 16}
+    job = feature_job(**wide, **{"training.epochs": 2})
+    _run(job)
+    weights = load_file(job.run_dir / "model" / "model.safetensors")
+    stored = []
+    for number, side in enumerate(sides[1:]):
+        if side == "train":
+            with h5py.File(tmp_path / "features" / f"s{number}.h5") as file:
+                stored.append(np.asarray(file["features"]).reshape(-1, DIM))
+    drawn = torch.from_numpy(np.concatenate(stored))
+    torch.testing.assert_close(weights["encoder.feature_mean"], drawn.mean(0))
+    torch.testing.assert_close(weights["encoder.feature_std"], drawn.std(0, correction=0))
+    loaded = load_bundle(job.run_dir)
+    assert (loaded.feature_dim, loaded.net.encoder.dim) == (DIM, 16)
+
+
+def test_few_slides_take_as_many_epochs_as_the_least_steps_need(feature_job) -> None:
+    job = feature_job(**{"training.epochs": 1, "training.least_steps": 5})
+    _, said = _run(job)
+    assert any("take 3 epochs instead of 1, for 5 steps" in sentence for sentence in said)
+    with (job.run_dir / "losses.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 3 * 2
+    same = feature_job("enough", **{"training.epochs": 3, "training.least_steps": 5})
+    _run(same)
+    for name in ("losses.csv", "model/model.safetensors"):
+        assert (same.run_dir / name).read_bytes() == (job.run_dir / name).read_bytes()
+
+
 def test_adapters_make_different_models_of_the_same_width(feature_job) -> None:
     sizes = {}
     for kind in ("none", "linear", "mlp"):

@@ -14,6 +14,13 @@ VARIANTS = {
     "literal": {},
     "attention": {"residual.weighting": "attention"},
     "global token": {"residual.global_token": True},
+    "default's codewords": {
+        "residual.weighting": "attention",
+        "residual.attention_width": 5,
+        "residual.global_token": True,
+        "residual.global_map": False,
+        "residual.layer_scale": 0.01,
+    },
     "intra": {"residual.normalisation": "intra"},
     "signed root": {"residual.normalisation": "signed-sqrt"},
     "mean tokens": {"residual.tokens": "mean"},

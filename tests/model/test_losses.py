@@ -62,6 +62,14 @@ def test_missing_labels_do_not_count() -> None:
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_smoothing_spreads_a_share_of_each_label_over_all_classes() -> None:
+    logits = torch.tensor([[2.0, 0.0, -1.0]])
+    log_p = logits.log_softmax(1)[0]
+    loss = masked_cross_entropy(logits, torch.tensor([0]), torch.ones(3), 0.3)
+    expected = -(0.7 + 0.1) * log_p[0] - 0.1 * log_p[1] - 0.1 * log_p[2]
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_no_labels_at_all_cost_nothing_and_still_backpropagate() -> None:
     logits = torch.randn(2, 3, requires_grad=True)
     loss = masked_cross_entropy(logits, torch.tensor([-1, -1]), torch.ones(3))

@@ -122,3 +122,31 @@ def test_the_attention_on_codewords_is_that_of_what_is_pooled(pooling: str) -> N
     even = is_there / (2 * (1 + is_there.sum()))
     expected = even if pooling == "cls" else 2 * even + share / 2
     assert _is_same(found, expected / expected.sum())
+
+
+def test_without_a_map_the_global_token_is_the_mean_feature_itself() -> None:
+    encoder, sums = _encoder(global_token=True, global_map=False), _sums([1, 1, 1, 1, 1])
+    assert not any(name.startswith("from_mean") for name, _ in encoder.named_parameters())
+    encoder.cls.zero_()
+    for layer in encoder.layers:  # nothing is added to the token then
+        layer.attention.out_proj.weight.zero_()
+        layer.attention.out_proj.bias.zero_()
+        layer.ffn[3].weight.zero_()
+        layer.ffn[3].bias.zero_()
+    mean = torch.linspace(-1, 1, DIM).double().square().unsqueeze(0)
+    expected = (mean - mean.mean()) / (mean.var(correction=0) + 1e-5).sqrt()
+    assert torch.allclose(encoder(sums, mean).vector, expected)
+
+
+def test_a_small_layer_scale_lets_the_codewords_in_late() -> None:
+    settings = {"global_token": True, "global_map": False}
+    shifted = _sums([1, 1, 1, 1, 1]).residual.flip(1)
+
+    def change(**more: object) -> float:
+        encoder, ones = _encoder(**settings, **more), [1.0] * K
+        mean = torch.linspace(-1, 1, DIM).double().unsqueeze(0)
+        first, second = (encoder(_sums(ones, r), mean).vector for r in (None, shifted))
+        return float((first - second).norm())
+
+    assert change(layer_scale=1e-3) < 0.05 * change()
+    assert change(layer_scale=1.0) == pytest.approx(change(), rel=1e-6)
