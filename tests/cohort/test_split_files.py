@@ -147,6 +147,21 @@ def test_two_splits_of_one_name_are_refused(cohort: Cohort, folder: Path) -> Non
         read_split_folder(cohort, folder, 0, 0)
 
 
+@pytest.mark.parametrize("name", ["../../outside", "LUAD/LUSC", "a:b", ".hidden"])
+def test_names_that_are_no_names_of_folders_are_refused(cohort, folder, name: str) -> None:
+    text = f"slide_id,{name},other\na,train,test\nb,test,train\n"
+    (folder / "s.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(CohortError, match="cannot give folders their names"):
+        read_split_folder(cohort, folder, 0, 0)
+
+
+def test_names_that_differ_in_case_alone_are_refused(cohort: Cohort, folder: Path) -> None:
+    text = "slide_id,Fold,fold\na,train,test\nb,test,train\n"
+    (folder / "s.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(CohortError, match="called 'Fold', 'fold'"):
+        read_split_folder(cohort, folder, 0, 0)
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize(("kind", "n_train"), [("full", 900), ("50", 49)])
 def test_published_splits_of_tcga_lung_are_read(real_data, kind: str, n_train: int) -> None:

@@ -20,6 +20,7 @@ _SUFFIXES = (".csv", ".tsv", ".txt")
 # CLAM writes these beside each split: the same once more, and how many slides it has.
 _BESIDE = ("_bool", "_descriptor")
 _SHOWN = 5
+_NOT_IN_NAMES = frozenset('/\\:*?"<>|')
 
 
 def read_split_folder(
@@ -66,13 +67,24 @@ def read_split_folder(
                 generator = np.random.default_rng([seed, len(folds)])
                 split = with_validation(cohort, split, columns, val_fraction, generator)
             folds.append(Fold(name, split))
-    names = [fold.name for fold in folds]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    _check_names(folder, [fold.name for fold in folds])
+    return tuple(folds)
+
+
+def _check_names(folder: Path, names: Sequence[str]) -> None:
+    """Refuse names of splits that cannot be those of folders, side by side on any disk."""
+    unfit = [name for name in names if name.startswith(".") or set(name) & _NOT_IN_NAMES]
+    if unfit:
+        raise CohortError(
+            f"The splits {_quoted(unfit)} of '{folder}' cannot give folders their names. Rename "
+            "these files or columns with letters, numbers, '-' and '_'."
+        )
+    plain = [name.casefold() for name in names]
+    twice = sorted({name for name in names if plain.count(name.casefold()) > 1})
     if twice:
         raise CohortError(
             f"Two splits in '{folder}' are called {_quoted(twice)}. Rename a file or a column."
         )
-    return tuple(folds)
 
 
 def _files(folder: Path) -> list[Path]:
