@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -81,6 +83,7 @@ def test_compare_prints_methods_side_by_side_and_their_tests(
     [
         (["--within", "subtype"], "COLUMN=VALUE"),
         (["--within", "subtype=C"], "'C'"),
+        (["--within", "subtype=A", "--within", "subtype=B"], "twice"),
         (["--folds", "hospitals"], "hospitals"),
         (["--folds", "site"], "site"),
         (["--set", "probe.fold=1"], "probe.folds"),
@@ -99,6 +102,68 @@ def test_what_cannot_be_done_is_one_sentence(
     errors = [e for e in capsys.readouterr().err.splitlines() if e.startswith("Error: ")]
     assert len(errors) == 1
     assert words in errors[0]
+
+
+def _without_last_line(folder: Path) -> None:
+    path = folder / "predictions.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def _without_a_probability(folder: Path) -> None:
+    path = folder / "predictions.csv"
+    lines = path.read_text().splitlines()
+    lines[1] = ",".join([*lines[1].split(",")[:-2], "", ""])
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _without_seed(folder: Path) -> None:
+    path = folder / "predictions.csv"
+    path.write_text(path.read_text().replace(",0,subtype", ",,subtype", 1))
+
+
+def _without_cohort(folder: Path) -> None:
+    (folder / "metrics.json").write_text('{"tasks": {}, "cells": []}')
+
+
+def _without_hash(folder: Path) -> None:
+    path = folder / "metrics.json"
+    path.write_text(path.read_text().replace('"test_sha256"', '"other"', 1))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_without_last_line, "damaged"),
+        (_without_a_probability, "damaged"),
+        (_without_seed, "damaged in column 'seed'"),
+        (_without_cohort, "no folder of an evaluation"),
+        (_without_hash, "no folder of an evaluation"),
+    ],
+)
+def test_a_damaged_evaluation_is_not_compared(
+    done: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[Path], None],
+    words: str,
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(done, other)
+    damage(other)
+    assert main(["compare", str(done), str(other)]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_comparison_that_cannot_be_is_one_sentence(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(done), str(done / ".." / done.name)]) == 2
+    assert "named twice" in capsys.readouterr().err
+    shutil.copytree(done, tmp_path / "other")
+    taken = tmp_path / "file"
+    taken.write_text("")
+    assert main(["compare", str(done), str(tmp_path / "other"), "--out", str(taken)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_a_single_evaluation_is_not_compared(

@@ -104,3 +104,13 @@ def test_the_same_fold_under_many_seeds_counts_once() -> None:
     assert once is not None
     assert twice is not None
     assert (twice["n"], twice["p"]) == (3, pytest.approx(once["p"]))
+
+
+def test_patients_without_a_label_count_in_no_test() -> None:
+    cells = _method(1.5)
+    for cell in cells:
+        cell.truth[:10] = -1
+    for name in ("bootstrap", "delong"):
+        test = paired_tests(cells, cells, _facts(cells))[name]
+        assert test is not None
+        assert test["n"] == 3 * (N - 10), name

@@ -106,5 +106,10 @@ def _columns(pairs: list[str]) -> dict[str, str]:
         name, sign, value = pair.partition("=")
         if not sign or not name.strip() or not value.strip():
             raise ConfigError(f"--within '{pair}' is no COLUMN=VALUE. Write --within subtype=LUAD.")
+        if name.strip() in found:
+            raise ConfigError(
+                f"--within names the column '{name.strip()}' twice, and a slide has one value "
+                "there. Name each column once."
+            )
         found[name.strip()] = value.strip()
     return found

@@ -24,6 +24,18 @@ __all__ = ["compare_evaluations"]
 
 _METRICS = "metrics.json"
 _FORMAT = 1
+_KEYS = {
+    "tasks": dict,
+    "cells": list,
+    "cohort": dict,
+    "folds": dict,
+    "cost": dict,
+    "method": str,
+    "preset": str,
+    "version": str,
+}
+_TASK_KEYS = frozenset({"scores", "intervals"})
+_CELL_KEYS = frozenset({"name", "test_sha256", "split_sha256", "slides"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,10 +70,12 @@ def compare_evaluations(folders: Sequence[Path], out: Path | None = None) -> dic
     Raises
     ------
     ResultError
-        If a folder is no finished evaluation, or the folds are not the same.
+        If a folder is no finished evaluation or is named twice, the folds are not the same, or
+        ``out`` cannot be written.
     """
     if len(folders) < 2:
         raise ResultError("A comparison needs two evaluations or more. Name another folder.")
+    _check_different(folders)
     runs = [_open(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
     for run in runs[1:]:
         _check_same_tests(runs[0], run)
@@ -83,9 +97,20 @@ def compare_evaluations(folders: Sequence[Path], out: Path | None = None) -> dic
         "tasks": {task: _task(runs, task) for task in tasks},
     }
     if out is not None:
-        write_json(out / "compare.json", found)
-        write_text(out / "compare.html", comparison_page(found))
+        try:
+            write_json(out / "compare.json", found)
+            write_text(out / "compare.html", comparison_page(found))
+        except OSError as error:
+            raise ResultError(f"The folder '{out}' cannot be written: {error.strerror}.") from error
     return found
+
+
+def _check_different(folders: Sequence[Path]) -> None:
+    seen: set[Path] = set()
+    for folder in folders:
+        if folder.resolve() in seen:
+            raise ResultError(f"'{folder}' is named twice. Compare different evaluations.")
+        seen.add(folder.resolve())
 
 
 def _open(folder: Path, name: str) -> _Run:
@@ -102,9 +127,26 @@ def _open(folder: Path, name: str) -> _Run:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ResultError(f"'{path}' cannot be read: {error}.") from error
-    if not isinstance(metrics, dict) or "tasks" not in metrics or "cells" not in metrics:
+    if not _is_whole(metrics):
         raise ResultError(f"'{folder}' is no folder of an evaluation. Compare those of 'evaluate'.")
     return _Run(folder, name, metrics, read_predictions(folder / "predictions.csv"))
+
+
+def _is_whole(metrics: Any) -> bool:
+    """Return whether what a comparison looks at is there, as `evaluate` writes it."""
+    if not isinstance(metrics, dict) or not _KEYS.items() <= _kinds(metrics).items():
+        return False
+    tasks, cells = metrics["tasks"].values(), metrics["cells"]
+    return (
+        "sha256" in metrics["cohort"]
+        and all(isinstance(task, dict) and task.keys() >= _TASK_KEYS for task in tasks)
+        and bool(cells)
+        and all(isinstance(cell, dict) and cell.keys() >= _CELL_KEYS for cell in cells)
+    )
+
+
+def _kinds(values: Mapping[str, Any]) -> dict[str, type]:
+    return {name: type(value) for name, value in values.items()}
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

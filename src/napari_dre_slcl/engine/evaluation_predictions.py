@@ -121,7 +121,15 @@ def read_predictions(path: Path) -> pd.DataFrame:
     ResultError
         If the file cannot be read or is another.
     """
-    return _read(path, COLUMNS)
+    frame = _read(path, COLUMNS)
+    cells = frame.groupby(["fold", "seed", "task"], sort=False)
+    whole = cells["slide_id"].nunique() * cells["class"].nunique()
+    if frame["probability"].isna().any() or not whole.equals(cells.size()):
+        raise ResultError(
+            f"'{path}' is damaged: some slides lack the probability of a class. Run 'dre-slcl "
+            "evaluate' again with the same settings, which writes it anew."
+        )
+    return frame
 
 
 def task_cells(frame: pd.DataFrame, task: str) -> list[TaskCell]:
@@ -181,9 +189,9 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         if name in frame.columns:
             try:
                 numbers = pd.to_numeric(frame[name].where(frame[name] != ""))
+                frame[name] = numbers.astype(kind)
             except ValueError as error:
                 raise ResultError(f"'{path}' is damaged in column '{name}': {error}.") from error
-            frame[name] = numbers.astype(kind)
     return frame
 
 

@@ -22,7 +22,14 @@ from napari_dre_slcl.metrics.scores import Spread, spread_of, task_scores
 from napari_dre_slcl.metrics.subgroups import scores_by_site
 from napari_dre_slcl.metrics.weighted import METRIC_NAMES, Metric, fold_mean, task_metrics
 
-__all__ = ["cost_summary", "fold_metrics", "retrieval_summary", "spread_record", "task_summary"]
+__all__ = [
+    "cost_summary",
+    "fold_metrics",
+    "of_known",
+    "retrieval_summary",
+    "spread_record",
+    "task_summary",
+]
 
 _CURVE_POINTS = 101
 _WAYS = ("slide_to_report", "report_to_slide")
@@ -120,7 +127,7 @@ def _intervals(cells: Sequence[TaskCell], slides: TaskCell) -> dict[str, Any]:
     found = {}
     for name, metric in fold_metrics(cells, slides.slides).items():
         interval = bootstrap_interval(
-            _of_known(metric, known, len(slides.truth)),
+            of_known(metric, known, len(slides.truth)),
             slides.patients[known],
             n_effective=n_rarest,
         )
@@ -128,15 +135,25 @@ def _intervals(cells: Sequence[TaskCell], slides: TaskCell) -> dict[str, Any]:
     return found
 
 
-def _of_known(metric: Metric, known: NDArray[np.int64], n_slides: int) -> Metric:
-    """Return the metric of the weights of labelled slides: others are in no resample."""
+def of_known(metric: Metric, known: NDArray[np.int64], n_slides: int) -> Metric:
+    """Return the metric of the weights of labelled slides: others are in no resample.
 
-    def of_known(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    Parameters
+    ----------
+    metric : Metric
+        Of the weights of all slides.
+    known : ndarray
+        Numbers of the labelled ones.
+    n_slides : int
+        All.
+    """
+
+    def of_labelled(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         wide = np.zeros((len(weights), n_slides))
         wide[:, known] = weights
         return metric(wide)
 
-    return of_known
+    return of_labelled
 
 
 def _calibration(cells: Sequence[TaskCell]) -> dict[str, Any]:

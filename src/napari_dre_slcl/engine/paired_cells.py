@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import norm
 
 from napari_dre_slcl.engine.evaluation_predictions import TaskCell, mean_over_cells
-from napari_dre_slcl.engine.evaluation_summary import fold_metrics
+from napari_dre_slcl.engine.evaluation_summary import fold_metrics, of_known
 from napari_dre_slcl.metrics.paired import (
     PairedTest,
     corrected_fold_test,
@@ -40,12 +40,13 @@ def paired_tests(
         Of ``metrics.json``: name, test_sha256 and slides of each cell.
     """
     slides = mean_over_cells(list(a))
+    known, n_slides = np.flatnonzero(slides.truth >= 0), len(slides.truth)
     tests = {
         "folds": _over_folds(a, b, cells),
         "bootstrap": paired_bootstrap(
-            fold_metrics(a, slides.slides)["auc"],
-            fold_metrics(b, slides.slides)["auc"],
-            slides.patients,
+            of_known(fold_metrics(a, slides.slides)["auc"], known, n_slides),
+            of_known(fold_metrics(b, slides.slides)["auc"], known, n_slides),
+            slides.patients[known],
         ),
         "delong": _delong(a, b),
     }
@@ -115,7 +116,8 @@ def _normal_test(
         p = 1.0 if abs(difference) < 1e-12 else 0.0
     else:
         p = float(2 * norm.sf(abs(difference) / error))
-    n_patients = len({patient for cell in cells for patient in cell.patients.tolist()})
+    labelled = [cell.patients[cell.truth >= 0].tolist() for cell in cells]
+    n_patients = len(set().union(*labelled))
     ends = (difference - _Z * error, difference + _Z * error)
     return PairedTest("DeLong by fold", first, second, difference, *ends, p, n_patients)
 
