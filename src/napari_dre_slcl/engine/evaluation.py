@@ -150,6 +150,7 @@ def _sum_up(
         "page": out / "evaluation.html",
         "metrics": out / "metrics.json",
     }
+    paths["metrics"].unlink(missing_ok=True)  # of fewer seeds: it would not fit the new tables
     write_text(paths["predictions"], _csv_text(predictions))
     write_text(paths["page"], evaluation_page(metrics))
     write_json(paths["metrics"], metrics)  # last: where it is, the others are

@@ -93,22 +93,7 @@ def run_cell(job: CellJob, cell: Cell, folder: Path, reporter: Reporter) -> dict
         return record
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        _check_leakage(job, trainable, cell, {})  # before an hour is spent on it
-        config = with_overrides(job.config, {"training.seed": cell.seed})
-        opened = replace(job.opened, cohort=trainable)
-        prepared = with_split(opened, cell.split, config, reporter)
-        started = time.perf_counter()
-        train_job = TrainJob(
-            cohort=job.request.cohort,
-            run_dir=folder,
-            preset=job.request.preset,
-            overrides={**job.request.overrides, "method": config.method},
-        )
-        result = train_prepared(train_job, config, prepared, folder, reporter)
-        seconds = time.perf_counter() - started
-        leaks = _check_leakage(job, trainable, cell, _fitted(folder))
-        bundle = load_bundle(folder / "model")
-        retrieval = _retrieval(bundle, prepared, reporter, folder)
+        found = _train_and_test(replace(job.opened, cohort=trainable), job, cell, folder, reporter)
     except DreSlclError as error:
         raise type(error)(f"Fold '{cell.fold}', seed {cell.seed}: {error}") from error
     record = key | {
@@ -117,15 +102,37 @@ def run_cell(job: CellJob, cell: Cell, folder: Path, reporter: Reporter) -> dict
         "seed": cell.seed,
         "test_sha256": test_sha256(cohort, cell),
         "slides": {side: int((cell.split == side).sum()) for side in ("train", "val", "test")},
+    }
+    write_json(folder / CELL_FILE, record | found)
+    return record | found
+
+
+def _train_and_test(
+    opened: PreparedCohort, job: CellJob, cell: Cell, folder: Path, reporter: Reporter
+) -> dict[str, Any]:
+    """Make the run folder of a cell; return what it took and what was found."""
+    _check_leakage(job, opened.cohort, cell, {})  # before an hour is spent on it
+    config = with_overrides(job.config, {"training.seed": cell.seed})
+    prepared = with_split(opened, cell.split, config, reporter)
+    started = time.perf_counter()
+    train_job = TrainJob(
+        cohort=job.request.cohort,
+        run_dir=folder,
+        preset=job.request.preset,
+        overrides={**job.request.overrides, "method": config.method},
+    )
+    result = train_prepared(train_job, config, prepared, folder, reporter)
+    seconds = time.perf_counter() - started
+    leaks = _check_leakage(job, opened.cohort, cell, _fitted(folder))
+    bundle = load_bundle(folder / "model")
+    return {
         "seconds": round(seconds, 3),
         "checked": list(leaks.checked),
         "parameters": sum(part.numel() for part in bundle.net.parameters()),
         "skipped": result.skipped,
         "shared_patients": len(leaks.shared_patients),
-        "retrieval": retrieval,
+        "retrieval": _retrieval(bundle, prepared, reporter, folder),
     }
-    write_json(folder / CELL_FILE, record)
-    return record
 
 
 def cell_reporter(reporter: Reporter, cell: Cell, number: int, total: int) -> Reporter:
