@@ -37,3 +37,27 @@ def test_slides_whose_reports_say_the_same_are_no_negatives(tmp_path: Path) -> N
     expected = torch.eye(len(REPORTS), dtype=torch.bool)
     expected[0, 1] = expected[1, 0] = True
     assert torch.equal(is_same, expected)
+
+
+def test_the_wide_layer_is_scaled_by_slides_that_can_be_read(tmp_path: Path) -> None:
+    lines = ["slide_id,patient_id,split,report"]
+    for number in range(3):
+        features = np.random.default_rng(number).normal(size=(5, 4))
+        features[0, 0] = np.nan if number == 1 else 0
+        with h5py.File(tmp_path / f"s{number}.h5", "w") as file:
+            file["features"] = features
+        lines.append(f"s{number},P{number},train,{REPORTS[number + 1]}")
+    table = tmp_path / "cohort.csv"
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    overrides = {
+        "features.folder": tmp_path,
+        "features.adapter": "wide",
+        "codebook.codewords": 2,
+        "training.device": "cpu",
+        "residual.heads": 2,
+    }
+    config = with_overrides(load_preset("default"), overrides)
+    prepared = prepare_cohort(table, config, Reporter(lambda event: None, lambda: False))
+    encoder = make_method(config, prepared).net.encoder
+    assert bool(torch.isfinite(encoder.feature_mean).all())
+    assert float(encoder.feature_mean.abs().sum()) > 0

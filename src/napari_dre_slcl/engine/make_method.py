@@ -11,6 +11,7 @@ import torch
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.prepare import PreparedCohort
+from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideTruth, class_weights
 from napari_dre_slcl.methods.sampling import never_negatives
 from napari_dre_slcl.model.codebook import check_codebook_size
@@ -31,6 +32,8 @@ def make_method(config: DreSlclConfig, prepared: PreparedCohort) -> DreSlcl:
     ------
     ConfigError, ModelError
         If the settings do not fit the cohort or this machine.
+    SlideError
+        If features are to be standardised and no training slide can be read.
     """
     torch.manual_seed(config.training.seed)
     rows = prepared.rows("train")
@@ -50,13 +53,21 @@ def make_method(config: DreSlclConfig, prepared: PreparedCohort) -> DreSlcl:
 def _drawn_features(
     config: DreSlclConfig, prepared: PreparedCohort, rows: Sequence[int]
 ) -> torch.Tensor:
-    """Return stored features of training tiles, evenly spaced, as many of each slide at most."""
+    """Return stored features of training tiles, evenly spaced, as many of each slide at most.
+
+    Slides that cannot be read are passed over here: training tells of them and goes on.
+    """
     most = config.codebook.tiles_per_slide
+    drawn = []
     with prepared.loader(rows, config) as loader:
-        drawn = [
-            loader.load([(slide, np.unique(np.linspace(0, count - 1, most).astype(np.int64)))])
-            for slide, count in enumerate(prepared.tile_counts(rows))
-        ]
+        for slide, count in enumerate(prepared.tile_counts(rows)):
+            tiles = np.unique(np.linspace(0, count - 1, most).astype(np.int64))
+            try:
+                drawn.append(loader.load([(slide, tiles)]))
+            except SlideError as error:
+                reason = error
+    if not drawn:
+        raise reason
     return torch.from_numpy(np.concatenate(drawn))
 
 
