@@ -125,3 +125,7 @@ def test_too_little_to_seek() -> None:
     assert retrieval(slides[:0], reports[:0], patients[:0], sites[:0]) is None
     with pytest.raises(ValueError, match="do not belong together"):
         retrieval(slides, reports[:2], patients, sites)
+    with pytest.raises(ValueError, match="do not belong together"):
+        retrieval(slides, reports, patients[:2], sites)
+    with pytest.raises(ValueError, match="do not belong together"):
+        retrieval(slides, reports, patients, sites[:2])

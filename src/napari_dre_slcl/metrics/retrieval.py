@@ -113,7 +113,8 @@ def retrieval(
     vectors, texts = np.asarray(slides, dtype=np.float64), np.asarray(reports, dtype=np.float64)
     who, place = np.asarray(patients), np.asarray(sites)
     n = len(vectors)
-    if vectors.ndim != 2 or texts.shape != vectors.shape or who.shape != (n,) != place.shape:
+    of_each = {who.shape, place.shape}
+    if vectors.ndim != 2 or texts.shape != vectors.shape or of_each != {(n,)}:
         raise ValueError(
             f"slides {vectors.shape}, reports {texts.shape}, patients {who.shape} and sites "
             f"{place.shape} do not belong together"
