@@ -130,7 +130,7 @@ def test_a_frozen_encoder_gets_no_gradient_and_the_rest_learns() -> None:
         for name, value in method.net.named_parameters()
         if not torch.equal(value, before[name])
     }
-    assert changed == {"residual_encoder", "heads", "projection", "log_scale"}
+    assert changed == {"tile_attention", "residual_encoder", "heads", "projection", "log_scale"}
 
 
 def test_encoder_and_rest_are_clipped_each_on_its_own() -> None:

@@ -13,6 +13,22 @@ __all__ = ["register"]
 
 _CANCELLED = 130
 
+_Within = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=VALUE", help="Only such slides; may be repeated."),
+]
+_Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+]
+_AllowShared = Annotated[
+    bool,
+    typer.Option(
+        "--allow-shared-patients",
+        help="Report patients on both sides of published splits, do not refuse them.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add both commands to the command line."""
@@ -39,25 +55,13 @@ def evaluate(
     validation: Annotated[
         float, typer.Option(min=0, max=0.5, help="Share of training patients that validate.")
     ] = 0.1,
-    within: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN=VALUE", help="Only such slides; may be repeated."),
-    ] = None,
+    within: _Within = None,
     features: Annotated[
         Path | None, typer.Option(help="Folder of feature files, in the place of slides.")
     ] = None,
     preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
-    ] = None,
-    allow_shared_patients: Annotated[
-        bool,
-        typer.Option(
-            "--allow-shared-patients",
-            help="Report patients on both sides of published splits, do not refuse them.",
-        ),
-    ] = False,
+    overrides: _Overrides = None,
+    allow_shared_patients: _AllowShared = False,
 ) -> None:
     """Train and test one method over folds and seeds: figures, predictions and a page.
 

@@ -102,10 +102,8 @@ def read_bags(
             lost[source_name(source)] = str(error)
             reporter.log(f"{error} Training goes on without this slide.", "warning")
     if len(found) < _LEAST:
-        reason = next(reversed(lost.values()), "")
-        raise SlideError(
-            f"{reason} Training stopped because fewer than {_LEAST} training slides can be read."
-        )
+        why = f"Training stopped because fewer than {_LEAST} training slides can be read."
+        raise SlideError(f"{next(reversed(lost.values()), '')} {why}")
     features_of, rowcol_of, copies_of = zip(*found.values(), strict=True)
     copies_kept = copies_of if n_copies and any(copies_of) else ()
     return ReadBags(Bags(features_of, rowcol_of, copies_kept), tuple(found), lost)

@@ -36,10 +36,9 @@ def retrieval_of_run(
 ) -> dict[str, Any] | None:
     """Measure retrieval between the test slides of a run and their reports, beside its control.
 
-    A test slide's vector goes into report space by the network's own projection, where it was
-    trained with reports. For every method a ridge regression from slide vectors to report vectors
-    does it too, fitted on the training slides, its penalty chosen on them by leaving one out. The
-    report space is fitted on training reports; test reports are only looked for.
+    A test slide's vector goes into report space by the network's own projection, where there is
+    one, and by a ridge regression on the training slides. The report space is fitted on training
+    reports; test reports are only looked for.
 
     Parameters
     ----------
@@ -50,8 +49,7 @@ def retrieval_of_run(
     reporter : Reporter
         Told the progress.
     vectors : Path, optional
-        ``vectors.npz`` of the run. Slides that it lacks are described anew, which takes long
-        where they are pixels.
+        ``vectors.npz`` of the run. Slides that it lacks are described anew.
 
     Returns
     -------
@@ -60,8 +58,7 @@ def retrieval_of_run(
         ``report_to_slide`` with one entry for each k (``k``, ``value``, ``control``,
         ``control_std``, ``gain``, ``p``), ``n_slides``, ``n_reports``, ``n_patients``,
         ``n_alone``. Beside a projection, ``ridge`` has the same by ridge regression, unless slides
-        are pixels. None where fewer than two test slides have different reports, or no training
-        slide has one.
+        are pixels. None where there are too few reports.
 
     Raises
     ------

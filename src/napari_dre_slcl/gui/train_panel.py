@@ -66,7 +66,9 @@ class TrainPanel(QWidget):
         self._set_running(False)
 
     def _build_inputs(self) -> None:
-        self.cohort_field = PathField("file", "Cohort table", "Tables (*.csv *.tsv *.txt *.xlsx *.parquet);;All (*)")
+        self.cohort_field = PathField(
+            "file", "Cohort table", "Tables (*.csv *.tsv *.txt *.xlsx *.parquet);;All (*)"
+        )
         self.cohort_field.setToolTip(
             "CSV with the columns slide, slide_id and patient_id, and at will site, report, mpp, "
             "split and any label columns."

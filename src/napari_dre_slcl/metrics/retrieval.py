@@ -112,13 +112,8 @@ def retrieval(
     """
     vectors, texts = np.asarray(slides, dtype=np.float64), np.asarray(reports, dtype=np.float64)
     who, place = np.asarray(patients), np.asarray(sites)
+    _check_shapes(vectors, texts, who, place)
     n = len(vectors)
-    of_each = {who.shape, place.shape}
-    if vectors.ndim != 2 or texts.shape != vectors.shape or of_each != {(n,)}:
-        raise ValueError(
-            f"slides {vectors.shape}, reports {texts.shape}, patients {who.shape} and sites "
-            f"{place.shape} do not belong together"
-        )
     if not n:
         return None
     gallery, report_of = np.unique(texts, axis=0, return_inverse=True)
@@ -135,6 +130,20 @@ def retrieval(
     )
     n_alone = int((np.bincount(site_of) == 1).sum())
     return Retrieval(to_report, to_slide, n, len(gallery), len(first), n_alone)
+
+
+def _check_shapes(
+    slides: NDArray[np.generic],
+    reports: NDArray[np.generic],
+    patients: NDArray[np.generic],
+    sites: NDArray[np.generic],
+) -> None:
+    of_each = {patients.shape, sites.shape}
+    if slides.ndim != 2 or reports.shape != slides.shape or of_each != {(len(slides),)}:
+        raise ValueError(
+            f"slides {slides.shape}, reports {reports.shape}, patients {patients.shape} and sites "
+            f"{sites.shape} do not belong together"
+        )
 
 
 def _shuffles(site_of: NDArray[np.int64], n: int, seed: int) -> Iterator[NDArray[np.int64]]:
