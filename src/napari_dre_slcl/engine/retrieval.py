@@ -54,11 +54,9 @@ def retrieval_of_run(
     Returns
     -------
     dict or None
-        For JSON: ``how`` (``projection`` or ``ridge regression``), ``slide_to_report`` and
-        ``report_to_slide`` with one entry for each k (``k``, ``value``, ``control``,
-        ``control_std``, ``gain``, ``p``), ``n_slides``, ``n_reports``, ``n_patients``,
-        ``n_alone``. Beside a projection, ``ridge`` has the same by ridge regression, unless slides
-        are pixels. None where there are too few reports.
+        For JSON: ``how`` (``projection`` or ``ridge regression``) and the fields of `Retrieval`.
+        Beside a projection, ``ridge`` has the same by ridge regression, unless slides are pixels.
+        None where there are too few reports.
 
     Raises
     ------
