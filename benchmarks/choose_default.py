@@ -111,14 +111,18 @@ def write_splits(data: Path, folder: Path, kind: str, n_splits: int) -> None:
 
 
 def shuffled_reports(data: Path, out: Path) -> Path:
-    """Write the cohort with each report given to another slide that has one."""
+    """Write the cohort with each patient's report given to another patient.
+
+    All slides of a patient keep one report between them: given out slide by slide, the same text
+    would stand on both sides of a split, which the guard against leaks refuses.
+    """
     rows = read_rows(data / "cohort.csv")
-    with_report = [number for number, row in enumerate(rows) if row["report"]]
-    order = np.random.default_rng(0).permutation(with_report)
-    texts = [rows[number]["report"] for number in order]
-    for number, text in zip(with_report, texts, strict=True):
-        rows[number]["report"] = text
+    texts = {row["patient_id"]: row["report"] for row in rows if row["report"]}
+    patients = list(texts)
+    order = np.random.default_rng(0).permutation(len(patients))
+    given = {patients[k]: texts[patients[number]] for k, number in enumerate(order)}
     for row in rows:
+        row["report"] = given[row["patient_id"]] if row["report"] else ""
         row["features"] = str((data / row["features"]).resolve())
     write_rows(out / "shuffled.csv", rows)
     return out / "shuffled.csv"

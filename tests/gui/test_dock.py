@@ -51,7 +51,7 @@ def test_manifest_offers_the_dock_in_the_plugin_menu(viewer) -> None:
     assert [widget.display_name for widget in manifest.contributions.widgets] == ["DRE-SLCL"]
     _, widget = viewer.window.add_plugin_dock_widget("napari-dre-slcl", "DRE-SLCL")
     assert isinstance(widget, DreSlclDock)
-    assert [widget.tabs.tabText(i) for i in range(3)] == ["Slide", "Train", "Result"]
+    assert [widget.tabs.tabText(i) for i in range(4)] == ["Slide", "Cohort", "Train", "Explore"]
     widget.close_down()
 
 
@@ -104,7 +104,7 @@ def test_train_tab_makes_the_job_that_its_fields_say(dock, cohort) -> None:
         panel.value()
     panel.buttons.start_button.click()
     assert "lr_rest" in panel.message.text()
-    assert not dock.runner.is_running
+    assert not dock.session.trainer.is_running
 
 
 def test_job_fills_the_fields_and_comes_back_the_same(dock, train_job) -> None:
@@ -191,8 +191,8 @@ def test_dock_taken_out_of_the_window_dies_with_all_it_had(qtbot, viewer, train_
     dock = DreSlclDock(viewer)
     docked = viewer.window.add_dock_widget(dock, name="DRE-SLCL")
     dock.start_job(train_job(epochs=2000))
-    process = psutil.Process(dock.runner.process_id)
-    dock.runner.should_keep_job = False
+    process = psutil.Process(dock.session.trainer.process_id)
+    dock.session.trainer.should_keep_job = False
     gone = weakref.ref(dock)
     viewer.window.remove_dock_widget(docked)
     assert not process.is_running()
@@ -210,8 +210,8 @@ def test_closed_viewer_ends_engine_and_threads(qtbot, make_napari_viewer, train_
     viewer.window.add_dock_widget(dock, name="DRE-SLCL")
     dock.background.run("any", Path.cwd, on_done=lambda path: None, on_error=lambda text: None)
     dock.start_job(train_job(epochs=2000))
-    process = psutil.Process(dock.runner.process_id)
-    dock.runner.should_keep_job = False
+    process = psutil.Process(dock.session.trainer.process_id)
+    dock.session.trainer.should_keep_job = False
     viewer.close()
     QApplication.processEvents()
     qtbot.wait(50)
@@ -227,7 +227,7 @@ def test_closing_during_a_training_asks_what_to_do_with_it(
     viewer.window.add_dock_widget(dock, name="DRE-SLCL")
     job = train_job(epochs=6 if should_keep else 2000)
     dock.start_job(job)
-    process = psutil.Process(dock.runner.process_id)
+    process = psutil.Process(dock.session.trainer.process_id)
     qtbot.waitUntil((job.run_dir / "events.jsonl").exists, timeout=WAIT_MS)
     asked = []
 

@@ -40,7 +40,7 @@ def train_and_cancel(qtbot: Any, dock: DreSlclDock, job: TrainJob) -> None:
         timeout=WAIT_MS,
     )
     assert "Tasks" in panel.log.toPlainText()
-    with qtbot.waitSignal(dock.runner.ended, timeout=WAIT_MS):
+    with qtbot.waitSignal(dock.session.trainer.ended, timeout=WAIT_MS):
         panel.buttons.cancel_button.click()
     assert panel.message.text().startswith("Cancelled. 'Resume a run…' goes on")
     assert json.loads((job.run_dir / "status.json").read_text())["state"] == "cancelled"
@@ -49,7 +49,7 @@ def train_and_cancel(qtbot: Any, dock: DreSlclDock, job: TrainJob) -> None:
 def train_to_the_end(qtbot: Any, dock: DreSlclDock, job: TrainJob) -> None:
     panel = dock.train_panel
     panel.setValue(job)
-    with qtbot.waitSignal(dock.runner.ended, timeout=WAIT_MS):
+    with qtbot.waitSignal(dock.session.trainer.ended, timeout=WAIT_MS):
         panel.buttons.start_button.click()
     assert panel.message.text().startswith("Done.")
     assert "cancer AUC" in {bar.name for bar in panel.metrics.value()}
@@ -87,10 +87,10 @@ def test_from_a_slide_file_to_a_prediction_on_the_screen(
     assert dock.slide_panel.facts()["File"] == slide_path.name
 
     train_and_cancel(qtbot, dock, train_job("long", epochs=FOREVER))
-    process = psutil.Process(dock.runner.process_id)
+    process = psutil.Process(dock.session.trainer.process_id)
     train_to_the_end(qtbot, dock, train_job("short"))
     predict_and_check(qtbot, viewer, dock, slide_path)
-    assert dock.runner.process_id == process.pid
+    assert dock.session.trainer.process_id == process.pid
 
     gone, n_layers = weakref.ref(dock), len(viewer.layers)
     viewer.window.remove_dock_widget(dock)

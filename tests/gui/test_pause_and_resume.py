@@ -35,7 +35,7 @@ def test_a_training_is_held_cancelled_and_resumed_from_its_folder(
     qtbot.waitUntil(lambda: panel.buttons.pause_button.text() == "Pause", timeout=WAIT_MS)
     qtbot.waitUntil(lambda: len(panel.curve.value()["loss"][0]) > epochs, timeout=WAIT_MS)
     assert state_of(job) == "running"
-    with qtbot.waitSignal(dock.runner.ended, timeout=WAIT_MS):
+    with qtbot.waitSignal(dock.session.trainer.ended, timeout=WAIT_MS):
         panel.buttons.cancel_button.click()
     assert not panel.buttons.pause_button.isEnabled()
     assert state_of(job) == "cancelled"
@@ -43,13 +43,13 @@ def test_a_training_is_held_cancelled_and_resumed_from_its_folder(
 
     (tmp_path / "other").mkdir()
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "other"))
-    with qtbot.waitSignal(dock.runner.ended, timeout=WAIT_MS):
+    with qtbot.waitSignal(dock.session.trainer.ended, timeout=WAIT_MS):
         panel.buttons.resume_button.click()
     assert "is no run folder" in panel.message.text()
     assert list((tmp_path / "other").iterdir()) == []
 
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(job.run_dir))
-    with qtbot.waitSignal(dock.runner.ended, timeout=WAIT_MS):
+    with qtbot.waitSignal(dock.session.trainer.ended, timeout=WAIT_MS):
         panel.buttons.resume_button.click()
     assert panel.message.text().startswith("Done.")
     assert state_of(job) == "finished"

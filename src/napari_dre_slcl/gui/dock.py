@@ -1,4 +1,4 @@
-"""The dock "DRE-SLCL": three tabs, one engine, one link to the viewer, and their end."""
+"""The dock "DRE-SLCL": four tabs, two engines, one link to the viewer, and their end."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ from qtpy.QtWidgets import (
 
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.background import Background
+from napari_dre_slcl.gui.cohort_panel import CohortPanel
+from napari_dre_slcl.gui.explore_panel import ExplorePanel
 from napari_dre_slcl.gui.job_runner import JobRunner
 from napari_dre_slcl.gui.model_tiling import model_tiling
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.result_panel import ResultPanel
+from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.slide_panel import SlidePanel
 from napari_dre_slcl.gui.theme import theme_colors
 from napari_dre_slcl.gui.tissue_finder import TissueFinder
@@ -31,6 +34,7 @@ from napari_dre_slcl.gui.train_panel import TrainPanel
 from napari_dre_slcl.jobs.messages import (
     Cancelled,
     Failed,
+    Job,
     PredictJob,
     Result,
     ResumeJob,
@@ -44,7 +48,7 @@ _WIDTH_PX = 400
 
 
 class DreSlclDock(QWidget):
-    """Slide, Train and Result for one viewer.
+    """Slide, Cohort, Train and Explore for one viewer.
 
     Parameters
     ----------
@@ -58,16 +62,34 @@ class DreSlclDock(QWidget):
         self._viewer = napari_viewer
         self._has_parent = False
         colors = theme_colors(napari_viewer.theme)
-        self.background = Background()
-        self.runner = JobRunner()
-        self.overlay = Overlay(napari_viewer, self.background)
-        self.tissue = TissueFinder(self.overlay, self.background)
-        self.slide_panel = SlidePanel(self.overlay, self.tissue)
+        self.session = Session(napari_viewer)
+        self.slide_panel = SlidePanel(self.session.overlay, self.session.tissue)
+        self.cohort_panel = CohortPanel(self.session, colors)
         self.train_panel = TrainPanel(colors)
-        self.result_panel = ResultPanel(self.overlay, self.tissue, colors)
+        self.explore_panel = ExplorePanel(self.session, colors)
         self._lay_out()
         self._connect()
         self.overlay.refresh()
+
+    @property
+    def overlay(self) -> Overlay:
+        """The link to the viewer."""
+        return self.session.overlay
+
+    @property
+    def tissue(self) -> TissueFinder:
+        """Where the tissue of the slides is."""
+        return self.session.tissue
+
+    @property
+    def background(self) -> Background:
+        """The thread for slow calls."""
+        return self.session.background
+
+    @property
+    def result_panel(self) -> ResultPanel:
+        """The head of the Explore tab."""
+        return self.explore_panel.result_panel
 
     def sizeHint(self) -> QSize:
         """Return a width at which every field can be read."""
@@ -77,8 +99,9 @@ class DreSlclDock(QWidget):
         self.tabs = QTabWidget()
         for name, panel in (
             ("Slide", self.slide_panel),
+            ("Cohort", self.cohort_panel),
             ("Train", self.train_panel),
-            ("Result", self.result_panel),
+            ("Explore", self.explore_panel),
         ):
             area = QScrollArea()
             area.setFrameShape(QFrame.Shape.NoFrame)
@@ -91,41 +114,44 @@ class DreSlclDock(QWidget):
         layout.addWidget(self.tabs)
 
     def _connect(self) -> None:
+        session = self.session
         self.slide_panel.other_images.image_read.connect(self._add_image)
         self.train_panel.start_requested.connect(self.start_job)
-        self.train_panel.buttons.cancel_requested.connect(self.runner.cancel)
-        self.train_panel.buttons.pause_requested.connect(self.runner.pause)
-        self.train_panel.buttons.continue_requested.connect(self.runner.go_on)
-        self.result_panel.model_field.valueChanged.connect(self._on_model)
+        self.train_panel.buttons.cancel_requested.connect(session.trainer.cancel)
+        self.train_panel.buttons.pause_requested.connect(session.trainer.pause)
+        self.train_panel.buttons.continue_requested.connect(session.trainer.go_on)
+        self.result_panel.model_field.valueChanged.connect(session.set_model)
+        session.model_changed.connect(self._on_model)
         self.result_panel.predict_requested.connect(self.start_job)
-        self.result_panel.cancel_requested.connect(self.runner.cancel)
-        self.runner.started.connect(self._on_started)
-        self.runner.progressed.connect(self._on_progressed)
-        self.runner.ended.connect(self._on_ended)
+        self.result_panel.cancel_requested.connect(session.answerer.cancel)
+        for runner in (session.trainer, session.answerer):
+            runner.started.connect(self._on_started)
+            runner.progressed.connect(partial(self._on_progressed, runner))
+            runner.ended.connect(self._on_ended)
         self._viewer.events.theme.connect(self._on_theme)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.close_down)
         # A closed window deletes its docks without telling them; nothing here may refer to self.
-        self.destroyed.connect(
-            partial(_release, self.tissue, self.overlay, self.background, self.runner)
-        )
+        self.destroyed.connect(partial(_release, session))
 
     def start_job(self, job: TrainJob | ResumeJob | PredictJob) -> None:
-        """Hand a job to the engine, or say why not."""
+        """Hand a job to its engine, or say why not."""
+        is_prediction = isinstance(job, PredictJob)
         try:
-            self.runner.start(job)
+            (self.session.answerer if is_prediction else self.session.trainer).start(job)
         except DreSlclError as error:
-            self._panel_of(job).message.complain(str(error))
+            panel = self.result_panel if is_prediction else self.train_panel
+            panel.message.complain(str(error))
 
     def close_down(self) -> None:
-        """Stop everything that outlives a widget: engine, threads, connections. Once."""
+        """Stop everything that outlives a widget: engines, threads, connections. Once."""
         if self._viewer is None:
             return
         self._ask_about_job()
         self._viewer.events.theme.disconnect(self._on_theme)
         self._viewer = None
-        _release(self.tissue, self.overlay, self.background, self.runner)
+        _release(self.session)
 
     def event(self, event: QEvent | None) -> bool:
         """Close down once the dock has been taken out of its window."""
@@ -144,58 +170,55 @@ class DreSlclDock(QWidget):
         return super().eventFilter(watched, event)
 
     def _ask_about_job(self) -> None:
-        if self.runner.should_keep_job is not None or not isinstance(
-            self.runner.spec, (TrainJob, ResumeJob)
+        trainer = self.session.trainer
+        if trainer.should_keep_job is not None or not isinstance(
+            trainer.spec, (TrainJob, ResumeJob)
         ):
             return
         answer = QMessageBox.question(
             self,
             "DRE-SLCL",
             "A training is running. Let it go on to its end without this window?\n"
-            f"Its run folder is {self.runner.spec.run_dir}.",
+            f"Its run folder is {trainer.spec.run_dir}.",
         )
-        self.runner.should_keep_job = answer == QMessageBox.StandardButton.Yes
+        trainer.should_keep_job = answer == QMessageBox.StandardButton.Yes
 
     def _add_image(self, layer_data: LayerData) -> None:
         self._viewer.add_layer(Layer.create(*layer_data))
         self._viewer.reset_view()
 
-    def _panel_of(self, job: TrainJob | ResumeJob | PredictJob | None) -> TrainPanel | ResultPanel:
-        return self.result_panel if isinstance(job, PredictJob) else self.train_panel
+    def _on_started(self, job: Job) -> None:
+        if isinstance(job, PredictJob):
+            self.result_panel.on_started()
+        elif isinstance(job, (TrainJob, ResumeJob)):
+            self.train_panel.on_started()
 
-    def _on_started(self, job: TrainJob | ResumeJob | PredictJob) -> None:
-        self._panel_of(job).on_started()
+    def _on_progressed(self, runner: JobRunner, event: Any) -> None:
+        if isinstance(runner.spec, PredictJob):
+            self.result_panel.on_event(event)
+        elif isinstance(runner.spec, (TrainJob, ResumeJob)):
+            self.train_panel.on_event(event)
 
-    def _on_progressed(self, event: Any) -> None:
-        self._panel_of(self.runner.spec).on_event(event)
-
-    def _on_ended(
-        self, job: TrainJob | ResumeJob | PredictJob, end: Result | Failed | Cancelled
-    ) -> None:
+    def _on_ended(self, job: Job, end: Result | Failed | Cancelled) -> None:
         if isinstance(job, PredictJob):
             self.result_panel.on_ended(end)
-            return
-        self.train_panel.on_ended(job, end)
-        if isinstance(end, Result):
-            self.result_panel.model_field.setValue(end.paths["model"])
+        elif isinstance(job, (TrainJob, ResumeJob)):
+            self.train_panel.on_ended(job, end)
+            if isinstance(end, Result):
+                self.result_panel.model_field.setValue(end.paths["model"])
 
     def _on_model(self, model: Path | None) -> None:
         self.tissue.set_tiling(model_tiling(model))
 
     def _on_theme(self, event: Any) -> None:
         colors = theme_colors(self._viewer.theme)
-        self.train_panel.set_colors(colors)
-        self.result_panel.set_colors(colors)
+        for panel in (self.cohort_panel, self.train_panel, self.explore_panel):
+            panel.set_colors(colors)
 
 
-def _release(
-    tissue: TissueFinder, overlay: Overlay, background: Background, runner: JobRunner, *_: Any
-) -> None:
-    """Let go of viewer, thread and engine."""
-    tissue.close()
-    overlay.close()
-    background.close()
-    runner.close()
+def _release(session: Session, *_: Any) -> None:
+    """Let go of viewer, thread and engines; the dock itself may be gone already."""
+    session.close()
 
 
 def _top_of(widget: QWidget) -> QWidget:

@@ -23,7 +23,7 @@ from napari_dre_slcl.jobs.messages import (
     Cancelled,
     Command,
     Failed,
-    PredictJob,
+    Job,
     Progress,
     Result,
     ResumeJob,
@@ -126,9 +126,9 @@ class JobRunner(QObject):
     """
 
     started = Signal(object)
-    """The spec (TrainJob, ResumeJob or PredictJob)."""
+    """The spec."""
     progressed = Signal(object)
-    """A Progress, Metric or Log."""
+    """A Progress, Metric, Snapshot or Log."""
     ended = Signal(object, object)
     """The spec and its terminal event (Result, Cancelled or Failed)."""
 
@@ -139,7 +139,7 @@ class JobRunner(QObject):
         )
         self._folder = Path(self._temporary.name)
         self._child: _Child | None = None
-        self._spec: TrainJob | ResumeJob | PredictJob | None = None
+        self._spec: Job | None = None
         self._n_jobs = 0
         self._n_children = 0
         self._is_closed = False
@@ -157,7 +157,7 @@ class JobRunner(QObject):
         return self._spec is not None
 
     @property
-    def spec(self) -> TrainJob | ResumeJob | PredictJob | None:
+    def spec(self) -> Job | None:
         """The running job."""
         return self._spec
 
@@ -166,12 +166,12 @@ class JobRunner(QObject):
         """Of the engine process, while there is one."""
         return None if self._child is None else self._child.process.pid
 
-    def start(self, spec: TrainJob | ResumeJob | PredictJob) -> None:
+    def start(self, spec: Job) -> None:
         """Start a job.
 
         Parameters
         ----------
-        spec : TrainJob, ResumeJob or PredictJob
+        spec : Job
             What to do.
 
         Raises

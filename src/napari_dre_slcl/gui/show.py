@@ -42,7 +42,7 @@ def show_slide(
     mpp : float, optional
         µm per level-0 pixel where the slide does not say.
     model : Path, optional
-        Model folder that the Result tab starts with.
+        Model folder that the Explore tab starts with.
     is_side_by_side : bool
         Clusters and attention beside each other instead of one over the other.
 
@@ -66,7 +66,7 @@ def show_slide(
     dock.overlay.open_slide(slide, mpp)
     if shown is not None:
         dock.overlay.show_result(shown)
-        dock.tabs.setCurrentIndex(2)
+        dock.tabs.setCurrentIndex(3)
         dock.result_panel.side_by_side.setChecked(is_side_by_side)
     viewer.canvas.overlays.scale_bar.visible = dock.overlay.slide is not None
     viewer.window.show()
@@ -108,7 +108,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("slide", type=Path, help="slide file or DICOM folder")
     parser.add_argument("--result", type=Path, help="result file of the slide")
     parser.add_argument("--mpp", type=float, help="µm per level-0 pixel")
-    parser.add_argument("--model", type=Path, help="model folder for the Result tab")
+    parser.add_argument("--model", type=Path, help="model folder for the Explore tab")
     parser.add_argument("--stacked", action="store_true", help="attention over the clusters")
     parser.add_argument("--screenshot", type=Path, help="save the window here and end")
     return parser.parse_args(argv)

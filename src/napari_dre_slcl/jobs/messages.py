@@ -14,10 +14,13 @@ from napari_dre_slcl.errors import JobError
 
 __all__ = [
     "PAUSED_STAGE",
+    "AskJob",
     "Cancelled",
     "Command",
     "Event",
     "Failed",
+    "IndexJob",
+    "Job",
     "JobSpec",
     "Log",
     "Metric",
@@ -25,7 +28,9 @@ __all__ = [
     "Progress",
     "Result",
     "ResumeJob",
+    "Snapshot",
     "TrainJob",
+    "WhatIfJob",
     "event_line",
     "parse_command",
     "parse_event",
@@ -49,6 +54,9 @@ class TrainJob(_Message):
     preset: str = Field("default", description="Name of the preset that the settings start from.")
     overrides: dict[str, Any] = Field(
         default_factory=dict, description="Settings by dotted name, such as 'training.epochs'."
+    )
+    pinned: str | None = Field(
+        None, description="slide_id of a slide whose result is written anew after each epoch."
     )
 
 
@@ -85,7 +93,46 @@ class PredictJob(_Message):
     device: str = Field("auto", description="auto, cpu, cuda or mps.")
 
 
-JobSpec = Annotated[TrainJob | ResumeJob | PredictJob, Field(discriminator="kind")]
+class IndexJob(_Message):
+    """Predict every slide of a cohort and make its tiles and slides searchable."""
+
+    kind: Literal["index"] = "index"
+    model: Path = Field(description="Model folder, or a run folder that holds one.")
+    cohort: Path = Field(description="Cohort table.")
+    out: Path = Field(description="Folder for the index; results of the slides go into it as well.")
+    features: Path | None = Field(
+        None, description="Folder of feature files, for a model that was trained on such."
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or mps.")
+
+
+class WhatIfJob(_Message):
+    """Predict a slide again as if some of its tiles were not there."""
+
+    kind: Literal["what-if"] = "what-if"
+    model: Path = Field(description="Model folder, or a run folder that holds one.")
+    result: Path = Field(description="Result file of the slide, with its tile features.")
+    without_codewords: tuple[int, ...] = Field((), description="Numbers of codewords, from 0.")
+    without_tiles: Path | None = Field(
+        None, description="npy file of int64 positions in the result's tile table."
+    )
+
+
+class AskJob(_Message):
+    """Place phrases in the report space of a model."""
+
+    kind: Literal["ask"] = "ask"
+    model: Path = Field(description="Model folder, or a run folder that holds one.")
+    phrases: tuple[str, ...] = Field(description="What to look for.")
+    out: Path = Field(description="npy file to write: (phrases, width) float32 unit rows.")
+
+
+JobSpec = Annotated[
+    TrainJob | ResumeJob | PredictJob | IndexJob | WhatIfJob | AskJob,
+    Field(discriminator="kind"),
+]
+Job = TrainJob | ResumeJob | PredictJob | IndexJob | WhatIfJob | AskJob
+"""Any job."""
 
 
 class Progress(_Message):
@@ -106,6 +153,14 @@ class Metric(_Message):
     values: dict[str, float]
 
 
+class Snapshot(_Message):
+    """A result of the pinned slide has been written while the training goes on."""
+
+    event: Literal["snapshot"] = "snapshot"
+    step: int = Field(description="Epoch, from 1.")
+    path: Path = Field(description="The result file; the next one takes its place.")
+
+
 class Log(_Message):
     """A sentence for the user that is not an error."""
 
@@ -118,9 +173,10 @@ class Result(_Message):
     """The job has ended well; ``paths`` names what it wrote."""
 
     event: Literal["result"] = "result"
-    kind: Literal["train", "predict"]
+    kind: Literal["train", "predict", "index", "what-if", "ask"]
     paths: dict[str, Path] = Field(
-        description="train: run, model, metrics, predictions. predict: slide id -> result file."
+        description="train: run, model, metrics, predictions. predict: slide id -> result file. "
+        "index: index. ask: vectors. what-if: none, 'task/class' -> probability in metrics."
     )
     metrics: dict[str, float] = Field(default_factory=dict)
     skipped: dict[str, str] = Field(
@@ -143,7 +199,8 @@ class Cancelled(_Message):
 
 
 Event = Annotated[
-    Progress | Metric | Log | Result | Failed | Cancelled, Field(discriminator="event")
+    Progress | Metric | Snapshot | Log | Result | Failed | Cancelled,
+    Field(discriminator="event"),
 ]
 
 
@@ -154,7 +211,7 @@ class Command(_Message):
     job: Path | None = Field(None, description="The job file, for 'run'.")
 
 
-_JOB: TypeAdapter[TrainJob | ResumeJob | PredictJob] = TypeAdapter(JobSpec)
+_JOB: TypeAdapter[Job] = TypeAdapter(JobSpec)
 _EVENT: TypeAdapter[Any] = TypeAdapter(Event)
 
 
@@ -163,7 +220,7 @@ def event_line(event: BaseModel) -> str:
     return event.model_dump_json()
 
 
-def parse_event(line: str) -> Progress | Metric | Log | Result | Failed | Cancelled:
+def parse_event(line: str) -> Progress | Metric | Snapshot | Log | Result | Failed | Cancelled:
     """Read one event line.
 
     Raises
@@ -172,7 +229,8 @@ def parse_event(line: str) -> Progress | Metric | Log | Result | Failed | Cancel
         If the line is no event of this version.
     """
     try:
-        event: Progress | Metric | Log | Result | Failed | Cancelled = _EVENT.validate_json(line)
+        event: Progress | Metric | Snapshot | Log | Result | Failed | Cancelled
+        event = _EVENT.validate_json(line)
     except ValidationError as error:
         raise JobError(
             f"The engine sent a line that is no event: {line[:200]!r}. Its version may differ from "
@@ -189,7 +247,7 @@ def parse_command(line: str) -> Command:
         raise JobError(f"The engine got a line that is no command: {line[:200]!r}.") from error
 
 
-def parse_job(path: Path) -> TrainJob | ResumeJob | PredictJob:
+def parse_job(path: Path) -> Job:
     """Read a job file.
 
     Raises
@@ -198,7 +256,7 @@ def parse_job(path: Path) -> TrainJob | ResumeJob | PredictJob:
         If the file is missing or is no job.
     """
     try:
-        job: TrainJob | ResumeJob | PredictJob = _JOB.validate_json(path.read_bytes())
+        job: Job = _JOB.validate_json(path.read_bytes())
     except OSError as error:
         raise JobError(f"The job file '{path}' cannot be read: {error.strerror}.") from error
     except ValidationError as error:

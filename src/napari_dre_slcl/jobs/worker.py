@@ -24,6 +24,7 @@ from napari_dre_slcl.jobs.messages import (
     Cancelled,
     Event,
     Failed,
+    Job,
     Log,
     PredictJob,
     Result,
@@ -43,19 +44,18 @@ _ENGINE_MODULES = ("napari_dre_slcl.engine.train", "napari_dre_slcl.engine.predi
 _STATES: dict[type, str] = {Result: "finished", Failed: "failed", Cancelled: "cancelled"}
 
 OnEvent = Callable[[Event], None]
-Spec = TrainJob | ResumeJob | PredictJob
 Terminal = Result | Cancelled | Failed
 
 
-def run_job(spec: Spec, on_event: OnEvent, requests: Requests | None = None) -> Terminal:
+def run_job(spec: Job, on_event: OnEvent, requests: Requests | None = None) -> Terminal:
     """Run a job to its end, whatever that end is.
 
     Parameters
     ----------
-    spec : TrainJob, ResumeJob or PredictJob
+    spec : Job
         What to do.
     on_event : callable
-        Gets every Progress, Metric and Log as it happens, not the terminal event.
+        Gets every Progress, Metric, Snapshot and Log as it happens, not the terminal event.
     requests : Requests, optional
         Asked often whether to pause or to end early. Files named ``pause`` and ``cancel`` in the
         run folder count as well.
@@ -65,7 +65,7 @@ def run_job(spec: Spec, on_event: OnEvent, requests: Requests | None = None) -> 
     Result or Cancelled or Failed
         The terminal event. Errors never leave this function: they come back as `Failed`.
     """
-    run_dir = None if isinstance(spec, PredictJob) else spec.run_dir
+    run_dir = spec.run_dir if isinstance(spec, TrainJob | ResumeJob) else None
     record = RunRecord(run_dir)
     requests = requests or Requests()
 
@@ -96,12 +96,14 @@ def run_job(spec: Spec, on_event: OnEvent, requests: Requests | None = None) -> 
 
 
 def _run(
-    spec: Spec, note: OnEvent, requests: Requests, begin: Callable[[], None]
+    spec: Job, note: OnEvent, requests: Requests, begin: Callable[[], None]
 ) -> Result | Cancelled:
     if isinstance(spec, PredictJob):
         from napari_dre_slcl.engine.predict import run_predict
 
         return run_predict(spec, note, requests.should_stop)
+    if not isinstance(spec, TrainJob | ResumeJob):
+        raise DreSlclError(f"This engine does not know jobs of the kind '{spec.kind}' yet.")
     from napari_dre_slcl.engine.train import run_resume, run_train
 
     if isinstance(spec, ResumeJob):

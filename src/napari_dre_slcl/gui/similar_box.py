@@ -1,0 +1,33 @@
+"""Tiles and slides of the cohort that are most like the selected ones."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QWidget
+
+from napari_dre_slcl.gui.session import Session
+from napari_dre_slcl.gui.theme import ThemeColors
+
+__all__ = ["SimilarBox"]
+
+
+class SimilarBox(QWidget):
+    """Tiles and slides of the cohort that are most like the selected ones.
+
+    Parameters
+    ----------
+    session : Session
+        What the panels share.
+    colors : ThemeColors
+        To paint with.
+    """
+
+    def __init__(
+        self, session: Session, colors: ThemeColors, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.set_colors(colors)
+
+    def set_colors(self, colors: ThemeColors) -> None:
+        """Follow a change of theme."""
+        self._colors = colors
