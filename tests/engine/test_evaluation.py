@@ -297,6 +297,13 @@ def test_the_splits_of_an_evaluation_serve_another(ask: Ask, copied: Path, tmp_p
     assert [cell["test_sha256"] for cell in again.metrics["cells"]] == first
 
 
+def test_splits_with_a_seed_that_is_no_number_are_refused(ask: Ask, copied: Path) -> None:
+    splits = copied / "splits.csv"
+    splits.write_text(splits.read_text().replace("-seed0", "-seedling", 1))
+    with pytest.raises(JobError, match=r"whose seed 'ling' is no number. Name it FOLD-seedNUMBER"):
+        _run(ask(copied))
+
+
 def test_a_slide_that_is_there_twice_is_refused_with_both_names(
     ask: Ask, cohort: Path, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch
+from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch, class_weights
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.model.seeds import seeded
@@ -244,3 +244,9 @@ def test_gradient_of_fresh_tiles_is_scaled_by_slide_over_fresh(lab) -> None:
         gradients.append(features.grad)
     torch.testing.assert_close(gradients[1][:3], gradients[0][:3] * (12 / 3))
     torch.testing.assert_close(gradients[1][3:], gradients[0][3:] * (20 / 4))
+
+
+def test_class_weights_are_balanced_and_know_tasks_without_labels() -> None:
+    torch.testing.assert_close(class_weights([0, 0, 0, 1, -1], 2, True), torch.tensor([2 / 3, 2.0]))
+    torch.testing.assert_close(class_weights([0, 0, 0, 1, -1], 2, False), torch.ones(2))
+    assert class_weights([-1, -1], 2, True).isfinite().all()

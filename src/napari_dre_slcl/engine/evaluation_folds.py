@@ -153,6 +153,11 @@ def _read(path: Path, cohort: Cohort) -> dict[int, list[Cell]]:
     found: dict[int, list[Cell]] = {}
     for name in names:
         fold, _, seed = name.rpartition(_SEED)
+        if not seed.isdecimal():
+            raise JobError(
+                f"The splits '{path}' have a column '{name}', whose seed '{seed}' is no number. "
+                f"Name it FOLD{_SEED}NUMBER, or delete the file to draw the folds again."
+            )
         cell = Cell(fold, int(seed), frame[name].to_numpy(dtype="<U5"))
         found.setdefault(cell.seed, []).append(cell)
     return found

@@ -392,7 +392,8 @@ def encode_without_gradient(
 
 def class_weights(labels: Sequence[int], n_classes: int, is_balanced: bool) -> Tensor:
     """Return (C,) weights, n / (C n_c) where balanced, ones otherwise; -1 labels do not count."""
-    counts = torch.bincount(torch.tensor([x for x in labels if x >= 0]), minlength=n_classes)
+    known = torch.tensor([label for label in labels if label >= 0], dtype=torch.long)
+    counts = torch.bincount(known, minlength=n_classes)
     if not is_balanced:
         return torch.ones(n_classes)
-    return counts.sum() / (n_classes * counts.clamp(min=1).float())
+    return counts.sum().clamp(min=1) / (n_classes * counts.clamp(min=1).float())
