@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
 
 from napari_dre_slcl.gui.session import Session
@@ -20,6 +21,9 @@ class CohortPanel(QWidget):
     colors : ThemeColors
         To paint with.
     """
+
+    cohort_chosen = Signal(object)
+    """Path of a cohort table that a training should use."""
 
     def __init__(
         self, session: Session, colors: ThemeColors, parent: QWidget | None = None

@@ -63,7 +63,7 @@ class DreSlclDock(QWidget):
         self._has_parent = False
         colors = theme_colors(napari_viewer.theme)
         self.session = Session(napari_viewer)
-        self.slide_panel = SlidePanel(self.session.overlay, self.session.tissue)
+        self.slide_panel = SlidePanel(self.session, colors)
         self.cohort_panel = CohortPanel(self.session, colors)
         self.train_panel = TrainPanel(colors)
         self.explore_panel = ExplorePanel(self.session, colors)
@@ -116,6 +116,7 @@ class DreSlclDock(QWidget):
     def _connect(self) -> None:
         session = self.session
         self.slide_panel.other_images.image_read.connect(self._add_image)
+        self.cohort_panel.cohort_chosen.connect(self._train_with)
         self.train_panel.start_requested.connect(self.start_job)
         self.train_panel.buttons.cancel_requested.connect(session.trainer.cancel)
         self.train_panel.buttons.pause_requested.connect(session.trainer.pause)
@@ -187,6 +188,10 @@ class DreSlclDock(QWidget):
         self._viewer.add_layer(Layer.create(*layer_data))
         self._viewer.reset_view()
 
+    def _train_with(self, cohort: Path) -> None:
+        self.train_panel.cohort_field.setValue(cohort)
+        self.tabs.setCurrentIndex(2)
+
     def _on_started(self, job: Job) -> None:
         if isinstance(job, PredictJob):
             self.result_panel.on_started()
@@ -212,7 +217,7 @@ class DreSlclDock(QWidget):
 
     def _on_theme(self, event: Any) -> None:
         colors = theme_colors(self._viewer.theme)
-        for panel in (self.cohort_panel, self.train_panel, self.explore_panel):
+        for panel in (self.slide_panel, self.cohort_panel, self.train_panel, self.explore_panel):
             panel.set_colors(colors)
 
 
