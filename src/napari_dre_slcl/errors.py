@@ -9,6 +9,7 @@ __all__ = [
     "LeakageError",
     "ModelError",
     "ResultError",
+    "SearchError",
     "SlideError",
 ]
 
@@ -47,6 +48,10 @@ class ModelError(DreSlclError):
 
 class ResultError(DreSlclError):
     """A result file is missing, broken or belongs to another slide."""
+
+
+class SearchError(DreSlclError):
+    """A cohort's index is missing, broken, or of another model than what is looked for."""
 
 
 class JobError(DreSlclError):
