@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_dre_slcl.errors import DreSlclError
+from napari_dre_slcl.gui.heading import heading
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.pixel_size_dialog import PixelSizeDialog
@@ -60,6 +61,7 @@ class PixelSizeBox(QWidget):
         row.addWidget(self.use_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(heading("Pixel size"))
         layout.addWidget(self.message)
         layout.addWidget(self.compare_button)
         layout.addLayout(row)

@@ -16,11 +16,12 @@ from qtpy.QtWidgets import (
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.associated_images import AssociatedImagesButton
 from napari_dre_slcl.gui.message_line import MessageLine
-from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.pixel_size_box import PixelSizeBox
+from napari_dre_slcl.gui.session import Session
+from napari_dre_slcl.gui.slide_thumbnail import SlideThumbnail
 from napari_dre_slcl.gui.texts import slide_rows
+from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.tissue_box import TissueBox
-from napari_dre_slcl.gui.tissue_finder import TissueFinder
 from napari_dre_slcl.slide import SlideInfo
 
 __all__ = ["SlidePanel"]
@@ -32,35 +33,42 @@ _NO_SLIDE = "No slide is open. Drop a slide file on the canvas, or open one here
 
 
 class SlidePanel(QWidget):
-    """Facts of the slide that is meant.
+    """The slide that is meant: overview, facts, pixel size, tissue.
 
     Parameters
     ----------
-    overlay : Overlay
-        Knows which slide is meant.
-    finder : TissueFinder
-        Finds its tissue.
+    session : Session
+        Knows which slide is meant, and finds its tissue.
+    colors : ThemeColors
+        To paint with.
     """
 
     def __init__(
-        self, overlay: Overlay, finder: TissueFinder, parent: QWidget | None = None
+        self, session: Session, colors: ThemeColors, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._overlay = overlay
-        self._build(finder)
+        self._overlay = session.overlay
+        self._build(session, colors)
         self._connect()
-        self.show_slide(overlay.slide)
+        self.show_slide(self._overlay.slide)
 
-    def _build(self, finder: TissueFinder) -> None:
+    def set_colors(self, colors: ThemeColors) -> None:
+        """Follow a change of theme."""
+        self.thumbnail.set_colors(colors)
+
+    def _build(self, session: Session, colors: ThemeColors) -> None:
         self.open_button = QPushButton("Open slide…")
+        self.open_button.setToolTip("Opens a slide file, as dropping it on the canvas does.")
+        self.thumbnail = SlideThumbnail(session.overlay, session.view, session.background, colors)
         self._facts = QFormLayout()
         self._facts.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         self.pixel_size = PixelSizeBox(self._overlay)
-        self.tissue = TissueBox(finder, self._overlay)
+        self.tissue = TissueBox(session.tissue, self._overlay)
         self.message = MessageLine()
         self.other_images = AssociatedImagesButton(self._overlay, self)
         layout = QVBoxLayout(self)
         layout.addWidget(self.open_button)
+        layout.addWidget(self.thumbnail)
         layout.addLayout(self._facts)
         for widget in (self.message, self.pixel_size, self.tissue, self.other_images):
             layout.addWidget(widget)

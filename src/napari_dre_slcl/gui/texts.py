@@ -22,21 +22,32 @@ __all__ = [
     "tissue_note",
 ]
 
+_UM_AT_1X = 10.0
+"""A pixel of a scan at 40x is about 0.25 µm wide, at 20x about 0.5 µm."""
+
 
 def slide_rows(info: SlideInfo) -> list[tuple[str, str]]:
     """Return (name, value) lines about a slide."""
     height, width = info.shape
-    power = "not stated" if info.objective_power is None else f"{info.objective_power:g}x"
     reason = f": {info.backend_reason}" if info.backend_reason else ""
     factors = ", ".join(f"{factor:.4g}" for factor in info.level_downsamples)
     return [
         ("File", info.path.replace("\\", "/").rsplit("/", 1)[-1]),
         ("Size", f"{width:,} x {height:,} px, wide x high"),
         ("Pixel size", mpp_text(info)),
-        ("Magnification", power),
+        ("Magnification", magnification_text(info)),
         ("Levels", f"{len(info.level_shapes)} (downsampled {factors})"),
         ("Format", f"{info.vendor}, read by {info.backend}{reason}"),
     ]
+
+
+def magnification_text(info: SlideInfo) -> str:
+    """Return the magnification that the file states, else what its pixel size comes to."""
+    if info.objective_power is not None:
+        return f"{info.objective_power:g}x"
+    if info.mpp is None:
+        return "not stated"
+    return f"not stated; the pixel size is that of about {_UM_AT_1X / info.mpp:.2g}x"
 
 
 def mpp_text(info: SlideInfo) -> str:

@@ -84,10 +84,16 @@ class TissueBox(QWidget):
         self.brush.setSuffix(" µm")
         self.brush.setToolTip("Width of the brush.")
         self.undo_button = QPushButton("Undo")
+        self.undo_button.setToolTip("Takes the last stroke of the brush back.")
         self.discard_button = QPushButton("Discard painting")
+        self.discard_button.setToolTip("Takes all painting back: the mask that was found remains.")
         self.load_button = QPushButton("Open mask…")
+        self.load_button.setToolTip("Lays a saved mask over this slide; it counts as painted.")
         self.save_button = QPushButton("Save mask…")
+        self.save_button.setToolTip("Saves the mask as a file that can be opened here again.")
         self.toggles = {kind: QCheckBox(name) for kind, name in _KINDS.items()}
+        self.toggles["mask"].setToolTip("Show what counts as tissue.")
+        self.toggles["tissue"].setToolTip("Show the tiles that are used, and why others are not.")
         self.counts = MessageLine()
         self.message = MessageLine()
 
