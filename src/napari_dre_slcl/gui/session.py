@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.background import Background
+from napari_dre_slcl.gui.job_queue import JobQueue
 from napari_dre_slcl.gui.job_runner import JobRunner
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.tissue_finder import TissueFinder
+from napari_dre_slcl.gui.viewed_region import ViewedRegion
+from napari_dre_slcl.jobs.messages import AskJob, Event, IndexJob, PredictJob, Result, WhatIfJob
 from napari_dre_slcl.results import SlideResult
 
 __all__ = ["Session"]
@@ -42,8 +46,13 @@ class Session(QObject):
         self.background = Background()
         self.trainer = JobRunner()
         self.answerer = JobRunner()
+        # A cohort takes hours: meanwhile its slides can be predicted and asked about.
+        self.indexer = JobRunner()
+        self._questions = JobQueue(self.answerer)
+        self._indexing = JobQueue(self.indexer)
         self.overlay = Overlay(viewer, self.background)
         self.tissue = TissueFinder(self.overlay, self.background)
+        self.view = ViewedRegion(viewer, self.overlay)
         self._model: Path | None = None
         self._index: Any = None
         self._selection = np.empty(0, np.int64)
@@ -95,11 +104,45 @@ class Session(QObject):
             self._selection = chosen
             self.selection_changed.emit(chosen)
 
+    def ask(
+        self,
+        job: PredictJob | IndexJob | WhatIfJob | AskJob,
+        on_result: Callable[[Result], None],
+        on_error: Callable[[str], None],
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        """Start a job, now or as soon as its engine is free; every answer is on the main thread.
+
+        Parameters
+        ----------
+        job : PredictJob, IndexJob, WhatIfJob or AskJob
+            Of phrases and what-ifs that wait only the newest is asked; the others are dropped
+            without an answer. A second prediction or index is refused.
+        on_result : callable
+            Gets its `Result`.
+        on_error : callable
+            Gets a sentence where it was refused, failed or was cancelled.
+        on_event : callable, optional
+            Gets its Progress, Metric and Log events.
+        """
+        self._queue_of(job.kind).ask(job, on_result, on_error, on_event)
+
+    def cancel(self, kind: str) -> None:
+        """Stop the job of a kind (predict, index, what-if, ask) that runs or waits."""
+        self._queue_of(kind).cancel(kind)
+
+    def _queue_of(self, kind: str) -> JobQueue:
+        return self._indexing if kind == "index" else self._questions
+
     def close(self) -> None:
         """Let go of viewer, thread and engines; later calls do nothing."""
+        self.view.close()
+        self._questions.close()
+        self._indexing.close()
         self.tissue.close()
         self.overlay.close()
         self.background.close()
         self.trainer.close()
         self.answerer.close()
+        self.indexer.close()
         self.viewer = None

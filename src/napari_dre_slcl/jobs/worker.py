@@ -21,15 +21,18 @@ from typing import TextIO
 
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.jobs.messages import (
+    AskJob,
     Cancelled,
     Event,
     Failed,
+    IndexJob,
     Job,
     Log,
     PredictJob,
     Result,
     ResumeJob,
     TrainJob,
+    WhatIfJob,
     event_line,
     parse_command,
     parse_job,
@@ -102,8 +105,18 @@ def _run(
         from napari_dre_slcl.engine.predict import run_predict
 
         return run_predict(spec, note, requests.should_stop)
-    if not isinstance(spec, TrainJob | ResumeJob):
-        raise DreSlclError(f"This engine does not know jobs of the kind '{spec.kind}' yet.")
+    if isinstance(spec, IndexJob):
+        from napari_dre_slcl.engine.build_index import run_index
+
+        return run_index(spec, note, requests.should_stop)
+    if isinstance(spec, WhatIfJob):
+        from napari_dre_slcl.engine.what_if import run_what_if
+
+        return run_what_if(spec, note, requests.should_stop)
+    if isinstance(spec, AskJob):
+        from napari_dre_slcl.engine.ask import run_ask
+
+        return run_ask(spec, note, requests.should_stop)
     from napari_dre_slcl.engine.train import run_resume, run_train
 
     if isinstance(spec, ResumeJob):
