@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.background import Background
+from napari_dre_slcl.gui.codeword_style import CodewordStyle
 from napari_dre_slcl.gui.job_queue import JobQueue
 from napari_dre_slcl.gui.job_runner import JobRunner
 from napari_dre_slcl.gui.overlay import Overlay
@@ -56,6 +57,8 @@ class Session(QObject):
         self._model: Path | None = None
         self._index: Any = None
         self._selection = np.empty(0, np.int64)
+        self.codewords = CodewordStyle(self)
+        self.codewords.changed.connect(self.codewords_changed)
         self.overlay.slide_changed.connect(lambda _: self.select_tiles(()))
         self.overlay.result_shown.connect(lambda _: self.select_tiles(()))
 
@@ -83,8 +86,7 @@ class Session(QObject):
     @property
     def result(self) -> SlideResult | None:
         """The result of the slide that is meant, or None."""
-        slide = self.overlay.slide
-        return None if slide is None else self.overlay.result(slide.path)
+        return self.overlay.result(self.overlay.path)
 
     @property
     def selection(self) -> NDArray[np.int64]:
