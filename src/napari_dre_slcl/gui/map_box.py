@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QWidget
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.layers import MapChoice, MapWords, TileMap, available_maps
+from napari_dre_slcl.results import SlideResult
 
 __all__ = ["MapBox"]
+
+Drawn = tuple[TileMap, NDArray[np.float32]]
 
 
 class MapBox(QWidget):
@@ -26,8 +37,124 @@ class MapBox(QWidget):
     ) -> None:
         super().__init__(parent)
         self._session = session
+        self._result: SlideResult | None = None
+        self._choices: dict[str, MapChoice] = {}
+        self._given: dict[str, MapChoice] = {}
+        self._drawn: dict[str, Drawn] = {}
+        self._build()
+        self._connect()
         self.set_colors(colors)
+        self._list_maps()
+
+    def _build(self) -> None:
+        self.choice = QComboBox()
+        self.choice.setToolTip("Which value of the tiles is drawn over the slide.")
+        self.explanation = QLabel()
+        self.explanation.setWordWrap(True)
+        self.message = MessageLine()
+        form = QFormLayout()
+        form.addRow("Map", self.choice)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self.explanation)
+        layout.addWidget(self.message)
+
+    def _connect(self) -> None:
+        session = self._session
+        self.choice.activated.connect(lambda _: self.show_map(self.choice.currentData()))
+        session.overlay.slide_changed.connect(lambda _: self._list_maps())
+        session.overlay.result_shown.connect(lambda _: self._list_maps())
+        session.index_changed.connect(lambda _: self._list_maps())
+        session.overlay.map_shown.connect(self._show_choice)
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
         self._colors = colors
+
+    def value(self) -> str | None:
+        """Return the key of the map that is drawn over the slide that is meant."""
+        shown = self._session.overlay.tile_map
+        return None if shown is None else shown.key
+
+    def show_map(self, key: str) -> None:
+        """Draw one of the maps that the slide's result has; its values are made in the thread.
+
+        Parameters
+        ----------
+        key : str
+            As `available_maps` names it, or given to `show_values`.
+        """
+        if key not in self._choices or self._result is None:
+            return
+        if key in self._drawn:
+            self._show(self._result, self._drawn[key])
+            return
+        self._session.background.run(
+            "drawing a map",
+            _draw,
+            self._choices[key].make,
+            self._result,
+            on_done=partial(self._show, self._result),
+            on_error=self.message.complain,
+        )
+
+    def show_values(
+        self,
+        key: str,
+        title: str,
+        values: NDArray[Any],
+        explanation: str,
+        unit: str = "",
+    ) -> None:
+        """Offer values that another panel has worked out as a map, and draw it.
+
+        Parameters
+        ----------
+        key : str
+            A later map of the same key takes the place of this one.
+        title, explanation, unit : str
+            As of `TileMap`.
+        values : ndarray
+            (n,) one finite number per tile of the slide that is meant.
+        """
+        words = MapWords(title, unit, explanation)
+        self._given[key] = MapChoice(
+            key, title, unit, explanation, partial(TileMap.of, key, words, values)
+        )
+        self._drawn.pop(key, None)
+        self._list_maps()
+        self.show_map(key)
+
+    def _show(self, result: SlideResult, drawn: Drawn) -> None:
+        if result is not self._session.result:
+            return  # of a slide that is not meant any more
+        self._drawn[drawn[0].key] = drawn
+        self._session.overlay.show_map(*drawn)
+
+    def _list_maps(self) -> None:
+        """Offer what the result of the slide that is meant has."""
+        result = self._session.result
+        if result is not self._result:
+            self._result, self._given, self._drawn = result, {}, {}
+        choices = () if result is None else available_maps(result, self._cohort_percentile())
+        self._choices = {choice.key: choice for choice in choices} | self._given
+        self.choice.blockSignals(True)
+        self.choice.clear()
+        for key, choice in self._choices.items():
+            self.choice.addItem(choice.title, key)
+        self.choice.blockSignals(False)
+        self.choice.setEnabled(bool(self._choices))
+        self._show_choice(self._session.overlay.tile_map)
+
+    def _cohort_percentile(self) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
+        return None
+
+    def _show_choice(self, tile_map: TileMap | None) -> None:
+        key = None if tile_map is None else tile_map.key
+        self.choice.setCurrentIndex(self.choice.findData(key))
+        self.explanation.setText("" if tile_map is None else tile_map.explanation)
+
+
+def _draw(make: Callable[[], TileMap], result: SlideResult) -> Drawn:
+    tile_map = make()
+    return tile_map, result.raster(tile_map.values, fill=np.nan)

@@ -7,23 +7,29 @@ hide and delete them at will.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari.layers import Layer
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.arrangement import TISSUE_KINDS, arrange_result, show_tissue
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.layer_facts import facts_of, give_mpp, set_attributes
+from napari_dre_slcl.gui.map_drawing import change_map, number_colors
 from napari_dre_slcl.gui.side_by_side import COPY_KIND, slide_copy
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
 from napari_dre_slcl.layers import (
+    ATTENTION_KEY,
     METADATA_KEY,
+    DrawnResult,
     LayerData,
+    TileMap,
+    draw_result,
     grid_transform,
-    result_layers,
+    map_layer,
 )
 from napari_dre_slcl.results import SlideResult, load_result
 from napari_dre_slcl.slide import SlideInfo, open_slide
@@ -53,6 +59,8 @@ class Overlay(QObject):
     """Another layer is the active one, or layers came or went."""
     visibility_changed = Signal()
     """A layer of ours was shown or hidden, by us or in the layer list."""
+    map_shown = Signal(object)
+    """`TileMap` that is drawn over the slide that is meant now."""
     failed = Signal(str)
     """A sentence."""
 
@@ -63,6 +71,7 @@ class Overlay(QObject):
         self._last_path: str | None = None
         self._has_slide = False
         self._results: dict[str, SlideResult] = {}
+        self._maps: dict[str, TileMap] = {}
         events = viewer.layers.events
         events.inserted.connect(self._on_inserted)
         events.removed.connect(self._on_layers_changed)
@@ -72,6 +81,11 @@ class Overlay(QObject):
     def background(self) -> Background:
         """What does slow work on slides for the panels."""
         return self._background
+
+    @property
+    def path(self) -> str | None:
+        """Path of the slide that is meant; its result may be shown without it being open."""
+        return self._last_path
 
     @property
     def slide(self) -> SlideInfo | None:
@@ -165,18 +179,19 @@ class Overlay(QObject):
         self.slide_changed.emit(self.slide)
 
     def load_result(self, path: Path) -> None:
-        """Load a result file in the background, then show it."""
+        """Load a result file and make its layers in the background, then show it."""
+        keys = {slide: tile_map.key for slide, tile_map in self._maps.items()}
         self._background.run(
-            "result",
-            load_result,
+            f"loading the result '{path}'",
+            _load,
             path,
-            False,  # the layers need no tile features
-            on_done=self.show_result,
+            keys,
+            on_done=self._show_drawn,
             on_error=self.failed.emit,
         )
 
     def show_result(self, result: SlideResult) -> None:
-        """Add the clusters and the attention of a result, or bring those that are there up to date.
+        """Add the clusters and the map of a result, or bring those that are there up to date.
 
         Layers of an earlier result of the slide go where this one has none such: without a tile
         table there is no map at all, without codewords there are no clusters.
@@ -186,30 +201,36 @@ class Overlay(QObject):
         result : SlideResult
             Of a slide that may or may not be open here.
         """
+        shown = self._maps.get(result.slide_path)
+        self._show_drawn(draw_result(result, shown.key if shown else ATTENTION_KEY))
+
+    def _show_drawn(self, drawn: DrawnResult) -> None:
         if self._viewer is None:
             return
-        slide = self._slide_of(result)
+        slide = self._slide_of(drawn.result)
         if slide is not None:
-            if facts_of(slide)["mpp"] is None and result.mpp is not None:
-                give_mpp(slide, result.mpp, _FROM_RESULT)
+            if facts_of(slide)["mpp"] is None and drawn.result.mpp is not None:
+                give_mpp(slide, drawn.result.mpp, _FROM_RESULT)
             # The grid is in level-0 pixels, so the open slide's own size of them rules.
-            facts = facts_of(slide)
-            result = replace(result, slide_path=facts["path"], mpp=facts["mpp"])
-        self._results[result.slide_path] = result
-        layers = result_layers(result)
-        self._remove_others(result.slide_path, layers)
-        for layer_data in layers:
+            drawn = drawn.on_slide(facts_of(slide)["path"], facts_of(slide)["mpp"])
+        path = drawn.result.slide_path
+        self._results[path] = drawn.result
+        self._maps.pop(path, None)
+        if drawn.tile_map is not None:
+            self._maps[path] = drawn.tile_map
+        self._remove_others(path, drawn.layers)
+        for layer_data in drawn.layers:
             self._add_or_update(layer_data)
         for kind in TISSUE_KINDS:  # they would hide the clusters
-            hidden = self.layer(kind, result.slide_path)
+            hidden = self.layer(kind, path)
             if hidden is not None:
                 hidden.visible = False
         shown = slide
         for kind in ("attention", "clusters"):
-            shown = slide or self.layer(kind, result.slide_path) or shown
+            shown = slide or self.layer(kind, path) or shown
         if shown is not None:
             self._viewer.layers.selection.active = shown
-        self.result_shown.emit(result)
+        self.result_shown.emit(drawn.result)
 
     def _remove_others(self, path: str, layers: Sequence[LayerData]) -> None:
         """Remove layers of a slide's earlier result that are not among these."""
@@ -219,6 +240,33 @@ class Overlay(QObject):
             layer = self.layer(kind, path)
             if layer is not None:
                 self._viewer.layers.remove(layer)
+
+    def show_map(self, tile_map: TileMap, raster: NDArray[np.float32] | None = None) -> None:
+        """Draw a map of the result of the slide that is meant; others of its maps give way.
+
+        Parameters
+        ----------
+        tile_map : TileMap
+            One value per tile of that result; nothing happens where there is no such result.
+        raster : ndarray, optional
+            (rows, columns) float32, its values on the tile grid where they were spread already.
+        """
+        result = self.result(self._last_path)
+        if result is None or len(result.rowcol) != len(tile_map.values):
+            return
+        drawn = map_layer(result, tile_map, raster)
+        layer = self.layer("attention", result.slide_path)
+        if layer is None:
+            self._add(drawn)
+        else:
+            change_map(layer, drawn)
+        self._maps[result.slide_path] = tile_map
+        self.map_shown.emit(tile_map)
+
+    @property
+    def tile_map(self) -> TileMap | None:
+        """The map that is drawn over the slide that is meant, or None."""
+        return None if self._last_path is None else self._maps.get(self._last_path)
 
     def show_over(self, path: str, layer_data: LayerData) -> Layer:
         """Add or update a layer of a slide, such as its mask; the active layer stays so.
@@ -357,9 +405,7 @@ class Overlay(QObject):
         layer = self._viewer.add_layer(Layer.create(*layer_data))
         layer.events.visible.connect(self._on_visible)
         if facts_of(layer)["kind"] == "attention":
-            layer.colorbar.box = True
-            layer.colorbar.position = "bottom_left"
-            layer.colorbar.visible = True
+            number_colors(layer)
         return layer
 
     def _on_visible(self, event: object = None) -> None:
@@ -372,9 +418,15 @@ class Overlay(QObject):
         layer = self.layer(facts["kind"], facts["path"])
         if layer is None:
             return self._add(layer_data)
+        if facts["kind"] == "attention":
+            change_map(layer, layer_data)
+            return layer
         layer.data = data
         set_attributes(layer, {name: options[name] for name in _ATTRIBUTES if name in options})
-        if "contrast_limits" in options:
-            layer.contrast_limits_range = options["contrast_limits"]
-            layer.contrast_limits = options["contrast_limits"]
         return layer
+
+
+def _load(path: Path, map_keys: dict[str, str]) -> DrawnResult:
+    """Read a result and make its layers, with the map that its slide was last shown with."""
+    result = load_result(path, with_features=False)
+    return draw_result(result, map_keys.get(result.slide_path, ATTENTION_KEY))

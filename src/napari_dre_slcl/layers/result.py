@@ -1,4 +1,4 @@
-"""A result as napari LayerData tuples: clusters and attention."""
+"""A result as napari LayerData tuples: clusters, and one map of the tiles' values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.layers.colors import codeword_colors, codeword_name, codeword_shares
+from napari_dre_slcl.layers.maps import TileMap, available_maps
 from napari_dre_slcl.layers.world import METADATA_KEY, LayerData, grid_transform
 from napari_dre_slcl.results import SlideResult
 
-__all__ = ["attention_colormap", "attention_layer", "cluster_layer", "result_layers"]
+__all__ = [
+    "attention_layer",
+    "cluster_layer",
+    "map_colormap",
+    "map_layer",
+    "map_layer_name",
+]
 
-_ATTENTION_PERCENTILE = 99.0
-_LEAST_ATTENTION_TOP = 2.0  # so that even attention, 1 everywhere, does not look like a peak
 # Red, green, blue, alpha from no attention to the most.
 _ATTENTION_STOPS = (
     (0.16, 0.04, 0.36, 0.0),
@@ -23,21 +28,15 @@ _ATTENTION_STOPS = (
     (0.98, 0.56, 0.04, 0.95),
     (0.99, 1.00, 0.64, 1.0),
 )
-
-
-def result_layers(result: SlideResult) -> list[LayerData]:
-    """Return the layers that a result has, the lowest first.
-
-    Returns
-    -------
-    list of tuple
-        Clusters and attention; attention alone of a model without codewords; none of a result that
-        does not say where its tiles lie.
-    """
-    if not len(result.rowcol):
-        return []
-    clusters = [cluster_layer(result)] if result.n_codewords else []
-    return [*clusters, attention_layer(result)]
+# Blue and orange are told apart by colour-blind readers too, and differ from the pinks of H&E.
+_DIVERGING_STOPS = (
+    (0.02, 0.19, 0.58, 1.0),
+    (0.13, 0.44, 0.85, 0.75),
+    (0.55, 0.72, 0.90, 0.0),
+    (0.95, 0.68, 0.40, 0.0),
+    (0.90, 0.42, 0.05, 0.75),
+    (0.62, 0.20, 0.00, 1.0),
+)
 
 
 def cluster_layer(result: SlideResult) -> LayerData:
@@ -77,44 +76,71 @@ def cluster_layer(result: SlideResult) -> LayerData:
 
 
 def attention_layer(result: SlideResult) -> LayerData:
-    """Return the attention of each tile on the tile grid, as multiples of the slide's average.
+    """Return the map of a result's attention, as multiples of the slide's average.
 
-    1 is a tile that gets as much attention as the average tile; cells without a tile are NaN, which
-    napari draws as nothing. The colours grow opaque with attention, so that the slide stays visible
-    where the model did not look.
+    1 is a tile that gets as much attention as the average tile.
+    """
+    return map_layer(result, available_maps(result)[0].make())
+
+
+def map_layer(
+    result: SlideResult, tile_map: TileMap, raster: NDArray[np.float32] | None = None
+) -> LayerData:
+    """Return one value of each tile on the tile grid; all maps of a slide share one layer.
+
+    Cells without a tile are NaN, which napari draws as nothing. The colours grow opaque with the
+    value, so that the slide stays visible where there is little to show.
 
     Parameters
     ----------
     result : SlideResult
         Of any slide.
+    tile_map : TileMap
+        Of that result.
+    raster : ndarray, optional
+        Its values on the grid, where `SlideResult.raster` was called already.
 
     Returns
     -------
     tuple
-        ((rows, columns) float32 raster, keyword arguments, "image").
+        ((rows, columns) float32 raster, keyword arguments, "image"). Its facts are of the kind
+        "attention", whatever it shows; "map" is the key of the map.
     """
-    times_average = (result.attention * len(result.attention)).astype(np.float32)
-    top = float(np.percentile(times_average, _ATTENTION_PERCENTILE)) if times_average.size else 1.0
+    facts = _overlay_facts("attention", result) | {"map": tile_map.key, "unit": tile_map.unit}
     return (
-        result.raster(times_average, fill=np.nan),
+        result.raster(tile_map.values, fill=np.nan) if raster is None else raster,
         {
-            "name": f"{result.slide_id} · attention (x average)",
-            "colormap": attention_colormap(),
-            "contrast_limits": (0.0, max(top, _LEAST_ATTENTION_TOP)),
+            "name": map_layer_name(result, tile_map),
+            "colormap": map_colormap(tile_map.kind),
+            "contrast_limits": tile_map.limits,
             "opacity": 0.8,
             "blending": "translucent",
             "interpolation2d": "nearest",
             "rgb": False,
-            "metadata": {METADATA_KEY: _overlay_facts("attention", result)},
+            "metadata": {METADATA_KEY: facts},
             **grid_transform(result.tile_size_px, result.mpp),
         },
         "image",
     )
 
 
-def attention_colormap() -> dict[str, Any]:
-    """Return a dark-to-bright colour ramp that grows opaque, in the form that napari takes."""
-    return {"name": "dre-slcl attention", "colors": np.array(_ATTENTION_STOPS, dtype=np.float32)}
+def map_layer_name(result: SlideResult, tile_map: TileMap) -> str:
+    """Return the name of a slide's map layer, with the unit of what it shows."""
+    label = tile_map.label
+    return f"{result.slide_id} · {label[:1].lower()}{label[1:]}"
+
+
+def map_colormap(kind: str) -> dict[str, Any]:
+    """Return the colours of maps of a kind in the form that napari takes.
+
+    Parameters
+    ----------
+    kind : str
+        ``sequential``: a dark-to-bright ramp that grows opaque; ``diverging``: blue below 0, clear
+        at 0, orange above.
+    """
+    stops = _DIVERGING_STOPS if kind == "diverging" else _ATTENTION_STOPS
+    return {"name": f"dre-slcl {kind}", "colors": np.array(stops, dtype=np.float32)}
 
 
 def _overlay_facts(kind: str, result: SlideResult) -> dict[str, Any]:
