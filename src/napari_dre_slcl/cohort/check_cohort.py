@@ -17,11 +17,11 @@ from napari_dre_slcl.cohort.label_values import (
     is_class_like,
 )
 from napari_dre_slcl.cohort.problems import Findings, Problem, in_order
-from napari_dre_slcl.cohort.read_table import read_table
-from napari_dre_slcl.cohort.rows import ROLE_COLUMNS, Cohort
+from napari_dre_slcl.cohort.rows import ROLE_COLUMNS, Cohort, SlideRow
+from napari_dre_slcl.cohort.sheet import Sheet, read_sheet
 from napari_dre_slcl.cohort.slide_rows import RowReader
 
-__all__ = ["CohortCheck", "check_cohort"]
+__all__ = ["CohortCheck", "check_cohort", "check_sheet"]
 
 _FREE_TEXT = ("slide", "features", "report", "mpp")
 """Roles whose values are not compared letter by letter."""
@@ -64,9 +64,23 @@ def check_cohort(
     CohortError
         If there is no such file, or it is no table.
     """
-    findings = Findings()
-    # No path can hold a zero byte, and no table means one.
-    cells = [[cell.replace("\0", "\ufffd") for cell in row] for row in read_table(table, findings)]
+    return check_sheet(read_sheet(table), needs_slides, features)
+
+
+def check_sheet(
+    sheet: Sheet, needs_slides: bool = True, features: Path | None = None
+) -> CohortCheck:
+    """Find all that is wrong with the cells of a table, which may be in no file yet.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        The cells.
+    needs_slides, features
+        As for `check_cohort`.
+    """
+    table, findings = sheet.table, sheet.findings()
+    cells: Sequence[Sequence[str]] = sheet.cells
     if not any(cell.strip() for row in cells for cell in row):
         findings.refuse("it is empty; give a header line and one row per slide")
         cells = [[]]
@@ -76,6 +90,22 @@ def check_cohort(
     _check_columns(columns, needs, findings)
     if not numbered:
         findings.refuse("it has no rows; add one row per slide")
+    rows, labels = _read_rows(table, columns, numbered, needs, findings)
+    check_across_rows(rows, needs, findings)
+    if features is not None:
+        _check_feature_files(rows, features, findings)
+    problems, warnings = in_order(findings.problems), in_order(findings.warnings)
+    return CohortCheck(Cohort(table, rows, labels, warnings), problems, warnings)
+
+
+def _read_rows(
+    table: Path,
+    columns: Mapping[str, int],
+    numbered: Mapping[int, Sequence[str]],
+    needs: str,
+    findings: Findings,
+) -> tuple[tuple[SlideRow, ...], tuple[str, ...]]:
+    """Return the slides and the names of the label columns."""
     labels = tuple(column for column in columns if column not in ROLE_COLUMNS)
     values = {
         column: {number: _cell(row, where) for number, row in numbered.items()}
@@ -87,12 +117,7 @@ def check_cohort(
         for number in numbered
     )
     _check_values(values, findings)
-    check_across_rows(rows, needs, findings)
-    cohort = Cohort(table, rows, labels)
-    if features is not None:
-        _check_feature_files(cohort, features, findings)
-    problems, warnings = in_order(findings.problems), in_order(findings.warnings)
-    return CohortCheck(Cohort(table, rows, labels, warnings), problems, warnings)
+    return rows, labels
 
 
 def _filled_rows(
@@ -142,11 +167,11 @@ def _check_values(values: Mapping[str, Mapping[int, str]], findings: Findings) -
             check_gaps(column, cells, findings)
 
 
-def _check_feature_files(cohort: Cohort, folder: Path, findings: Findings) -> None:
+def _check_feature_files(rows: Sequence[SlideRow], folder: Path, findings: Findings) -> None:
     if not folder.is_dir():
         findings.refuse(f"the folder of feature files '{folder}' does not exist")
         return
-    for row in cohort.rows:
+    for row in rows:
         names = [row.slide_id, *([row.path.stem] if row.path else [])]
         if row.slide_id and feature_file(folder, names) is None:
             findings.refuse(

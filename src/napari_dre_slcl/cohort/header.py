@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from napari_dre_slcl.cohort.problems import Findings, short_text
 from napari_dre_slcl.cohort.rows import ROLE_COLUMNS
 
-__all__ = ["check_header", "header_place", "quoted"]
+__all__ = ["check_header", "header_place", "quoted", "role_of_name"]
 
 _FARTHEST_HEADER = 10
 _SHOWN_COLUMNS = 20
@@ -87,6 +87,14 @@ def check_header(rows: Sequence[Sequence[str]], findings: Findings) -> tuple[int
     return place, columns
 
 
+def role_of_name(name: str) -> str | None:
+    """Return the role that a column's name nearly says, such as ``patient_id`` for ``Case ID``."""
+    plain = re.sub(r"[\W_]", "", name.casefold())
+    return _ALIASES.get(plain) or next(
+        (role for role in ROLE_COLUMNS if role.replace("_", "") == plain), None
+    )
+
+
 def quoted(names: Sequence[str]) -> str:
     """Return names as text: the first twenty of them, each cut where it is very long."""
     rest = len(names) - _SHOWN_COLUMNS
@@ -118,10 +126,7 @@ def _check_names(
 
 def _suggest_roles(columns: dict[str, int], number: int, findings: Findings) -> None:
     for name in columns:
-        plain = re.sub(r"[\W_]", "", name.casefold())
-        role = _ALIASES.get(plain) or next(
-            (role for role in ROLE_COLUMNS if role.replace("_", "") == plain), None
-        )
+        role = role_of_name(name)
         if role is not None and name != role and role not in columns:
             findings.warn(
                 f"the column '{name}' is taken for a label; rename it '{role}' if that is meant",
