@@ -50,7 +50,7 @@ class Ready:
         with self.prepared.loader(self.prepared.rows("train"), self.config) as loader:
             reporter = Reporter(self._hear, lambda: False)
             args = (self.method, loader, self.prepared, self.run_dir, reporter)
-            return preflight(self.config, *args)
+            return preflight(self.config, *args)[0]
 
     def probe(self) -> Probe:
         with self.prepared.loader(self.prepared.rows("train"), self.config) as loader:

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.bag_estimate import bag_figures
 from napari_dre_slcl.engine.device import choose_device
+from napari_dre_slcl.engine.gpu_memory import gpu_memory
 from napari_dre_slcl.engine.lost_slides import LostSlides
 from napari_dre_slcl.engine.method_run import ValidateNet
 from napari_dre_slcl.engine.prepare import PreparedCohort
@@ -77,6 +79,13 @@ class BagRun:
                 "warning",
             )
 
+    def estimate(self, run_dir: Path) -> dict[str, float]:
+        """Probe how fast features come."""
+        copies = self._method.copies_wanted if self._prepared.feature_dim is None else 0
+        return bag_figures(
+            self.config, self._prepared, self.net.encoder, copies, run_dir, self._reporter
+        )
+
     def train(self, run_dir: Path, state: RunState, validate: ValidateNet | None) -> dict[str, str]:
         """Read the bags, then let the method learn from them."""
         prepared, config, seed = self._prepared, self.config, self.config.training.seed
@@ -117,7 +126,7 @@ class BagRun:
     def _on_epoch(self) -> Callable[[int, int, dict[str, float]], None]:
         def tell(epoch: int, epochs: int, figures: dict[str, float]) -> None:
             if figures:
-                self._reporter.metric(epoch, figures)
+                self._reporter.metric(epoch, figures | gpu_memory(self.net.device))
             self._reporter.progress("Training", epoch, epochs, f"epoch {epoch}/{epochs}")
 
         return tell

@@ -68,11 +68,17 @@ class DreSlclRun:
 
     def try_out(self, run_dir: Path) -> None:
         """Probe tiles and a step first, where the settings ask for it."""
-        if not self.config.training.preflight:
-            return
+        if self.config.training.preflight:
+            self.estimate(run_dir)
+
+    def estimate(self, run_dir: Path) -> dict[str, float]:
+        """Probe tiles and a step."""
         prepared, config = self._prepared, self.config
         with closing(prepared.loader(prepared.rows("train"), config)) as loader:
-            self.config = preflight(config, self._method, loader, prepared, run_dir, self._reporter)
+            self.config, figures = preflight(
+                config, self._method, loader, prepared, run_dir, self._reporter
+            )
+        return figures
 
     def train(self, run_dir: Path, state: RunState, validate: ValidateNet | None) -> dict[str, str]:
         """Train from where the state stands; go on from its checkpoint where there is one."""

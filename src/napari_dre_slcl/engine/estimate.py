@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from napari_dre_slcl.config import DreSlclConfig
@@ -11,11 +12,20 @@ from napari_dre_slcl.engine.probe import Probe
 from napari_dre_slcl.methods.dre_slcl import DreSlcl
 from napari_dre_slcl.methods.sampling import steps_per_epoch
 
-__all__ = ["Workload", "disk_needed", "main_memory_needed", "seconds_to_go", "step_memory"]
+__all__ = [
+    "RESULT_BYTES_PER_TILE",
+    "Workload",
+    "bytes_figures",
+    "disk_needed",
+    "main_memory_needed",
+    "seconds_figures",
+    "seconds_to_go",
+    "step_memory",
+]
 
 _MIB = 2**20
-# Of a slide's result: row, column and codeword as int64, attention and distance as float32.
-_RESULT_BYTES_PER_TILE = 32
+RESULT_BYTES_PER_TILE = 32
+"""Of a slide's result: row, column and codeword as int64, attention and distance as float32."""
 # Memory is copied page by page where a row of a mapped file changes.
 _PAGE = 4096
 
@@ -85,6 +95,7 @@ class Workload:
 
 
 _SPLITS = ("train", "val", "test")
+_ONCE = ("pretraining", "filling the memory bank", "held-out slides")
 
 
 def seconds_to_go(
@@ -165,8 +176,36 @@ def disk_needed(config: DreSlclConfig, method: DreSlcl, work: Workload) -> dict[
         # A new bank is written beside the one it replaces, and so is a checkpoint.
         "memory bank": method.bank.n_bytes * (2 if is_refilled else 1),
         "checkpoints": 2 * one,
-        "model and results": work.weight_bytes + work.test_tiles * _RESULT_BYTES_PER_TILE,
+        "model and results": work.weight_bytes + work.test_tiles * RESULT_BYTES_PER_TILE,
     }
+
+
+def seconds_figures(config: DreSlclConfig, parts: Mapping[str, float]) -> dict[str, float]:
+    """Return ``seconds/epoch``, ``seconds/total`` and ``epochs``.
+
+    Parameters
+    ----------
+    config : DreSlclConfig
+        Number of epochs.
+    parts : mapping of float
+        As `seconds_to_go` returns them; what comes before and after the epochs is in the total.
+    """
+    epochs = config.training.epochs
+    once = sum(parts.get(name, 0.0) for name in _ONCE)
+    total = sum(parts.values())
+    return {"seconds/epoch": (total - once) / epochs, "seconds/total": total, "epochs": epochs}
+
+
+def bytes_figures(
+    memory: Mapping[str, int], room: int | None, disk: Mapping[str, int], free: int
+) -> dict[str, float]:
+    """Return ``bytes/memory``, ``bytes/disk`` and what can be had of each, where it is known."""
+    figures: dict[str, float] = {
+        "bytes/memory": sum(memory.values()),
+        "bytes/disk": sum(disk.values()),
+        "bytes/disk_free": free,
+    }
+    return figures if room is None else figures | {"bytes/memory_free": room}
 
 
 def _changed_bytes(config: DreSlclConfig, method: DreSlcl, work: Workload, row_bytes: int) -> int:

@@ -31,6 +31,16 @@ class MethodRun(Protocol):
         """What is trained, and saved at the end."""
         ...
 
+    def estimate(self, run_dir: Path) -> dict[str, float]:
+        """Probe this machine and say what the run will take; ``config`` may change as well.
+
+        Returns
+        -------
+        dict of float
+            As `preflight` names it.
+        """
+        ...
+
     def try_out(self, run_dir: Path) -> None:
         """Refuse what cannot fit, and pick settings that are left open; may change ``config``."""
         ...

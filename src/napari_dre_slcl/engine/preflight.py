@@ -12,8 +12,10 @@ from napari_dre_slcl.engine.amounts import bytes_text, duration_text
 from napari_dre_slcl.engine.disk import free_on_disk
 from napari_dre_slcl.engine.estimate import (
     Workload,
+    bytes_figures,
     disk_needed,
     main_memory_needed,
+    seconds_figures,
     seconds_to_go,
     step_memory,
 )
@@ -41,7 +43,7 @@ def preflight(
     prepared: PreparedCohort,
     run_dir: Path,
     reporter: Reporter,
-) -> DreSlclConfig:
+) -> tuple[DreSlclConfig, dict[str, float]]:
     """Probe some tiles and a step, and say how long a run takes and what it needs.
 
     Nothing of the probe stays: weights, bank and random state are as they were.
@@ -67,6 +69,11 @@ def preflight(
         The settings to go on with: ``training.workers`` and ``training.encode_chunk`` may have
         been picked. Neither changes what a step computes beyond rounding, unless the encoder
         normalises by batch.
+    dict of float
+        The same figures for programs: ``seconds/epoch`` and ``seconds/total``, ``bytes/memory``
+        and what can be had of it (``bytes/memory_free``, where known), ``bytes/disk`` and
+        ``bytes/disk_free``, ``bytes/gpu`` and ``bytes/gpu_total`` with a GPU, ``tiles/train``,
+        ``slides/train`` and ``epochs``.
 
     Raises
     ------
@@ -92,7 +99,22 @@ def preflight(
     reporter.log(f"Disk: {_about(_sum_text(disk))}; {bytes_text(free)} free at '{run_dir}'.")
     picked = {"training.encode_chunk": chunk} | ({"training.workers": readers} if readers else {})
     _say_picked(config, method, work, chunk, readers, reporter)
-    return with_overrides(config, picked)
+    parts = seconds_to_go(config, work, probe, is_overlapped=has_gpu)
+    figures = {
+        **seconds_figures(config, parts),
+        **bytes_figures(memory, room, disk, free),
+        **_gpu_figures(method.device, probe),
+        "tiles/train": float(work.train_tiles),
+        "slides/train": float(len(prepared.rows("train"))),
+    }
+    return with_overrides(config, picked), figures
+
+
+def _gpu_figures(device: torch.device, probe: Probe) -> dict[str, float]:
+    if device.type != "cuda":
+        return {}
+    whole = torch.cuda.get_device_properties(device).total_memory
+    return {"bytes/gpu": float(probe.gpu_peak), "bytes/gpu_total": float(whole)}
 
 
 def _refuse_without_disk(needed: Mapping[str, int], free: int, run_dir: Path) -> None:

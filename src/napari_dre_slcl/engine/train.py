@@ -36,7 +36,7 @@ from napari_dre_slcl.engine.run_state import RunState
 from napari_dre_slcl.errors import CohortError, ConfigError, JobError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, Result, ResumeJob, TrainJob
 
-__all__ = ["run_resume", "run_train", "train_prepared"]
+__all__ = ["ready_run", "run_resume", "run_train", "train_prepared"]
 
 
 def run_train(
@@ -78,7 +78,7 @@ def run_train(
     check_run_dir(job.run_dir)
     _check_fill_from(config)
     try:
-        with _ready(job, config, reporter) as (prepared, run):
+        with ready_run(job, config, reporter) as (prepared, run):
             run.try_out(job.run_dir)
             with run_lock(job.run_dir), explain_full_disk(job.run_dir):
                 check_run_dir(job.run_dir)  # another job may have made it meanwhile
@@ -147,7 +147,7 @@ def run_resume(
             remove_unfinished(job.run_dir)
             on_begun()
             _say_where(state, job.run_dir, reporter)
-            with _ready(started, config, reporter, is_resumed=True) as (prepared, run):
+            with ready_run(started, config, reporter, is_resumed=True) as (prepared, run):
                 if state is None:
                     state = RunState(identity=identify(job.run_dir, prepared), version=__version__)
                 elif state.identity is not None:
@@ -158,10 +158,27 @@ def run_resume(
 
 
 @contextmanager
-def _ready(
+def ready_run(
     job: TrainJob, config: DreSlclConfig, reporter: Reporter, *, is_resumed: bool = False
 ) -> Iterator[tuple[PreparedCohort, MethodRun]]:
-    """Open the slides of a cohort and build the network for the length of a block."""
+    """Open the slides of a cohort and build the network for the length of a block.
+
+    Parameters
+    ----------
+    job : TrainJob
+        Cohort table and run folder; neither its preset nor its settings are looked at.
+    config : DreSlclConfig
+        Its settings.
+    reporter : Reporter
+        Told the progress.
+    is_resumed : bool, default False
+        Blame what is wrong with the cohort on a change since the start.
+
+    Raises
+    ------
+    DreSlclError
+        If cohort or settings are wrong.
+    """
     check_devices(config.training)
     allow_many_open_files()
     try:

@@ -17,6 +17,7 @@ __all__ = [
     "AskJob",
     "Cancelled",
     "Command",
+    "EstimateJob",
     "Event",
     "Failed",
     "IndexJob",
@@ -57,6 +58,18 @@ class TrainJob(_Message):
     )
     pinned: str | None = Field(
         None, description="slide_id of a slide whose result is written anew after each epoch."
+    )
+
+
+class EstimateJob(_Message):
+    """Say what a training would take; nothing is trained and nothing is written."""
+
+    kind: Literal["estimate"] = "estimate"
+    cohort: Path = Field(description="Cohort table (CSV).")
+    run_dir: Path = Field(description="Run folder that the training would create.")
+    preset: str = Field("default", description="Name of the preset that the settings start from.")
+    overrides: dict[str, Any] = Field(
+        default_factory=dict, description="Settings by dotted name, such as 'training.epochs'."
     )
 
 
@@ -128,10 +141,10 @@ class AskJob(_Message):
 
 
 JobSpec = Annotated[
-    TrainJob | ResumeJob | PredictJob | IndexJob | WhatIfJob | AskJob,
+    TrainJob | EstimateJob | ResumeJob | PredictJob | IndexJob | WhatIfJob | AskJob,
     Field(discriminator="kind"),
 ]
-Job = TrainJob | ResumeJob | PredictJob | IndexJob | WhatIfJob | AskJob
+Job = TrainJob | EstimateJob | ResumeJob | PredictJob | IndexJob | WhatIfJob | AskJob
 """Any job."""
 
 
@@ -173,10 +186,11 @@ class Result(_Message):
     """The job has ended well; ``paths`` names what it wrote."""
 
     event: Literal["result"] = "result"
-    kind: Literal["train", "predict", "index", "what-if", "ask"]
+    kind: Literal["train", "estimate", "predict", "index", "what-if", "ask"]
     paths: dict[str, Path] = Field(
         description="train: run, model, metrics, predictions. predict: slide id -> result file. "
-        "index: index. ask: vectors. what-if: none, 'task/class' -> probability in metrics."
+        "index: index. ask: vectors. what-if: none, 'task/class' -> probability in metrics. "
+        "estimate: none, seconds, bytes and counts in metrics."
     )
     metrics: dict[str, float] = Field(default_factory=dict)
     skipped: dict[str, str] = Field(

@@ -7,6 +7,7 @@ never into one of another.
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Log, Progress, event_line
 from napari_dre_slcl.jobs.requests import CANCEL_FILE, PAUSE_FILE
+from napari_dre_slcl.jobs.throttle import ProgressThrottle
 
 __all__ = ["RunRecord"]
 
@@ -43,6 +45,7 @@ class RunRecord:
         self._is_begun = False
         self._started = _now()
         self._waiting: list[BaseModel] = []
+        self._throttle = ProgressThrottle()
         self._stage = ""
         self._state = ""
 
@@ -61,7 +64,7 @@ class RunRecord:
             _cut_half_line(self._run_dir / name)
 
     def add(self, event: BaseModel) -> None:
-        """Note one event.
+        """Note one event; of Progress in quick succession only some.
 
         Parameters
         ----------
@@ -75,10 +78,12 @@ class RunRecord:
         """
         if self._run_dir is None:
             return
-        self._waiting.append(event)
+        self._waiting += self._throttle.pass_on(event)
         if not self.is_open:
             return
         self._note_state(event)
+        if not self._waiting:
+            return
         with (self._run_dir / _EVENTS).open("a", encoding="utf-8") as stream:
             stream.writelines(event_line(waiting) + "\n" for waiting in self._waiting)
         lines = [line for waiting in self._waiting if (line := self._log_line(waiting))]
@@ -153,6 +158,7 @@ class RunRecord:
             "state": state,
             "is_resumable": has_begun and state in _RESUMABLE_STATES,
             "pid": os.getpid(),
+            "host": platform.node(),
             "started": self._started,
             "finished": finished,
             "message": message,

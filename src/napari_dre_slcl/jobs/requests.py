@@ -27,22 +27,27 @@ class Requests:
         self._stop = threading.Event()
         self._pause = threading.Event()
         self._run_dir: Path | None = None
+        self._is_written = False
 
     def watch(self, run_dir: Path | None) -> None:
         """Look for request files in a run folder from now on; None looks nowhere."""
         self._run_dir = run_dir
+        if self._pause.is_set():
+            self._write_pause()
 
     def stop(self) -> None:
         """Ask the job to end."""
         self._stop.set()
 
     def pause(self) -> None:
-        """Ask the job to hold still."""
+        """Ask the job to hold still, by a file as well, so that any process can take it back."""
         self._pause.set()
+        self._write_pause()
 
     def go_on(self) -> None:
         """Take the wish to hold still back, its file too."""
         self._pause.clear()
+        self._is_written = False
         if self._run_dir is not None:
             with contextlib.suppress(OSError):
                 (self._run_dir / PAUSE_FILE).unlink(missing_ok=True)
@@ -58,7 +63,16 @@ class Requests:
 
     def should_pause(self) -> bool:
         """Whether the job is to hold still."""
+        if self._is_written and not self._has_file(PAUSE_FILE):
+            self._pause.clear()
+            self._is_written = False
         return self._pause.is_set() or self._has_file(PAUSE_FILE)
+
+    def _write_pause(self) -> None:
+        if self._run_dir is not None:
+            with contextlib.suppress(OSError):
+                (self._run_dir / PAUSE_FILE).touch()
+                self._is_written = True
 
     def _has_file(self, name: str) -> bool:
         return self._run_dir is not None and (self._run_dir / name).exists()

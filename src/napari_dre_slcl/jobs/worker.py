@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import TextIO
 
 from napari_dre_slcl.errors import DreSlclError
+from napari_dre_slcl.jobs.known_runs import remember_run
 from napari_dre_slcl.jobs.messages import (
     AskJob,
     Cancelled,
+    EstimateJob,
     Event,
     Failed,
     IndexJob,
@@ -79,6 +81,8 @@ def run_job(spec: Job, on_event: OnEvent, requests: Requests | None = None) -> T
     def begin() -> None:
         record.begin()
         requests.watch(run_dir)
+        if run_dir is not None:
+            remember_run(run_dir)
 
     end: Terminal
     try:
@@ -117,6 +121,10 @@ def _run(
         from napari_dre_slcl.engine.ask import run_ask
 
         return run_ask(spec, note, requests.should_stop)
+    if isinstance(spec, EstimateJob):
+        from napari_dre_slcl.engine.estimate_run import run_estimate
+
+        return run_estimate(spec, note, requests.should_stop)
     from napari_dre_slcl.engine.train import run_resume, run_train
 
     if isinstance(spec, ResumeJob):

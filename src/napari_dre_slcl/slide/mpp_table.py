@@ -16,17 +16,16 @@ from functools import lru_cache
 from pathlib import Path
 
 import filelock
-import platformdirs
 
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.info import Finding
 from napari_dre_slcl.slide.pixel_size import MPP_RANGE, check_mpp
+from napari_dre_slcl.user_folder import user_folder
 
 __all__ = ["TABLE_NAME", "StoredAnswer", "forget_mpp", "recall_mpp", "remember_mpp", "user_table"]
 
 TABLE_NAME = "dre-slcl-mpp.csv"
-CONFIG_DIR_VARIABLE = "DRE_SLCL_CONFIG_DIR"
 
 _COLUMNS = ("slide", "mpp", "size_bytes")
 _NAME_ERRORS = "surrogateescape"  # as Python does for file names that are not UTF-8
@@ -62,10 +61,7 @@ class _BrokenTableError(ValueError):
 
 def user_table() -> Path:
     """Return the table for slides whose folder cannot be written to."""
-    folder = os.environ.get(CONFIG_DIR_VARIABLE) or platformdirs.user_config_dir(
-        "napari-dre-slcl", appauthor=False
-    )
-    return Path(folder) / TABLE_NAME
+    return user_folder() / TABLE_NAME
 
 
 def recall_mpp(slide: str | Path) -> StoredAnswer:
