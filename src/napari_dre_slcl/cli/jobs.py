@@ -9,7 +9,7 @@ import typer
 from napari_dre_slcl.cli.console import status
 from napari_dre_slcl.cli.progress import show_events
 from napari_dre_slcl.errors import ConfigError, JobError
-from napari_dre_slcl.jobs.messages import Cancelled, Failed, PredictJob, Result, ResumeJob, TrainJob
+from napari_dre_slcl.jobs.messages import Cancelled, Failed, Job, Result
 
 __all__ = ["CANCELLED", "parse_overrides", "run_to_end"]
 
@@ -33,12 +33,12 @@ def parse_overrides(pairs: Iterable[str]) -> dict[str, str]:
     return overrides
 
 
-def run_to_end(job: TrainJob | ResumeJob | PredictJob, as_json: bool) -> Result:
+def run_to_end(job: Job, as_json: bool) -> Result:
     """Run a job and show its events.
 
     Parameters
     ----------
-    job : TrainJob, ResumeJob or PredictJob
+    job : Job
         What to run.
     as_json : bool
         Print events, the terminal one too, as JSON lines.

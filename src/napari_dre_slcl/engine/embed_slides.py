@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
-from napari_dre_slcl.config import DreSlclConfig, with_overrides
+from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.feature_source import Source
+from napari_dre_slcl.engine.model_cohort import cohort_for_model
 from napari_dre_slcl.engine.open_files import allow_many_open_files
 from napari_dre_slcl.engine.open_sources import open_sources
 from napari_dre_slcl.engine.predict_source import predict_source
@@ -94,7 +94,7 @@ def embed_slides(request: EmbedRequest, reporter: Reporter) -> Embedded:
     if device.type == "cpu":
         keep_freed_memory()
     allow_many_open_files()
-    config, cohort = _read(request, bundle)
+    config, cohort = cohort_for_model(bundle, request.cohort, request.features)
     sources = open_sources(cohort, config, reporter)
     with closing(_Opened(sources)):
         vectors, skipped = _embed(bundle, cohort, sources, reporter)
@@ -123,32 +123,6 @@ def _make_folder(out: Path) -> None:
         raise JobError(f"'{out}' cannot be written: {error.strerror}.") from error
 
 
-def _read(request: EmbedRequest, bundle: Bundle) -> tuple[DreSlclConfig, Cohort]:
-    """Return settings that say where features are, and the table."""
-    takes_features = bundle.feature_dim is not None
-    if request.features is not None and not takes_features:
-        raise ConfigError(
-            "This model was trained on pixels, it cannot take feature files. Leave --features out."
-        )
-    trained_on = bundle.config.features.folder
-    folder = request.features
-    cohort = read_cohort(request.cohort, needs_slides=not takes_features)
-    if takes_features and folder is None and not cohort.is_from_features:
-        folder = trained_on
-        if folder is None or not folder.is_dir():
-            raise ConfigError(
-                f"The table '{request.cohort}' names no feature files, and this model was trained "
-                "on such. Name their folder with --features."
-            )
-    if not takes_features and cohort.is_from_features:
-        raise ConfigError(
-            f"This model was trained on pixels, and the table '{request.cohort}' names feature "
-            "files only. Give a table with a column 'slide'."
-        )
-    where = str(folder) if folder is not None else None
-    return with_overrides(bundle.config, {"features.folder": where}), cohort
-
-
 def _embed(
     bundle: Bundle, cohort: Cohort, sources: tuple[Source, ...], reporter: Reporter
 ) -> tuple[dict[int, NDArray[np.float32]], dict[str, str]]:
@@ -159,7 +133,9 @@ def _embed(
         slide_id = cohort.rows[row].slide_id
         reporter.progress("Embedding slides", row, len(sources), slide_id)
         try:
-            result = predict_source(bundle, source, slide_id, keep_features=False)
+            result = predict_source(
+                bundle, source, slide_id, keep_features=False, is_explained=False
+            )
         except SlideError as error:
             skipped[slide_id] = str(error)
             reporter.log(f"{error} It is left out.", "warning")
