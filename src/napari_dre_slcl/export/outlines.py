@@ -78,7 +78,7 @@ def regions(values: NDArray[np.integer]) -> Iterator[Region]:
 
 
 def _parts(values: NDArray[np.integer]) -> tuple[NDArray[np.int32], list[int]]:
-    """Number the regions from 1, and return each one's value."""
+    """Return the number of each cell's region, from 1, and each region's value."""
     parts = np.zeros(values.shape, np.int32)
     found: list[int] = []
     for value in np.unique(values[values > 0]):
