@@ -53,7 +53,7 @@ class Run:
         cohort = Cohort(Path("cohort.csv"), rows, ("subtype",))
         self.vectors: NDArray[np.float32] = np.empty((0, 0), np.float32)
         try:
-            self.vectors = report_vectors(cohort, is_train, config, reporter)
+            self.vectors = report_vectors(cohort, is_train, config, reporter)[0]
             self.is_stopped = False
         except Stopped:
             self.is_stopped = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,37 @@ class ReportEncoder:
     def __init__(self, vectorizer: TfidfVectorizer, directions: NDArray[np.float64]) -> None:
         self._vectorizer = vectorizer
         self._directions = directions
+
+    @classmethod
+    def from_state(
+        cls, terms: Sequence[str], idf: NDArray[np.float64], directions: NDArray[Any]
+    ) -> ReportEncoder:
+        """Return the encoder that `state` was taken from.
+
+        Raises
+        ------
+        ValueError
+            If the parts do not fit each other.
+        """
+        if not len(terms) == len(idf) == len(directions) or directions.ndim != 2:
+            raise ValueError("terms, weights and directions differ in number")
+        vectorizer = _vectorizer(vocabulary={term: index for index, term in enumerate(terms)})
+        vectorizer.idf_ = np.asarray(idf, np.float64)
+        return cls(vectorizer, directions.astype(np.float64))
+
+    def state(self) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+        """Return the n terms, their (n,) inverse document frequencies, and (n, dim) directions."""
+        terms = self._vectorizer.get_feature_names_out().tolist()
+        return terms, np.asarray(self._vectorizer.idf_), self._directions
+
+    def words(self, text: str) -> list[str]:
+        """Return the words of a text, each once, as they are looked up."""
+        tokenize = self._vectorizer.build_tokenizer()
+        return list(dict.fromkeys(tokenize(text.lower())))
+
+    def knows(self, word: str) -> bool:
+        """Say whether a training report has a word."""
+        return word in self._vectorizer.vocabulary_
 
     @property
     def dim(self) -> int:
@@ -92,7 +124,7 @@ def fit_report_encoder(reports: Sequence[str], dim: int, seed: int) -> ReportEnc
         If fewer than three different reports hold words.
     """
     n_distinct = check_reports(reports)
-    vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=50_000)
+    vectorizer = _vectorizer(max_features=50_000)
     matrix = vectorizer.fit_transform(list(reports))
     n_reports, n_terms = matrix.shape
     if n_reports < n_terms and n_reports <= _MOST_REPORTS_EXACT:
@@ -101,6 +133,10 @@ def fit_report_encoder(reports: Sequence[str], dim: int, seed: int) -> ReportEnc
     svd = TruncatedSVD(width, random_state=seed).fit(matrix)
     kept = svd.singular_values_**2 > _LEAST_ENERGY * svd.singular_values_[0] ** 2
     return ReportEncoder(vectorizer, np.ascontiguousarray(svd.components_[kept].T))
+
+
+def _vectorizer(**options: Any) -> TfidfVectorizer:
+    return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), **options)
 
 
 def _exact_directions(matrix: csr_matrix, width: int) -> NDArray[np.float64]:

@@ -96,7 +96,12 @@ class HeldOut:
         # Predict with what was written, as everyone else will.
         saved = load_bundle(run_dir / "model")
         saved.net.to(net.device)
-        test = self._predict(saved, prepared.rows("test"), "Predicting held-out slides")
+        test = self._predict(
+            saved,
+            prepared.rows("test"),
+            "Predicting held-out slides",
+            is_explained=self._save_results,
+        )
         if self._save_results:
             for row, result in test.items():
                 slide_id = prepared.cohort.rows[row].slide_id
@@ -141,7 +146,9 @@ class HeldOut:
             {"split": prepared.split[rows], "model_sha256": np.array(bundle.weights_sha256)},
         )
 
-    def _predict(self, bundle: Bundle, rows: list[int], stage: str) -> dict[int, SlideResult]:
+    def _predict(
+        self, bundle: Bundle, rows: list[int], stage: str, *, is_explained: bool = False
+    ) -> dict[int, SlideResult]:
         """Predict slides by their row; those that cannot be read are left out, and told once."""
         results: dict[int, SlideResult] = {}
         if not rows:
@@ -152,7 +159,7 @@ class HeldOut:
             if source_name(source) in self._skipped:
                 continue
             try:
-                results[row] = self._predict_row(bundle, row, slide_id)
+                results[row] = self._predict_row(bundle, row, slide_id, is_explained)
             except SlideError as error:
                 self._skipped[source_name(source)] = str(error)
                 self._reporter.warn_once(f"{error} It is left out.")
@@ -161,20 +168,38 @@ class HeldOut:
         self._reporter.progress(stage, len(rows), len(rows))
         return results
 
-    def _predict_row(self, bundle: Bundle, row: int, slide_id: str) -> SlideResult:
+    def _predict_row(
+        self, bundle: Bundle, row: int, slide_id: str, is_explained: bool
+    ) -> SlideResult:
         source, memory = self._prepared.sources[row], self._prepared.memory
         if isinstance(source, FeatureSource) or not self._is_frozen:
-            return predict_source(bundle, source, slide_id, keep_features=False, memory=memory)
+            return predict_source(
+                bundle,
+                source,
+                slide_id,
+                keep_features=False,
+                memory=memory,
+                is_explained=is_explained,
+            )
         if row not in self._encoded:
             tiles = np.arange(len(source.grid))
             input_px = bundle.config.encoder.input_px
             features, damaged = encode_source(bundle.net.encoder, source, input_px, tiles)
             self._encoded[row] = features
             self._reporter.warn_once(damaged)
-        return predict_encoded(bundle, source, slide_id, self._encoded[row])
+        return predict_encoded(
+            bundle, source, slide_id, self._encoded[row], is_explained=is_explained
+        )
 
     def _bundle(self, net: TrainedNet) -> Bundle:
-        return Bundle(net, self._config, self._prepared.tasks, self._prepared.reports.shape[1])
+        prepared = self._prepared
+        return Bundle(
+            net,
+            self._config,
+            prepared.tasks,
+            prepared.reports.shape[1],
+            report_model=prepared.report_model,
+        )
 
     def _facts(self) -> dict[str, Any]:
         prepared = self._prepared

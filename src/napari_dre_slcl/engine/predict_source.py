@@ -14,6 +14,7 @@ from torch import Tensor
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.cohort.feature_store import StoredFeatures, read_features
 from napari_dre_slcl.engine.encode_source import encode_source
+from napari_dre_slcl.engine.explain import explain
 from napari_dre_slcl.engine.feature_memory import FeatureMemory
 from napari_dre_slcl.engine.feature_source import FeatureSource, Source
 from napari_dre_slcl.engine.feature_table import tile_table
@@ -38,6 +39,8 @@ def predict_source(
     earlier: SlideResult | None = None,
     keep_features: bool = True,
     memory: FeatureMemory | None = None,
+    *,
+    is_explained: bool = True,
 ) -> SlideResult:
     """Predict one open slide, or one feature file.
 
@@ -60,6 +63,9 @@ def predict_source(
         feature file are never kept.
     memory : FeatureMemory, optional
         Reads feature files in the place of the disk.
+    is_explained : bool
+        Also say what the answer rests on: evidence of tiles, their places in report space, and
+        intervals. False for answers that are counted and not looked at.
 
     Returns
     -------
@@ -75,8 +81,10 @@ def predict_source(
         on, or has features of another width.
     """
     if isinstance(source, FeatureSource):
-        return _predict_features(bundle, source, slide_id, on_progress, memory)
-    return _predict_slide(bundle, source, slide_id, on_progress, earlier, keep_features)
+        return _predict_features(bundle, source, slide_id, on_progress, memory, is_explained)
+    return _predict_slide(
+        bundle, source, slide_id, on_progress, earlier, keep_features, is_explained
+    )
 
 
 def _predict_slide(
@@ -86,6 +94,7 @@ def _predict_slide(
     on_progress: Callable[[int, int], None] | None,
     earlier: SlideResult | None,
     keep_features: bool,
+    is_explained: bool,
 ) -> SlideResult:
     if bundle.feature_dim is not None:
         raise SlideError(
@@ -105,7 +114,7 @@ def _predict_slide(
         features[is_new], damaged = encode_source(
             bundle.net.encoder, source, input_px, np.flatnonzero(is_new), on_progress
         )
-    result = predict_encoded(bundle, source, slide_id, features)
+    result = predict_encoded(bundle, source, slide_id, features, is_explained=is_explained)
     result.provenance["encoded"] = f"{is_new.sum():,} of {len(is_new):,} tiles"
     if damaged:
         # No features are kept then: predicting again should look at the file, and tell, again.
@@ -115,7 +124,12 @@ def _predict_slide(
 
 
 def predict_encoded(
-    bundle: Bundle, source: TileSource, slide_id: str, features: Tensor
+    bundle: Bundle,
+    source: TileSource,
+    slide_id: str,
+    features: Tensor,
+    *,
+    is_explained: bool = True,
 ) -> SlideResult:
     """Predict one open slide from what the model's encoder has made of all its tiles.
 
@@ -129,9 +143,15 @@ def predict_encoded(
         Its name in the result.
     features : Tensor
         (n, d), in the order of the grid.
+    is_explained : bool
+        As of `predict_source`.
     """
     rowcol = torch.from_numpy(np.ascontiguousarray(source.grid.rowcol, np.int64))
-    return _as_result(bundle, slide_id, _describe(bundle, features, rowcol), **_slide_facts(source))
+    output = _describe(bundle, features, rowcol)
+    result = _as_result(bundle, slide_id, output, **_slide_facts(source))
+    if not is_explained:
+        return result
+    return explain(bundle, features, rowcol, output.vector).added_to(result)
 
 
 def _predict_features(
@@ -140,6 +160,7 @@ def _predict_features(
     slide_id: str,
     on_progress: Callable[[int, int], None] | None,
     memory: FeatureMemory | None,
+    is_explained: bool,
 ) -> SlideResult:
     path = source.file.path
     if bundle.feature_dim is None:
@@ -162,7 +183,8 @@ def _predict_features(
             encoder(encoder.prepare(part, device)).cpu()
             for part in torch.split(torch.from_numpy(stored.features), _CHUNK)
         ]
-    output = _describe(bundle, torch.cat(parts), tile_positions(stored))
+    features, rowcol = torch.cat(parts), tile_positions(stored)
+    output = _describe(bundle, features, rowcol)
     facts, reason = _file_facts(source, stored)
     if reason:
         nothing = torch.empty(0)
@@ -170,8 +192,12 @@ def _predict_features(
     result = _as_result(bundle, slide_id, output, **facts)
     result.provenance["encoded"] = f"{len(stored.features):,} of {len(stored.features):,} tiles"
     result.provenance["features"] = path.name
+    result.provenance["feature file"] = str(path.absolute())
     if reason:
         result.provenance["tiles"] = reason
+    if is_explained:
+        said = explain(bundle, features, rowcol, output.vector)
+        return said.added_to(result, has_tiles=not reason)
     return result
 
 
@@ -227,8 +253,10 @@ def _as_result(bundle: Bundle, slide_id: str, output: SlideOutput, **facts: Any)
             TaskPrediction(task.name, task.classes, tuple(values.cpu().tolist()), task.positive)
             for task, values in zip(bundle.tasks, output.probabilities, strict=True)
         ),
+        codeword_names=bundle.codeword_names,
         provenance={
             "napari-dre-slcl": __version__,
+            "model": "" if bundle.folder is None else str(bundle.folder),
             "model_sha256": bundle.weights_sha256,
             "method": bundle.config.method,
             "encoder": bundle.config.encoder.name if bundle.feature_dim is None else "stored",

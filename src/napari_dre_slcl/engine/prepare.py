@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
 from napari_dre_slcl.cohort.leakage import check_leakage, without_test_reports
+from napari_dre_slcl.cohort.report_model import ReportModel
 from napari_dre_slcl.cohort.signal import check_labels, check_signal
 from napari_dre_slcl.cohort.splits import assign_splits
 from napari_dre_slcl.cohort.tasks import (
@@ -53,6 +54,8 @@ class PreparedCohort:
         (n) open slides and their tile grids, or feature files in their place.
     memory : FeatureMemory
         Reads feature files.
+    report_model : ReportModel or None
+        What was fitted on the training reports, to be kept with the model.
     """
 
     cohort: Cohort
@@ -62,6 +65,7 @@ class PreparedCohort:
     reports: NDArray[np.float32]
     sources: tuple[TileSource, ...] | tuple[FeatureSource, ...]
     memory: FeatureMemory = field(default_factory=FeatureMemory)
+    report_model: ReportModel | None = None
 
     def rows(self, split: str) -> list[int]:
         """Row numbers of a split."""
@@ -194,8 +198,9 @@ def with_split(
         check_sites([row.site for row, used in zip(cohort.rows, is_train, strict=True) if used])
     tasks = find_tasks(cohort, config.cohort.tasks, is_train)
     _report_choices(reporter, config, cohort, split, tasks)
+    report_model = None
     if config.method == "dre-slcl":
-        reports = report_vectors(cohort, is_train, config, reporter)
+        reports, report_model = report_vectors(cohort, is_train, config, reporter)
         told = check_signal(cohort, split, tasks, reports, config.loss, config.training)
     else:
         reports = np.zeros((int(is_train.sum()), 0), dtype=np.float32)
@@ -204,7 +209,13 @@ def with_split(
         reporter.log(sentence, "warning")
     labels = encode_labels(cohort, tasks)
     return replace(
-        prepared, cohort=cohort, split=split, tasks=tasks, labels=labels, reports=reports
+        prepared,
+        cohort=cohort,
+        split=split,
+        tasks=tasks,
+        labels=labels,
+        reports=reports,
+        report_model=report_model,
     )
 
 

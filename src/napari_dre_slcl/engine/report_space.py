@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort, SlideRow
 from napari_dre_slcl.cohort.ready_vectors import read_ready_vectors, shown_names
+from napari_dre_slcl.cohort.report_model import ReportModel
 from napari_dre_slcl.cohort.report_text import clean_report, has_words, label_words, trim_report
 from napari_dre_slcl.cohort.reports import ReportEncoder, check_reports, fit_report_encoder
 from napari_dre_slcl.cohort.tasks import Task, find_tasks
@@ -38,10 +39,13 @@ class ReportSpace:
         training slide has one.
     encode : callable
         Rows of the cohort table to (m, dim) vectors of the same kind. Nothing is fitted on them.
+    model : ReportModel or None
+        What was fitted, to be kept with the trained model; None where nothing was.
     """
 
     vectors: NDArray[np.float32]
     encode: _Encode
+    model: ReportModel | None = None
 
 
 def fit_report_space(
@@ -96,7 +100,11 @@ def _tfidf_space(
     encoder = _fitted(present, config.text.dim, config.training.seed)
     vectors = encoder.encode(texts)
     _say_what_was_made(reporter, texts, "TF-IDF and SVD give vectors", vectors)
-    return ReportSpace(vectors, lambda rows: encoder.encode(_prepared(rows, words)))
+    return ReportSpace(
+        vectors,
+        lambda rows: encoder.encode(_prepared(rows, words)),
+        ReportModel(encoder, None if words is None else tuple(words)),
+    )
 
 
 def _language_space(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort
+from napari_dre_slcl.cohort.report_model import ReportModel
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.report_space import fit_report_space
 from napari_dre_slcl.engine.reporter import Reporter
@@ -18,7 +19,7 @@ __all__ = ["report_vectors"]
 
 def report_vectors(
     cohort: Cohort, is_train: NDArray[np.bool_], config: DreSlclConfig, reporter: Reporter
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], ReportModel | None]:
     """Turn the reports of training slides into unit vectors, where training contrasts them.
 
     Parameters
@@ -34,9 +35,11 @@ def report_vectors(
 
     Returns
     -------
-    ndarray
+    vectors : ndarray
         (n_train, dim) float32 unit rows, zeros for a slide without a report; width 0 where
         nothing is contrasted.
+    model : ReportModel or None
+        What was fitted for it.
 
     Raises
     ------
@@ -48,11 +51,11 @@ def report_vectors(
         If the user stops while a language model reads; what it has read is kept.
     """
     if config.loss.contrastive_weight == 0:
-        return np.zeros((int(is_train.sum()), 0), dtype=np.float32)
-    vectors = fit_report_space(cohort, is_train, config, reporter).vectors
-    if not vectors.shape[1]:
+        return np.zeros((int(is_train.sum()), 0), dtype=np.float32), None
+    space = fit_report_space(cohort, is_train, config, reporter)
+    if not space.vectors.shape[1]:
         reporter.log(
             "No training slide has a report: training goes on without the report contrast.",
             "warning",
         )
-    return vectors
+    return space.vectors, space.model

@@ -154,7 +154,12 @@ class _SlideVectors:
             source, memory = self._prepared.sources[row], self._prepared.memory
             try:
                 result = predict_source(
-                    self._bundle, source, slide_id, keep_features=False, memory=memory
+                    self._bundle,
+                    source,
+                    slide_id,
+                    keep_features=False,
+                    memory=memory,
+                    is_explained=False,
                 )
             except SlideError as error:
                 self._reporter.warn_once(f"{error} It is left out.")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.model.slide_net import SlideOutput
+from napari_dre_slcl.model.tile_terms import TileTerms
 
 __all__ = ["AttentionMilNet", "PooledBags"]
 
@@ -91,6 +92,13 @@ class AttentionMilNet(nn.Module):
         n_bags : int
             B.
         """
+        embedded, attention = self._weighed(features, owner, n_bags)
+        vectors = embedded.new_zeros(n_bags, embedded.shape[1])
+        vectors = vectors.index_add(0, owner, attention[:, None] * embedded)
+        return PooledBags(vectors, attention)
+
+    def _weighed(self, features: Tensor, owner: Tensor, n_bags: int) -> tuple[Tensor, Tensor]:
+        """Return (n, width) embeddings and (n,) attention, which adds up to 1 over each bag."""
         embedded = self.embed((features - self.feature_mean) / self.feature_std)
         gated = torch.tanh(self.value(embedded)) * torch.sigmoid(self.gate(embedded))
         score = self.score(gated).squeeze(-1)
@@ -98,10 +106,7 @@ class AttentionMilNet(nn.Module):
         largest = largest.scatter_reduce(0, owner, score.detach(), "amax")
         power = torch.exp(score - largest[owner])
         total = power.new_zeros(n_bags).index_add(0, owner, power)
-        attention = power / total[owner]
-        vectors = embedded.new_zeros(n_bags, embedded.shape[1])
-        vectors = vectors.index_add(0, owner, attention[:, None] * embedded)
-        return PooledBags(vectors, attention)
+        return embedded, power / total[owner]
 
     def logits(self, vectors: Tensor) -> list[Tensor]:
         """Return one (B, C) per task of (B, width) slide vectors."""
@@ -122,3 +127,19 @@ class AttentionMilNet(nn.Module):
             residual_norm=zeros,
             codeword_attention=features.new_zeros(0),
         )
+
+    @torch.no_grad()
+    def tile_terms(self, features: Tensor, rowcol: Tensor | None = None) -> TileTerms:
+        """Return a h and a of each of (n, d) tiles, a its attention in this slide, in one slot."""
+        owner = torch.zeros(len(features), dtype=torch.long, device=features.device)
+        embedded, attention = self._weighed(features, owner, 1)
+        weight = attention[:, None]
+        return TileTerms(torch.cat([weight * embedded, weight], dim=1), owner, 1)
+
+    def logits_of_sums(self, sums: Tensor) -> list[Tensor]:
+        """Return one (B, C) per task of (B, 1, width + 1) sums of `tile_terms`."""
+        # What is left may have next to no attention.
+        return self.logits(sums[:, 0, :-1] / sums[:, 0, -1:].clamp_min(1e-30))
+
+    def report_space(self, features: Tensor) -> None:
+        """Return None: the method knows no reports."""

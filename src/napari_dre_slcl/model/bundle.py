@@ -22,6 +22,7 @@ from safetensors.torch import load, save
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import write_json, write_text
+from napari_dre_slcl.cohort.report_model import ReportModel, save_report_model
 from napari_dre_slcl.cohort.tasks import Task
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.errors import ModelError
@@ -58,6 +59,12 @@ class Bundle:
         Width of the report space; 0 without one.
     weights_sha256 : str
         Hash of the weights file; empty before it is saved.
+    names : tuple of str
+        What the user calls the codewords; empty for the network's own names.
+    folder : Path or None
+        Where it was loaded from.
+    report_model : ReportModel or None
+        The fitted text encoder, to be saved with it; None when loaded, and where there is none.
     """
 
     net: TrainedNet
@@ -65,6 +72,9 @@ class Bundle:
     tasks: tuple[Task, ...]
     text_dim: int
     weights_sha256: str = ""
+    names: tuple[str, ...] = ()
+    folder: Path | None = None
+    report_model: ReportModel | None = None
 
     @property
     def feature_dim(self) -> int | None:
@@ -75,7 +85,7 @@ class Bundle:
     @property
     def codeword_names(self) -> tuple[str, ...]:
         """One per codeword."""
-        return self.net.codeword_names
+        return self.names or self.net.codeword_names
 
 
 def save_bundle(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> Path:
@@ -122,6 +132,8 @@ def _write_files(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> None:
     (folder / "model.safetensors").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     header = _header(bundle, digest) | facts
+    if bundle.report_model is not None:
+        header["text_sha256"] = save_report_model(bundle.report_model, folder)
     write_json(folder / "model.json", header)
     write_text(folder / "MODEL_CARD.md", model_card(header))
 
@@ -200,7 +212,7 @@ def load_bundle(folder: Path) -> Bundle:
             )
         if header["weights_sha256"] != digest:
             raise ModelError(f"The weights of '{folder}' are damaged: their hash differs.")
-        return _build(header, load(weights), digest)
+        return _build(header, load(weights), digest, folder.absolute())
     except (
         KeyError,
         TypeError,
@@ -214,7 +226,9 @@ def load_bundle(folder: Path) -> Bundle:
         ) from error
 
 
-def _build(header: dict[str, Any], weights: dict[str, torch.Tensor], digest: str) -> Bundle:
+def _build(
+    header: dict[str, Any], weights: dict[str, torch.Tensor], digest: str, folder: Path
+) -> Bundle:
     settings = header["config"]
     if header["format"] == 1:
         settings = settings | {
@@ -229,4 +243,7 @@ def _build(header: dict[str, Any], weights: dict[str, torch.Tensor], digest: str
     net = build_net(config, [len(task.classes) for task in tasks], header["text_dim"], encoder)
     net.load_state_dict(weights)
     net.eval()
-    return Bundle(net, config, tasks, header["text_dim"], digest)
+    names = tuple(str(name) for name in header.get("codewords", ()))
+    if len(names) != len(net.codeword_names):
+        names = ()
+    return Bundle(net, config, tasks, header["text_dim"], digest, names, folder)

@@ -17,10 +17,12 @@ from napari_dre_slcl.model.seeds import seeded
 from napari_dre_slcl.model.slide_net import SlideOutput
 from napari_dre_slcl.model.slide_views import even_draws, to_cells
 from napari_dre_slcl.model.sparse_aggregator import SparseAggregator
+from napari_dre_slcl.model.tile_terms import TileTerms
 
 __all__ = ["GigaSslNet"]
 
 _ORDERING_COLUMNS = 4
+_CHUNK = 8192
 _BAG_SEED = 0  # no setting: a slide's vector is one and the same, wherever it is made
 
 
@@ -146,6 +148,33 @@ class GigaSslNet(nn.Module):
             residual_norm=zeros,
             codeword_attention=features.new_zeros(0),
         )
+
+    @torch.no_grad()
+    def tile_terms(self, features: Tensor, rowcol: Tensor | None = None) -> TileTerms | None:
+        """Return the embedding and 1 of each of (n, dim) tiles, in one slot.
+
+        A slide of more tiles than its bags hold is predicted from those in bags; here all count
+        alike, as they do on average over bags. None for the aggregator that looks at positions.
+        """
+        if self.aggregator.needs_positions:
+            return None
+        embedded = torch.cat(
+            [
+                self.aggregator.blocks(self._standardise(part.to(self.feature_mean)))
+                for part in features.split(_CHUNK)
+            ]
+        )
+        one = embedded.new_ones(len(embedded), 1)
+        slot = torch.zeros(len(embedded), dtype=torch.long, device=embedded.device)
+        return TileTerms(torch.cat([embedded, one], dim=1), slot, 1)
+
+    def logits_of_sums(self, sums: Tensor) -> list[Tensor]:
+        """Return one (B, C) per task of (B, 1, width + 1) sums of `tile_terms`."""
+        mean = sums[:, 0, :-1] / sums[:, 0, -1:]
+        return self.heads.logits(nn.functional.normalize(mean, dim=1))
+
+    def report_space(self, features: Tensor) -> None:
+        """Return None: the method knows no reports."""
 
     def _standardise(self, features: Tensor) -> Tensor:
         return (features - self.feature_mean) / self.feature_std

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from napari_dre_slcl.model.linear_heads import LinearHeads
 from napari_dre_slcl.model.slide_net import SlideOutput
+from napari_dre_slcl.model.tile_terms import TileTerms
 
 __all__ = ["MeanPoolNet"]
 
@@ -52,3 +53,17 @@ class MeanPoolNet(nn.Module):
             residual_norm=zeros,
             codeword_attention=features.new_zeros(0),
         )
+
+    @torch.no_grad()
+    def tile_terms(self, features: Tensor, rowcol: Tensor | None = None) -> TileTerms:
+        """Return z and 1 of each of (n, d) tiles, in one slot."""
+        one = features.new_ones(len(features), 1)
+        slot = torch.zeros(len(features), dtype=torch.long, device=features.device)
+        return TileTerms(torch.cat([features, one], dim=1), slot, 1)
+
+    def logits_of_sums(self, sums: Tensor) -> list[Tensor]:
+        """Return one (B, C) per task of (B, 1, d + 1) sums of `tile_terms`."""
+        return self.heads.logits(sums[:, 0, :-1] / sums[:, 0, -1:])
+
+    def report_space(self, features: Tensor) -> None:
+        """Return None: the method knows no reports."""

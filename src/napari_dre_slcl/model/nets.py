@@ -24,6 +24,10 @@ class TrainedNet(SlideNet, Protocol):
         """Take all weights and buffers over."""
         ...
 
+    def project(self, vectors: Tensor) -> Tensor:
+        """Return (B, text_dim) unit vectors in report space, where `report_space` is not None."""
+        ...
+
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return what is trained."""
         ...

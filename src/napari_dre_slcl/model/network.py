@@ -16,11 +16,13 @@ from napari_dre_slcl.model.residual_encoder import ResidualEncoder, SlideEncodin
 from napari_dre_slcl.model.residual_sums import ResidualSums, residual_sums, scale_gradient
 from napari_dre_slcl.model.slide_net import SlideOutput
 from napari_dre_slcl.model.tile_attention import GatedAttention, share_codeword_attention
+from napari_dre_slcl.model.tile_terms import TileTerms
 
 __all__ = ["DreSlclNet"]
 
 _MAX_SCALE = 100.0
 _BANK_CHUNK = 8192
+_SINGLE_CHUNK = 2048
 
 
 class DreSlclNet(nn.Module):
@@ -191,6 +193,43 @@ class DreSlclNet(nn.Module):
             residual_norm=norm,
             codeword_attention=encoding.codeword_attention[0],
         )
+
+    @torch.no_grad()
+    def tile_terms(self, features: Tensor, rowcol: Tensor | None = None) -> TileTerms:
+        """Return what each of (n, d) tiles adds to the residual sums.
+
+        One slot per codeword, with w (z - c), w and 1 of each tile.
+        """
+        codeword = assign_codewords(features, self.codewords)
+        weight = torch.cat([self.weights(part) for part in features.split(_BANK_CHUNK)])[:, None]
+        residual = (features - self.codewords[codeword]).mul_(weight)
+        values = torch.cat([residual, weight, torch.ones_like(weight)], dim=1)
+        return TileTerms(values, codeword, len(self.codewords))
+
+    def logits_of_sums(self, sums: Tensor) -> list[Tensor]:
+        """Return one (B, C) per task of (B, K, d + 2) sums of `tile_terms`."""
+        vector = self.encode_slides(
+            ResidualSums(sums[..., :-2], sums[..., -2], sums[..., -1].detach())
+        ).vector
+        return [head(vector) for head in self.heads]
+
+    @torch.no_grad()
+    def report_space(self, features: Tensor) -> Tensor | None:
+        """Return (n, text_dim) unit vectors, each of (n, d) tiles alone as a slide.
+
+        None where the network was built without a report space.
+        """
+        if self.projection is None:
+            return None
+        vectors = []
+        for part in features.split(_SINGLE_CHUNK):
+            codeword = assign_codewords(part, self.codewords)
+            residual = part - self.codewords[codeword]
+            vector = self.residual_encoder.encode_single_tiles(
+                residual, codeword, self.standardise(part)
+            )
+            vectors.append(self.project(vector))
+        return torch.cat(vectors) if vectors else features.new_zeros(0, len(self.projection.bias))
 
     def weights(self, features: Tensor) -> Tensor:
         """Return (n,) weights of (n, d) tile features: gated attention, or ones."""

@@ -116,6 +116,40 @@ class ResidualEncoder(nn.Module):
         on_codewords = attended[:, 1:]
         return SlideEncoding(self.norm(pooled), on_codewords / on_codewords.sum(1, keepdim=True))
 
+    def encode_single_tiles(self, residual: Tensor, codeword: Tensor, mean: Tensor) -> Tensor:
+        """Return the vector of each tile as if it were a slide of its own.
+
+        The codewords that such a slide lacks are hidden from all others, so that two tokens do:
+        [CLS] and the tile's codeword. The tile's weight does not matter.
+
+        Parameters
+        ----------
+        residual : Tensor
+            (n, d) z - c_k of its codeword k.
+        codeword : Tensor
+            (n,) k.
+        mean : Tensor
+            (n, d) standardised feature.
+
+        Returns
+        -------
+        Tensor
+            (n, d).
+        """
+        token = vlad(residual.unsqueeze(1), self._normalisation) + self.identity[codeword][:, None]
+        if self.from_occupancy is not None:
+            token = token + self.from_occupancy(token.new_full((1,), 1 + 1e-6).log())
+        start = self.cls.expand(len(token), 1, -1)
+        if self.from_mean is not None:
+            start = start + self.from_mean(mean).unsqueeze(1)
+        sequence = torch.cat([start, token], dim=1)
+        key_bias = sequence.new_zeros(sequence.shape[:2])
+        for layer in self.layers:
+            sequence, _ = layer(sequence, key_bias)
+        pooled = sequence.sum(1) if self._is_mass_pooled else sequence[:, 0]
+        vectors: Tensor = self.norm(pooled)
+        return vectors
+
     def _tokens(self, sums: ResidualSums, share: Tensor) -> Tensor:
         residual = sums.residual
         if self._is_mean:

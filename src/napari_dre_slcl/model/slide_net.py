@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from napari_dre_slcl.model.tile_terms import TileTerms
+
 __all__ = ["SlideNet", "SlideOutput"]
 
 
@@ -63,5 +65,23 @@ class SlideNet(Protocol):
             (n, d), what the encoder made of the tiles, on the network's device.
         rowcol : Tensor, optional
             (n, 2) int64 rows and columns on the tile grid; None where they are not known.
+        """
+        ...
+
+    def tile_terms(self, features: Tensor, rowcol: Tensor | None = None) -> TileTerms | None:
+        """Return what each tile adds to the sums that the answer is made of.
+
+        None where the answer is not made of sums over tiles.
+        """
+        ...
+
+    def logits_of_sums(self, sums: Tensor) -> list[Tensor]:
+        """Return one (B, C) per task of the (B, S, p) sums of B slides."""
+        ...
+
+    def report_space(self, features: Tensor) -> Tensor | None:
+        """Return (n, t) unit vectors, each of (n, d) tiles alone as a slide in report space.
+
+        None for a network that knows no reports.
         """
         ...

@@ -13,6 +13,7 @@ from napari_dre_slcl.model.linear_heads import LinearHeads
 from napari_dre_slcl.model.region_encoder import RegionMlp, RegionVit
 from napari_dre_slcl.model.regions import RegionInputs, check_positions, find_regions, lay_out
 from napari_dre_slcl.model.slide_net import SlideOutput
+from napari_dre_slcl.model.tile_terms import TileTerms
 
 __all__ = ["SlpdNet"]
 
@@ -110,15 +111,39 @@ class SlpdNet(nn.Module):
         """Return (width,), the mean of the region vectors of one slide."""
         return self._aggregate(features, rowcol)[0]
 
-    def _aggregate(self, features: Tensor, rowcol: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return (width,) slide vector and (n,) attention."""
-        if not self.grid:
-            vectors = [
+    @torch.no_grad()
+    def tile_terms(self, features: Tensor, rowcol: Tensor | None = None) -> TileTerms | None:
+        """Return the region vector and 1 of each of (n, d) features, in one slot.
+
+        None where regions are grids of tiles: a region's vector is no sum over its tiles.
+        """
+        if self.grid:
+            return None
+        vectors = self._region_vectors(features)
+        one = vectors.new_ones(len(vectors), 1)
+        slot = torch.zeros(len(vectors), dtype=torch.long, device=vectors.device)
+        return TileTerms(torch.cat([vectors, one], dim=1), slot, 1)
+
+    def logits_of_sums(self, sums: Tensor) -> list[Tensor]:
+        """Return one (B, C) per task of (B, 1, width + 1) sums of `tile_terms`."""
+        return self.heads.logits(sums[:, 0, :-1] / sums[:, 0, -1:])
+
+    def report_space(self, features: Tensor) -> None:
+        """Return None: the method knows no reports."""
+
+    def _region_vectors(self, features: Tensor) -> Tensor:
+        return torch.cat(
+            [
                 self.region_encoder(self.standardise(RegionInputs(chunk, None))).vector
                 for chunk in features.split(_CHUNK_VECTORS)
             ]
+        )
+
+    def _aggregate(self, features: Tensor, rowcol: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return (width,) slide vector and (n,) attention."""
+        if not self.grid:
             even = features.new_full((len(features),), 1 / len(features))
-            return torch.cat(vectors).mean(0), even
+            return self._region_vectors(features).mean(0), even
         check_positions([rowcol])
         assert rowcol is not None
         regions = find_regions(rowcol.cpu(), self.grid, self._settings.min_fill)

@@ -18,7 +18,7 @@ from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import ResultError
 from napari_dre_slcl.results.slide_result import SlideResult, TaskPrediction
 
-__all__ = ["RESULT_SUFFIX", "load_result", "save_result"]
+__all__ = ["RESULT_SUFFIX", "load_report_space", "load_result", "save_result"]
 
 RESULT_SUFFIX = ".dreslcl.npz"
 _FORMAT = 2
@@ -110,6 +110,28 @@ def load_result(path: Path, with_features: bool = True) -> SlideResult:
             f"The result '{path}' cannot be read: {error.strerror or 'it is not a result file'}."
         ) from error
     except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ResultError(
+            f"'{path}' is not a result of this version, or it is damaged. Predict the slide again."
+        ) from error
+
+
+def load_report_space(path: Path) -> NDArray[np.float16] | None:
+    """Read the (n, t) places of a result's tiles in report space, and nothing else of the file.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing or damaged.
+    """
+    try:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            if "report_space" not in stored:
+                return None
+            space: NDArray[np.float16] = stored["report_space"]
+            return space
+    except OSError as error:
+        raise ResultError(f"The result '{path}' cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ResultError(
             f"'{path}' is not a result of this version, or it is damaged. Predict the slide again."
         ) from error
