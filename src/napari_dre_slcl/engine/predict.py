@@ -158,6 +158,7 @@ def _predict_file(
             _earlier(target),
         )
     result.provenance["tissue mask"] = "automatic" if job.mask is None else _file_and_hash(job.mask)
+    result.provenance["tissue tiles"] = tiles_text(source.grid)
     result.provenance["least tissue"] = f"{tiling.min_tissue:.0%}"
     reporter.log(f"{path.name}: encoded {result.provenance['encoded']}.")
     reporter.warn_once(result.provenance.get("damaged", ""))
