@@ -27,14 +27,14 @@ td.number {{ font-variant-numeric: tabular-nums; white-space: nowrap; }}
 .note {{ color: #555; max-width: 50em; }}
 svg {{ max-width: 100%; height: auto; }}
 @media print {{ .figures, table {{ break-inside: avoid; }} }}
-</style></head><body>
+{style}</style></head><body>
 <h1>{title}</h1>
 {body}
 </body></html>
 """
 
 
-def page(title: str, parts: Iterable[str]) -> str:
+def page(title: str, parts: Iterable[str], style: str = "") -> str:
     """Return a whole HTML page.
 
     Parameters
@@ -43,8 +43,11 @@ def page(title: str, parts: Iterable[str]) -> str:
         Plain text.
     parts : iterable of str
         HTML, one below the other.
+    style : str
+        CSS that comes after that of every page.
     """
-    return _PAGE.format(title=escape(title), body="\n".join(part for part in parts if part))
+    body = "\n".join(part for part in parts if part)
+    return _PAGE.format(title=escape(title), body=body, style=style)
 
 
 def section(title: str, parts: Iterable[str], level: int = 2) -> str:
