@@ -5,6 +5,7 @@ __all__ = [
     "ConfigError",
     "DamagedSlideError",
     "DreSlclError",
+    "ExportError",
     "JobError",
     "LeakageError",
     "ModelError",
@@ -56,3 +57,7 @@ class SearchError(DreSlclError):
 
 class JobError(DreSlclError):
     """A job cannot be started or continued."""
+
+
+class ExportError(DreSlclError):
+    """A file for other programs or readers cannot be made from a result."""

@@ -13,6 +13,7 @@ from napari_dre_slcl.cli.cohort_commands import cohort_app
 from napari_dre_slcl.cli.console import say_error
 from napari_dre_slcl.cli.embed_slides import register as register_embed_slides
 from napari_dre_slcl.cli.evaluation_commands import register as register_evaluation
+from napari_dre_slcl.cli.export_command import register as register_export
 from napari_dre_slcl.cli.index_command import register as register_index
 from napari_dre_slcl.errors import DreSlclError
 
@@ -304,6 +305,7 @@ def demo(
 register_evaluation(app)
 register_embed_slides(app)
 register_index(app)
+register_export(app)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_dre_slcl.errors import ResultError
+from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.layers import TileMap, available_maps
 from napari_dre_slcl.results import SlideResult
 
@@ -22,7 +22,7 @@ def chosen_map(result: SlideResult, key: str) -> TileMap | None:
 
     Raises
     ------
-    ResultError
+    ExportError
         If the result has no such map; says which it has.
     """
     if key == CODEWORDS and result.n_codewords:
@@ -31,4 +31,4 @@ def chosen_map(result: SlideResult, key: str) -> TileMap | None:
         if choice.key == key:
             return choice.make()
     known = ", ".join(map_keys(result))
-    raise ResultError(f"The result has no map '{key}'. It has {known or 'none'}.")
+    raise ExportError(f"The result has no map '{key}'. It has {known or 'none'}.")

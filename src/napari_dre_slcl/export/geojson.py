@@ -54,7 +54,7 @@ def write_geojson(
 
     Raises
     ------
-    ResultError
+    ExportError
         If the result has no tiles.
     OSError
         If the file cannot be written.

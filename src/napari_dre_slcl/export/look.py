@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dre_slcl.errors import ModelError
+from napari_dre_slcl.insight.codeword_names import read_header, read_names
 from napari_dre_slcl.layers import codeword_colors, codeword_name
 from napari_dre_slcl.results import SlideResult
 
@@ -39,9 +42,31 @@ class CodewordLook:
 
 
 def look_of(result: SlideResult) -> CodewordLook:
-    """Return the names that the model had at prediction, and the colours of every new window."""
+    """Return the names that the model has now, and the colours of every new window.
+
+    Where the model is not where it was, or is another by now, its names at prediction are taken.
+    """
     count = result.n_codewords
-    names = result.codeword_names
+    names = _model_names(result)
+    if len(names) != count:
+        names = tuple(map(_told, result.codeword_names))
     if len(names) != count:
         names = tuple(codeword_name(number) for number in range(count))
-    return CodewordLook(tuple(names), codeword_colors(count))
+    return CodewordLook(names, codeword_colors(count))
+
+
+def _model_names(result: SlideResult) -> tuple[str, ...]:
+    folder = result.provenance.get("model")
+    if not folder or not result.n_codewords:
+        return ()
+    try:
+        header = read_header(Path(folder))
+        is_same = header.get("weights_sha256") == result.provenance.get("model_sha256")
+        return read_names(Path(folder)) if is_same else ()
+    except ModelError:
+        return ()
+
+
+def _told(name: str) -> str:
+    """Write a name that nobody gave as windows do."""
+    return name.capitalize() if name.startswith("codeword ") else name

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl._version import __version__
-from napari_dre_slcl.errors import ResultError
+from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.map_colors import highest_color
 from napari_dre_slcl.export.steps import OnStep, no_step
@@ -54,7 +54,7 @@ def write_ome_zarr(
 
     Raises
     ------
-    ResultError
+    ExportError
         If the result has no tiles, zarr is not installed, or the target is something else.
     OSError
         If it cannot be written.
@@ -75,7 +75,7 @@ def write_ome_zarr(
 
 def _refuse_other_folder(path: Path) -> None:
     if path.exists() and not (path / "zarr.json").is_file():
-        raise ResultError(
+        raise ExportError(
             f"'{path}' exists and is no OME-Zarr, so it is not replaced. Choose another folder."
         )
 
@@ -84,7 +84,7 @@ def _write(result: SlideResult, look: CodewordLook, folder: Path, on_step: OnSte
     try:
         import zarr
     except ImportError as error:
-        raise ResultError(
+        raise ExportError(
             "OME-Zarr needs the package 'zarr', which is not installed. Install "
             "napari-dre-slcl[zarr], or export to another format."
         ) from error

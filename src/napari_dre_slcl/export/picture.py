@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.atomic_file import atomic_writer
-from napari_dre_slcl.errors import ResultError
+from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.export.legend import LEAST_WIDTH_PX, legend_strip
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.map_colors import codeword_raster, map_raster
@@ -69,7 +69,7 @@ def write_picture(
 
     Raises
     ------
-    ResultError
+    ExportError
         If the pixel size is unknown or the picture would be too large.
     SlideError
         If the slide cannot be read.
@@ -135,7 +135,7 @@ def blended(
 
 def _size(result: SlideResult, mpp: float) -> _Size:
     if result.mpp is None:
-        raise ResultError(
+        raise ExportError(
             f"Slide '{result.slide_id}' has no pixel size, so a picture of it has no scale. Give "
             "the slide a pixel size and predict it again."
         )
@@ -143,7 +143,7 @@ def _size(result: SlideResult, mpp: float) -> _Size:
     height, width = (math.ceil(round(size / downsample, 6)) for size in result.slide_shape)
     if height * width > _MOST_PIXELS:
         least = mpp * math.sqrt(height * width / _MOST_PIXELS)
-        raise ResultError(
+        raise ExportError(
             f"A picture at {mpp:g} µm per pixel would have {width:,} x {height:,} pixels, more "
             f"than most programs open. Choose {least:.2g} µm or more."
         )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.errors import ResultError
+from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.layers.maps import times_average
 from napari_dre_slcl.results import SlideResult
@@ -73,9 +73,9 @@ def place_columns(result: SlideResult, look: CodewordLook) -> dict[str, NDArray[
 
 
 def refuse_without_tiles(result: SlideResult) -> None:
-    """Raise `ResultError` where a result does not say where its tiles lie."""
+    """Raise `ExportError` where a result does not say where its tiles lie."""
     if not len(result.rowcol):
-        raise ResultError(
+        raise ExportError(
             f"The result of '{result.slide_id}' has no tiles to write. "
             f"{result.provenance.get('tiles', '')} An HTML report can still be made."
         )

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_dre_slcl.atomic_file import atomic_writer
-from napari_dre_slcl.errors import ResultError
+from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.steps import OnStep, no_step
 from napari_dre_slcl.export.tile_columns import measurements, place_columns, refuse_without_tiles
@@ -32,7 +32,7 @@ def tile_table(result: SlideResult, look: CodewordLook) -> pd.DataFrame:
 
     Raises
     ------
-    ResultError
+    ExportError
         If the result has no tiles.
     """
     refuse_without_tiles(result)
@@ -61,7 +61,7 @@ def write_csv(
 
     Raises
     ------
-    ResultError
+    ExportError
         If the result has no tiles.
     OSError
         If the file cannot be written.
@@ -84,7 +84,7 @@ def write_parquet(
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise ResultError(
+        raise ExportError(
             "Parquet needs the package 'pyarrow', which is not installed. Install "
             "napari-dre-slcl[tables], or export to CSV."
         ) from error

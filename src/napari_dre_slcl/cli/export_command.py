@@ -1,0 +1,87 @@
+"""The command ``export``: results as files for other programs and for readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(export)
+
+
+def export(
+    results: Annotated[
+        list[Path], typer.Argument(help="Result files (.dreslcl.npz), as 'predict' writes them.")
+    ],
+    to: Annotated[
+        list[str],
+        typer.Option(
+            help="geojson (QuPath), ome-zarr, csv, parquet, png or html; may be repeated, or "
+            "several with commas."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    slide: Annotated[
+        Path | None, typer.Option(help="The slide of the one result, where it has moved.")
+    ] = None,
+    mpp_out: Annotated[
+        float, typer.Option(min=0.1, max=500, help="µm per pixel of a png picture.")
+    ] = 4.0,
+    map_key: Annotated[
+        str,
+        typer.Option(
+            "--map", help="Map of a png picture: codewords, attention, evidence:TASK:CLASS, ..."
+        ),
+    ] = "attention",
+    identifiers: Annotated[
+        bool,
+        typer.Option(
+            "--identifiers",
+            help="Use slide id and file name, which may tell who the patient is.",
+        ),
+    ] = False,
+) -> None:
+    """Write results for QuPath, napari, tables and pictures, or as a report on one page.
+
+    Without --identifiers the files are called slide, slide-2 and so on, and name no patient.
+    """
+    from napari_dre_slcl.cli.console import say
+    from napari_dre_slcl.cli.progress import show_events
+    from napari_dre_slcl.errors import ExportError
+    from napari_dre_slcl.export.export_slide import ExportRequest, export_result
+    from napari_dre_slcl.jobs.messages import Progress
+    from napari_dre_slcl.results import load_result
+
+    if slide is not None and len(results) > 1:
+        raise ExportError(
+            f"--slide is one slide, but {len(results)} results were given. Export its result alone."
+        )
+    formats = tuple(part.strip() for text in to for part in text.split(",") if part.strip())
+    request = ExportRequest(formats, out, slide, mpp_out, map_key, identifiers)
+    written: list[tuple[Path, list[Path]]] = []
+    with show_events(as_json=False) as on_event:
+        for number, path in enumerate(results):
+            message = f"{number + 1} of {len(results)}"
+            report = _reporter(on_event, message, Progress)
+            written.append((path, export_result(load_result(path, False), request, None, report)))
+    for source, files in written:
+        for file in files:
+            say(f"{source.name} -> {file}")
+
+
+def _reporter(
+    on_event: Callable[..., None], message: str, event: Callable[..., object]
+) -> Callable[[str, float], None]:
+    """Return a callback that shows an export as a bar of hundred steps."""
+
+    def report(_name: str, share: float) -> None:
+        on_event(event(stage="Exporting", done=round(100 * share), total=100, message=message))
+
+    return report

@@ -1,0 +1,207 @@
+"""Export: one result in the formats that were asked for, each file whole or not at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_dre_slcl.errors import ExportError
+from napari_dre_slcl.export.chosen_map import CODEWORDS, chosen_map
+from napari_dre_slcl.export.geojson import write_geojson
+from napari_dre_slcl.export.look import CodewordLook, look_of
+from napari_dre_slcl.export.ome_zarr import OME_ZARR_SUFFIX, write_ome_zarr
+from napari_dre_slcl.export.picture import write_picture
+from napari_dre_slcl.export.slide_report import write_slide_report
+from napari_dre_slcl.export.steps import OnStep
+from napari_dre_slcl.export.tile_table import write_csv, write_parquet
+from napari_dre_slcl.layers import ATTENTION_KEY, TileMap
+from napari_dre_slcl.results import SlideResult
+from napari_dre_slcl.slide import Slide, open_slide
+
+__all__ = ["FORMATS", "ExportRequest", "OnProgress", "export_result"]
+
+FORMATS = {
+    "geojson": ".geojson",
+    "ome-zarr": OME_ZARR_SUFFIX,
+    "csv": ".csv",
+    "parquet": ".parquet",
+    "png": ".png",
+    "html": ".html",
+}
+"""What a result can be exported to, and how the files' names end."""
+_WITH_PIXELS = ("png", "html")
+_FEATURE_FILES = (".h5", ".hdf5")
+_TABLES = {
+    "geojson": write_geojson,
+    "ome-zarr": write_ome_zarr,
+    "csv": write_csv,
+    "parquet": write_parquet,
+}
+
+OnProgress = Callable[[str, float], None]
+"""Called with the format at work and the share of all work that is done, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What to write, and where.
+
+    Parameters
+    ----------
+    formats : tuple of str
+        Of `FORMATS`.
+    out : Path
+        Folder; made where it is missing.
+    slide : Path or None
+        The slide, where it is not where it was predicted.
+    picture_mpp : float
+        µm per pixel of a PNG picture.
+    map_key : str
+        What a PNG picture shows: ``codewords`` or a map's key, such as ``attention``.
+    has_names : bool
+        Name the files after the slide, and put its id and file name into the report. They may tell
+        who the patient is. Without them files are called slide, slide-2, ..., none is replaced.
+    """
+
+    formats: tuple[str, ...]
+    out: Path
+    slide: Path | None = None
+    picture_mpp: float = 4.0
+    map_key: str = ATTENTION_KEY
+    has_names: bool = False
+
+
+def export_result(
+    result: SlideResult,
+    request: ExportRequest,
+    look: CodewordLook | None = None,
+    on_progress: OnProgress = lambda name, share: None,
+) -> list[Path]:
+    """Write a result in every format that is asked for.
+
+    Parameters
+    ----------
+    result : SlideResult
+        Of one slide; its tile features are not needed.
+    request : ExportRequest
+        What, where and how.
+    look : CodewordLook, optional
+        Names and colours of the codewords; by default those that the model has.
+    on_progress : callable, optional
+        May raise `ExportStopped` to break off; files that are whole by then stay.
+
+    Returns
+    -------
+    list of Path
+        One per format, in its order.
+
+    Raises
+    ------
+    DreSlclError
+        If something is missing, or the disk is full; what is asked for is checked before anything
+        is written.
+    """
+    shown = _checked(result, request)
+    look = look or look_of(result)
+    slide = _open(result, request)
+    targets = _targets(result, request)
+    try:
+        for number, (name, target) in enumerate(targets.items()):
+
+            def on_step(done: int, total: int, number: int = number, name: str = name) -> None:
+                on_progress(name, (number + done / max(1, total)) / len(targets))
+
+            _write(name, target, result, look, slide, shown, request, on_step)
+        on_progress("", 1.0)
+    finally:
+        if slide is not None:
+            slide.close()
+    return list(targets.values())
+
+
+def _write(
+    name: str,
+    target: Path,
+    result: SlideResult,
+    look: CodewordLook,
+    slide: Slide | None,
+    shown: TileMap | None,
+    request: ExportRequest,
+    on_step: OnStep,
+) -> None:
+    try:
+        if name in _TABLES:
+            _TABLES[name](result, look, target, on_step)
+        elif name == "html":
+            has_names = request.has_names
+            write_slide_report(result, look, slide, target, has_names=has_names, on_step=on_step)
+        elif slide is not None:
+            write_picture(slide, result, look, shown, request.picture_mpp, target, on_step)
+    except OSError as error:
+        raise ExportError(
+            f"'{target}' cannot be written: {error.strerror or error}. Nothing of it was left "
+            "behind. Choose another folder, or make room there."
+        ) from error
+
+
+def _checked(result: SlideResult, request: ExportRequest) -> TileMap | None:
+    """Complain before anything is written; return the map of a picture, None for codewords."""
+    unknown = [name for name in request.formats if name not in FORMATS]
+    if unknown or not request.formats:
+        said = f"There is no format '{unknown[0]}'." if unknown else "No format is chosen."
+        raise ExportError(f"{said} Choose among {', '.join(FORMATS)}.")
+    if request.out.exists() and not request.out.is_dir():
+        raise ExportError(f"'{request.out}' is a file. Choose a folder for the export.")
+    if "png" not in request.formats:
+        return None
+    if request.map_key == ATTENTION_KEY and not len(result.rowcol):
+        raise ExportError("The result does not say where its tiles lie: there is no map to draw.")
+    return chosen_map(result, request.map_key)
+
+
+def _open(result: SlideResult, request: ExportRequest) -> Slide | None:
+    """Open the slide where a format needs its pixels; a report can be made without."""
+    needing = [name for name in request.formats if name in _WITH_PIXELS]
+    if not needing:
+        return None
+    path = request.slide or Path(result.slide_path)
+    is_from_features = "features" in result.provenance or path.suffix in _FEATURE_FILES
+    has_slide = path.exists() and path.suffix not in _FEATURE_FILES
+    if not has_slide:
+        if is_from_features and request.slide is None and needing == ["html"]:
+            return None
+        raise ExportError(
+            f"The slide '{path.name}' is not at '{path}'. {needing[0].upper()} needs its pixels: "
+            "say where it is now, or choose another format."
+        )
+    slide = open_slide(path, result.mpp, mpp_source=result.mpp_source)
+    if slide.info.shape != result.slide_shape:
+        (height, width), (rows, cols) = slide.info.shape, result.slide_shape
+        slide.close()
+        raise ExportError(
+            f"The slide '{path.name}' has {width:,} x {height:,} px, but the result is of one of "
+            f"{cols:,} x {rows:,}. Give the slide of this result."
+        )
+    return slide
+
+
+def _targets(result: SlideResult, request: ExportRequest) -> dict[str, Path]:
+    """Return the file of each format."""
+    if request.has_names:
+        return _named(request, re.sub(r"[^A-Za-z0-9._-]", "_", result.slide_id))
+    number, stem = 1, "slide"
+    while any(path.exists() for path in _named(request, stem).values()):
+        number += 1
+        stem = f"slide-{number}"
+    return _named(request, stem)
+
+
+def _named(request: ExportRequest, stem: str) -> dict[str, Path]:
+    shown = re.sub(r"[^A-Za-z0-9._-]+", "-", request.map_key or CODEWORDS)
+    middle = {"png": f".{shown}"}
+    return {
+        name: request.out / f"{stem}{middle.get(name, '')}{FORMATS[name]}"
+        for name in dict.fromkeys(request.formats)
+    }
