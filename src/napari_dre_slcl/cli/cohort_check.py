@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.table import Table
 
 from napari_dre_slcl.cli.console import output, say
 from napari_dre_slcl.cohort.check_cohort import CohortCheck, check_cohort
-from napari_dre_slcl.cohort.problems import Problem
+from napari_dre_slcl.cohort.feature_contents import check_feature_contents
+from napari_dre_slcl.cohort.problems import Problem, in_order
 from napari_dre_slcl.cohort.summary import CohortSummary, summarise
 
 __all__ = ["print_check"]
@@ -20,7 +21,9 @@ _MOST_COLUMNS = 4
 """Label columns in the table of sites; more do not fit on a terminal."""
 
 
-def print_check(table: Path, features: Path | None, as_json: bool) -> bool:
+def print_check(
+    table: Path, features: Path | None, as_json: bool, opens_files: bool = False
+) -> bool:
     """Check a cohort table and print what was found.
 
     Parameters
@@ -31,6 +34,8 @@ def print_check(table: Path, features: Path | None, as_json: bool) -> bool:
         Folder of feature files that stand for the slides.
     as_json : bool
         Print one JSON object instead of text.
+    opens_files : bool, default False
+        Look into every feature file too.
 
     Returns
     -------
@@ -43,6 +48,8 @@ def print_check(table: Path, features: Path | None, as_json: bool) -> bool:
         If there is no such table.
     """
     check = check_cohort(table, features=features)
+    if opens_files:
+        check = _with_contents(check, features)
     summary = summarise(check.cohort)
     if as_json:
         output().out(json.dumps(_record(check, summary), ensure_ascii=False), highlight=False)
@@ -53,6 +60,15 @@ def print_check(table: Path, features: Path | None, as_json: bool) -> bool:
         _print_findings("Warning", check.warnings)
         say(_verdict(table, check))
     return not check.problems
+
+
+def _with_contents(check: CohortCheck, features: Path | None) -> CohortCheck:
+    problems, warnings = check_feature_contents(check.cohort, features)
+    return replace(
+        check,
+        problems=in_order([*check.problems, *problems]),
+        warnings=in_order([*check.warnings, *warnings]),
+    )
 
 
 def _record(check: CohortCheck, summary: CohortSummary) -> dict[str, object]:

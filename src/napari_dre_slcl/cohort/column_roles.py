@@ -98,7 +98,7 @@ def with_roles(sheet: Sheet, roles: Mapping[str, int]) -> Sheet:
     _check_roles(sheet, roles)
     names = {place: role for role, place in roles.items() if place >= 0}
     header = tuple(
-        names.get(place, f"{name} (label)" if name in roles else name)
+        names.get(place, f"{name} (label)" if name in ROLE_COLUMNS else name)
         for place, name in enumerate(sheet.columns)
     )
     changed = {(sheet.place + 1, place): name for place, name in enumerate(header)}

@@ -80,6 +80,9 @@ def table_of_folder(
         If there are no slides and no feature files, or the folder cannot be read.
     """
     given = [sources] if isinstance(sources, Path) else list(sources)
+    for source in given:
+        if not source.exists():
+            raise CohortError(f"'{source}' does not exist. Choose the folder of your slides.")
     found = _find(given)
     files, column = (found.slides, "slide") if found.slides else (found.features, "features")
     if not files:

@@ -95,6 +95,8 @@ class SheetIndex:
         if column is None:
             found = [text in row for row in (self._folded if is_whole else self._rows)]
             return np.array(found, dtype=bool)
+        if is_whole and not text:
+            return self._is_empty[column].copy()
         cells = (row[column] if column < len(row) else "" for row in self._folded)
         return np.array([text == c if is_whole else text in c for c in cells], dtype=bool)
 
