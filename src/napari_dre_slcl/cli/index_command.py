@@ -34,11 +34,11 @@ def index(
     """Predict every slide of a cohort and make its tiles and slides searchable in the window."""
     from napari_dre_slcl.cli.console import say
     from napari_dre_slcl.cli.jobs import run_to_end
+    from napari_dre_slcl.insight.tile_index import default_index_folder
     from napari_dre_slcl.jobs.messages import IndexJob
 
-    job = IndexJob(
-        model=run, cohort=cohort, out=out or run / "index", features=features, device=device
-    )
+    target = out or default_index_folder(run)
+    job = IndexJob(model=run, cohort=cohort, out=target, features=features, device=device)
     result = run_to_end(job, as_json=json)
     if not json:
         n_slides, n_tiles = (int(result.metrics[name]) for name in ("slides", "tiles"))

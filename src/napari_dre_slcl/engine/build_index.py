@@ -125,6 +125,7 @@ class _Builder:
             len(bundle.codeword_names),
             int(bundle.net.encoder.dim),
             bundle.config.training.seed,
+            tuple(task.name for task in bundle.tasks),
         )
         write_index(self._out, facts, self.parts, self._all_features())
         self._reporter.progress("Writing the index", len(self.parts), len(self.parts))

@@ -12,9 +12,12 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.codeword_style import CodewordStyle
+from napari_dre_slcl.gui.cohort_index import CohortIndex
 from napari_dre_slcl.gui.job_queue import JobQueue
 from napari_dre_slcl.gui.job_runner import JobRunner
 from napari_dre_slcl.gui.overlay import Overlay
+from napari_dre_slcl.gui.tile_thumbnails import TileThumbnails
+from napari_dre_slcl.gui.tile_visit import TileVisit
 from napari_dre_slcl.gui.tissue_finder import TissueFinder
 from napari_dre_slcl.gui.viewed_region import ViewedRegion
 from napari_dre_slcl.jobs.messages import AskJob, Event, IndexJob, PredictJob, Result, WhatIfJob
@@ -61,6 +64,9 @@ class Session(QObject):
         self.codewords.changed.connect(self.codewords_changed)
         self.overlay.slide_changed.connect(lambda _: self.select_tiles(()))
         self.overlay.result_shown.connect(lambda _: self.select_tiles(()))
+        self.cohort_index = CohortIndex(self)
+        self.thumbnails = TileThumbnails()
+        self.visit = TileVisit(self)
 
     @property
     def model(self) -> Path | None:
@@ -144,6 +150,7 @@ class Session(QObject):
         self.tissue.close()
         self.overlay.close()
         self.background.close()
+        self.thumbnails.close()
         self.trainer.close()
         self.answerer.close()
         self.indexer.close()

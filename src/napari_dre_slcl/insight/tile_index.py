@@ -18,10 +18,20 @@ from numpy.typing import NDArray
 from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.hits import IndexedSlide, SlideHit, TileHit
 
-__all__ = ["INDEX_FILE", "INDEX_FORMAT", "IndexedSlide", "SlideHit", "TileHit", "TileIndex"]
+__all__ = [
+    "INDEX_FILE",
+    "INDEX_FORMAT",
+    "IndexedSlide",
+    "SlideHit",
+    "TileHit",
+    "TileIndex",
+    "default_index_folder",
+    "label_columns",
+]
 
 INDEX_FILE = "index.json"
 INDEX_FORMAT = 1
+_MOST_CLASSES = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +66,8 @@ class TileIndex:
         (S, 2) float64 x, y.
     atlas_method : str
         ``pca`` or ``umap``.
+    tasks : tuple of str
+        Label columns that the model has learned.
     """
 
     folder: Path
@@ -73,6 +85,7 @@ class TileIndex:
     atlas_tiles: NDArray[np.float64]
     atlas_slides: NDArray[np.float64]
     atlas_method: str = "pca"
+    tasks: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> TileIndex:
@@ -162,6 +175,22 @@ class TileIndex:
         return np.where(keys[found] == asked, found + slide.first_row, -1).astype(np.int64)
 
 
+def default_index_folder(model: Path) -> Path:
+    """Return where the index of a model is kept: in its run, or beside the model."""
+    is_model = (model / "model.json").is_file() and not (model / "model").is_dir()
+    return (model.parent if is_model else model) / "index"
+
+
+def label_columns(index: TileIndex) -> tuple[str, ...]:
+    """Return label columns with 2 to 12 classes, those that the model has learned first."""
+    values: dict[str, set[str]] = {}
+    for slide in index.slides:
+        for name, value in slide.labels.items():
+            values.setdefault(name, set()).add(value)
+    usable = [name for name, found in values.items() if 2 <= len(found - {""}) <= _MOST_CLASSES]
+    return tuple(sorted(usable, key=lambda name: name not in index.tasks))
+
+
 _ARRAYS = {
     "features": (np.float32, 2),
     "rowcol": (np.int32, 2),
@@ -201,6 +230,7 @@ def _opened(cls: type[TileIndex], folder: Path, header: dict[str, Any]) -> TileI
         n_codewords=header["n_codewords"],
         slides=slides,
         atlas_method=header["atlas_method"],
+        tasks=tuple(header["tasks"]),
         **arrays | small,
     )
 

@@ -38,6 +38,8 @@ class IndexFacts:
         Width of a tile's feature.
     seed : int
         Of the sample of tiles that the atlas draws.
+    tasks : tuple of str
+        Label columns that the model has learned.
     """
 
     model: str
@@ -46,6 +48,7 @@ class IndexFacts:
     n_codewords: int
     dim: int
     seed: int = 0
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
