@@ -43,6 +43,8 @@ class Session(QObject):
     """(m,) int64 positions in the tile table of the slide that is meant; empty for none."""
     codewords_changed = Signal()
     """Names, colours or visibility of codewords have changed."""
+    closing = Signal()
+    """What runs in the background should come to its end now."""
 
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -144,6 +146,7 @@ class Session(QObject):
 
     def close(self) -> None:
         """Let go of viewer, thread and engines; later calls do nothing."""
+        self.closing.emit()
         self.view.close()
         self._questions.close()
         self._indexing.close()
