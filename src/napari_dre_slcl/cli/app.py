@@ -97,6 +97,13 @@ def train(
             help="Train the tile encoder for N epochs without labels first; pretrain.epochs.",
         ),
     ] = None,
+    pinned: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SLIDE_ID",
+            help="Write the result of this slide anew after each epoch, to look at meanwhile.",
+        ),
+    ] = None,
     json: _Json = False,
 ) -> None:
     """Train a model on a cohort and evaluate it on held-out patients."""
@@ -109,7 +116,7 @@ def train(
         changes["pretrain.epochs"] = str(pretrain)
     if method is not None:
         changes["method"] = method
-    job = TrainJob(cohort=cohort, run_dir=run, preset=preset, overrides=changes)
+    job = TrainJob(cohort=cohort, run_dir=run, preset=preset, overrides=changes, pinned=pinned)
     result = run_to_end(job, as_json=json)
     if not json:
         print_training(result)

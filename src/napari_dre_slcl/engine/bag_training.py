@@ -15,6 +15,7 @@ from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.gpu_memory import gpu_memory
 from napari_dre_slcl.engine.lost_slides import LostSlides
 from napari_dre_slcl.engine.method_run import ValidateNet
+from napari_dre_slcl.engine.pinned import PinnedSlide
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.pretrain import Pretraining
 from napari_dre_slcl.engine.read_bags import read_bags
@@ -86,7 +87,13 @@ class BagRun:
             self.config, self._prepared, self.net.encoder, copies, run_dir, self._reporter
         )
 
-    def train(self, run_dir: Path, state: RunState, validate: ValidateNet | None) -> dict[str, str]:
+    def train(
+        self,
+        run_dir: Path,
+        state: RunState,
+        validate: ValidateNet | None,
+        pinned: PinnedSlide | None = None,
+    ) -> dict[str, str]:
         """Read the bags, then let the method learn from them."""
         prepared, config, seed = self._prepared, self.config, self.config.training.seed
         rows = prepared.rows("train")
@@ -105,6 +112,8 @@ class BagRun:
         self._reporter.progress("Training", 0, 1)
         self._method.fit(read.bags, truth, self._on_epoch(), validate)
         self.net.eval()
+        if pinned is not None:
+            pinned.write(self.net, 1, 1)
         return read.lost
 
     def fitted_on(self) -> dict[str, list[str]]:

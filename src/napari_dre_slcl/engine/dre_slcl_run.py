@@ -16,6 +16,7 @@ from napari_dre_slcl.engine.crew import crew_for
 from napari_dre_slcl.engine.least_steps import with_least_steps
 from napari_dre_slcl.engine.make_method import make_bank, make_method
 from napari_dre_slcl.engine.method_run import ValidateNet
+from napari_dre_slcl.engine.pinned import PinnedSlide
 from napari_dre_slcl.engine.preflight import preflight
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.reporter import Reporter
@@ -80,7 +81,13 @@ class DreSlclRun:
             )
         return figures
 
-    def train(self, run_dir: Path, state: RunState, validate: ValidateNet | None) -> dict[str, str]:
+    def train(
+        self,
+        run_dir: Path,
+        state: RunState,
+        validate: ValidateNet | None,
+        pinned: PinnedSlide | None = None,
+    ) -> dict[str, str]:
         """Train from where the state stands; go on from its checkpoint where there is one."""
         method, config = self._method, self.config
         if state.phase != "test" and self._is_kept:
@@ -97,6 +104,7 @@ class DreSlclRun:
                     run_dir,
                     crew,
                     saves_checkpoints=self._is_kept,
+                    pinned=pinned,
                 )
             ) as training,
         ):

@@ -85,7 +85,12 @@ def evidence_targets(tasks: Sequence[Task]) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def explain(
-    bundle: Bundle, features: Tensor, rowcol: Tensor | None, slide_vector: Tensor
+    bundle: Bundle,
+    features: Tensor,
+    rowcol: Tensor | None,
+    slide_vector: Tensor,
+    *,
+    is_asked: bool = True,
 ) -> Explanation:
     """Ask a network what its answer rests on.
 
@@ -99,6 +104,8 @@ def explain(
         (n, 2) positions on the tile grid.
     slide_vector : Tensor
         (D,) that the network has given the slide.
+    is_asked : bool
+        Also place the slide and each tile in report space, for phrases.
 
     Returns
     -------
@@ -108,7 +115,7 @@ def explain(
     net = bundle.net
     net.eval()
     features = features.to(net.device)
-    space = net.report_space(features)
+    space = net.report_space(features) if is_asked else None
     terms = net.tile_terms(features, None if rowcol is None else rowcol.to(net.device))
     evidence, targets, draws = None, evidence_targets(bundle.tasks), []
     if terms is not None and len(terms):

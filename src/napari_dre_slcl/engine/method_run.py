@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.pinned import PinnedSlide
 from napari_dre_slcl.engine.run_state import RunState
 
 __all__ = ["MethodRun", "ValidateNet"]
@@ -45,7 +46,13 @@ class MethodRun(Protocol):
         """Refuse what cannot fit, and pick settings that are left open; may change ``config``."""
         ...
 
-    def train(self, run_dir: Path, state: RunState, validate: ValidateNet | None) -> dict[str, str]:
+    def train(
+        self,
+        run_dir: Path,
+        state: RunState,
+        validate: ValidateNet | None,
+        pinned: PinnedSlide | None = None,
+    ) -> dict[str, str]:
         """Train ``net`` to the end.
 
         Parameters
@@ -56,6 +63,8 @@ class MethodRun(Protocol):
             Where to begin, or to go on.
         validate : callable, optional
             Called with the network after each epoch.
+        pinned : PinnedSlide, optional
+            Shown after each epoch, or at the end.
 
         Returns
         -------

@@ -125,33 +125,52 @@ def _predict_slide(
 
 def predict_encoded(
     bundle: Bundle,
-    source: TileSource,
+    source: Source,
     slide_id: str,
     features: Tensor,
     *,
+    stored: StoredFeatures | None = None,
     is_explained: bool = True,
+    is_asked: bool = True,
 ) -> SlideResult:
-    """Predict one open slide from what the model's encoder has made of all its tiles.
+    """Predict one slide from what the model's encoder has made of all its tiles.
 
     Parameters
     ----------
     bundle : Bundle
         The model, on the device that is to compute.
-    source : TileSource
-        Slide and tile grid.
+    source : TileSource or FeatureSource
+        Slide and tile grid, or the feature file of the tiles.
     slide_id : str
         Its name in the result.
     features : Tensor
-        (n, d), in the order of the grid.
+        (n, d), in the order of the grid or of the file.
+    stored : StoredFeatures, optional
+        What a feature file holds; it is read by default.
     is_explained : bool
         As of `predict_source`.
+    is_asked : bool
+        Also place each tile in report space, for phrases.
     """
-    rowcol = torch.from_numpy(np.ascontiguousarray(source.grid.rowcol, np.int64))
+    if isinstance(source, FeatureSource):
+        stored = read_features(source.file.path) if stored is None else stored
+        rowcol = tile_positions(stored)
+        facts, reason = _file_facts(source, stored)
+    else:
+        rowcol = torch.from_numpy(np.ascontiguousarray(source.grid.rowcol, np.int64))
+        facts, reason = _slide_facts(source), ""
     output = _describe(bundle, features, rowcol)
-    result = _as_result(bundle, slide_id, output, **_slide_facts(source))
+    vector = output.vector
+    if reason:
+        nothing = torch.empty(0)
+        output = output._replace(codeword=nothing.long(), attention=nothing, residual_norm=nothing)
+    result = _as_result(bundle, slide_id, output, **facts)
+    if reason:
+        result.provenance["tiles"] = reason
     if not is_explained:
         return result
-    return explain(bundle, features, rowcol, output.vector).added_to(result)
+    said = explain(bundle, features, rowcol, vector, is_asked=is_asked)
+    return said.added_to(result, has_tiles=not reason)
 
 
 def _predict_features(
@@ -183,21 +202,12 @@ def _predict_features(
             encoder(encoder.prepare(part, device)).cpu()
             for part in torch.split(torch.from_numpy(stored.features), _CHUNK)
         ]
-    features, rowcol = torch.cat(parts), tile_positions(stored)
-    output = _describe(bundle, features, rowcol)
-    facts, reason = _file_facts(source, stored)
-    if reason:
-        nothing = torch.empty(0)
-        output = output._replace(codeword=nothing.long(), attention=nothing, residual_norm=nothing)
-    result = _as_result(bundle, slide_id, output, **facts)
+    result = predict_encoded(
+        bundle, source, slide_id, torch.cat(parts), stored=stored, is_explained=is_explained
+    )
     result.provenance["encoded"] = f"{len(stored.features):,} of {len(stored.features):,} tiles"
     result.provenance["features"] = path.name
     result.provenance["feature file"] = str(path.absolute())
-    if reason:
-        result.provenance["tiles"] = reason
-    if is_explained:
-        said = explain(bundle, features, rowcol, output.vector)
-        return said.added_to(result, has_tiles=not reason)
     return result
 
 

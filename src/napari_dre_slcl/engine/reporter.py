@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
-from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Event, Log, Metric, Progress
+from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Event, Log, Metric, Progress, Snapshot
 
 __all__ = ["OnEvent", "Reporter", "ShouldPause", "ShouldStop", "Stopped"]
 
@@ -94,3 +95,7 @@ class Reporter:
     def metric(self, step: int, values: dict[str, float]) -> None:
         """Send numbers measured at a step."""
         self._on_event(Metric(step=step, values=values))
+
+    def snapshot(self, step: int, path: Path) -> None:
+        """Say that a result of the pinned slide has been written."""
+        self._on_event(Snapshot(step=step, path=path))

@@ -20,6 +20,7 @@ from napari_dre_slcl.engine.dre_slcl_run import DreSlclRun
 from napari_dre_slcl.engine.held_out import HeldOut
 from napari_dre_slcl.engine.method_run import MethodRun
 from napari_dre_slcl.engine.open_files import allow_many_open_files
+from napari_dre_slcl.engine.pinned import PinnedSlide
 from napari_dre_slcl.engine.prepare import PreparedCohort, prepare_cohort
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldPause, ShouldStop, Stopped
 from napari_dre_slcl.engine.run_folder import (
@@ -79,6 +80,7 @@ def run_train(
     _check_fill_from(config)
     try:
         with ready_run(job, config, reporter) as (prepared, run):
+            pinned = _pinned(job, run, prepared, reporter)
             run.try_out(job.run_dir)
             with run_lock(job.run_dir), explain_full_disk(job.run_dir):
                 check_run_dir(job.run_dir)  # another job may have made it meanwhile
@@ -87,9 +89,17 @@ def run_train(
                 state = RunState(
                     identity=identify(job.run_dir, prepared), version=__version__, serial=0
                 )
-                return _train_and_test(job.run_dir, run, prepared, reporter, state)
+                return _train_and_test(job.run_dir, run, prepared, reporter, state, pinned)
     except Stopped:
         return _cancelled(job.run_dir)
+
+
+def _pinned(
+    job: TrainJob, run: MethodRun, prepared: PreparedCohort, reporter: Reporter
+) -> PinnedSlide | None:
+    if job.pinned is None:
+        return None
+    return PinnedSlide(job.pinned, prepared, run.config, job.run_dir, reporter)
 
 
 def _check_fill_from(config: DreSlclConfig) -> None:
@@ -152,7 +162,8 @@ def run_resume(
                     state = RunState(identity=identify(job.run_dir, prepared), version=__version__)
                 elif state.identity is not None:
                     check_slides(state.identity, prepared)
-                return _train_and_test(job.run_dir, run, prepared, reporter, state)
+                pinned = _pinned(started, run, prepared, reporter)
+                return _train_and_test(job.run_dir, run, prepared, reporter, state, pinned)
     except Stopped:
         return _cancelled(job.run_dir)
 
@@ -264,13 +275,14 @@ def _train_and_test(
     prepared: PreparedCohort,
     reporter: Reporter,
     state: RunState,
+    pinned: PinnedSlide | None = None,
     *,
     is_cell: bool = False,
 ) -> Result:
     held_out = HeldOut(run.config, prepared, reporter, state.skipped, save_results=not is_cell)
     # A cell looks at validation slides at its end, unless they decide when that is.
     validates = prepared.rows("val") and (run.config.training.patience or not is_cell)
-    lost = run.train(run_dir, state, held_out.validate if validates else None)
+    lost = run.train(run_dir, state, held_out.validate if validates else None, pinned)
     fitted_on = run.fitted_on()
     # Patients on two sides were looked for when the split was made.
     check_leakage(

@@ -20,6 +20,7 @@ from napari_dre_slcl.engine.loss_table import LossTable
 from napari_dre_slcl.engine.lost_slides import LostSlides
 from napari_dre_slcl.engine.matching_features import matching_features
 from napari_dre_slcl.engine.phase_clock import PhaseClock
+from napari_dre_slcl.engine.pinned import PinnedSlide
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.pretrain import Pretraining
 from napari_dre_slcl.engine.reporter import Reporter
@@ -58,6 +59,8 @@ class Training:
         Other processes that encode their share of the tiles.
     saves_checkpoints : bool, default True
         Without them a run that is broken off begins anew.
+    pinned : PinnedSlide, optional
+        Shown after each epoch.
     """
 
     def __init__(
@@ -71,8 +74,10 @@ class Training:
         crew: Crew | None = None,
         *,
         saves_checkpoints: bool = True,
+        pinned: PinnedSlide | None = None,
     ) -> None:
         self.state = state
+        self._pinned = pinned
         self._saves_checkpoints = saves_checkpoints
         self._crew = crew
         self._config = config
@@ -250,7 +255,15 @@ class Training:
                 state.found = validate(net)
                 self._best.consider(state, net)
         self._reporter.metric(state.epoch, self._epoch_figures())
+        self._show_pinned()
         state.begin_epoch()
+
+    def _show_pinned(self) -> None:
+        pinned, bank = self._pinned, self._method.bank
+        if pinned is None or (pinned.position is not None and self.lost.is_lost(pinned.position)):
+            return
+        net = self._average.net if self._average is not None else self._method.net
+        pinned.write(net, self.state.epoch, self._settings.epochs, bank, self.state.step)
 
     @contextmanager
     def _once(self, task: str, save: Callable[[], None] | None) -> Iterator[bool]:
