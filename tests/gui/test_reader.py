@@ -33,7 +33,8 @@ def test_result_without_a_map_is_refused_with_the_way_to_see_it(trained, tmp_pat
     result = load_result(trained.result_path, with_features=False)
     one_each = {"codeword": np.int64, "attention": np.float32, "residual_norm": np.float32}
     empty = {name: np.empty(0, kind) for name, kind in one_each.items()}
-    bare = replace(result, rowcol=np.empty((0, 2), np.int64), grid_shape=(0, 0), **empty)
+    nowhere = {"rowcol": np.empty((0, 2), np.int64), "grid_shape": (0, 0), "evidence": None}
+    bare = replace(result, evidence_of=(), **nowhere, **empty)
     path = str(save_result(bare, tmp_path / "bare.dreslcl.npz"))
     with pytest.raises(ResultError, match=r"bare.*has no map\..*Open result"):
         get_reader(path)(path)

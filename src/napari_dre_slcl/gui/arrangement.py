@@ -9,7 +9,7 @@ from napari.layers import Layer
 
 from napari_dre_slcl.gui.side_by_side import COPY_KIND, set_grid, stack_in_pairs
 
-__all__ = ["TISSUE_KINDS", "arrange_result", "show_tissue"]
+__all__ = ["TISSUE_KINDS", "arrange_result", "hide_tissue", "show_tissue"]
 
 TISSUE_KINDS = ("mask", "tissue")
 """Kinds of the layers that show a slide's tissue mask and its tiles."""
@@ -35,6 +35,12 @@ def show_tissue(viewer: Any, layer_of: LayerOf) -> None:
         layer.visible = True
 
 
+def hide_tissue(layer_of: LayerOf) -> None:
+    """Hide a slide's mask and tiles, which would lie over its clusters."""
+    for layer in _present(layer_of, TISSUE_KINDS):
+        layer.visible = False
+
+
 def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> None:
     """Show clusters and attention beside each other, or over each other again.
 
@@ -48,8 +54,7 @@ def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> Non
     """
     tissue, copy = _present(layer_of, TISSUE_KINDS), layer_of(COPY_KIND)
     if is_side_by_side:
-        for layer in tissue:  # a layer that is shown takes a place in the grid
-            layer.visible = False
+        hide_tissue(layer_of)  # a layer that is shown takes a place in the grid
         stack_in_pairs(viewer, *_present(layer_of, ("slide", "clusters", COPY_KIND, "attention")))
         viewer.layers.selection.active = layer_of("slide")
     elif copy is not None:

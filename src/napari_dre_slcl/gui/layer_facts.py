@@ -6,10 +6,10 @@ from typing import Any
 
 from napari.layers import Layer
 
-from napari_dre_slcl.layers import METADATA_KEY, world_transform
+from napari_dre_slcl.layers import METADATA_KEY, grid_transform, world_transform
 from napari_dre_slcl.slide import open_slide
 
-__all__ = ["facts_of", "give_mpp", "set_attributes"]
+__all__ = ["facts_of", "follow_mpp", "give_mpp", "set_attributes"]
 
 
 def facts_of(layer: Layer) -> dict[str, Any]:
@@ -46,3 +46,24 @@ def give_mpp(layer: Layer, mpp: float | None, source: str) -> None:
         facts["info"] = slide.info  # with findings that fit the new size
     facts["mpp"] = facts["info"].mpp
     set_attributes(layer, world_transform(facts["mpp"]))
+
+
+def follow_mpp(layer: Layer, slide_mpp: float | None, given: float | None, source: str) -> None:
+    """Draw a layer over a slide with the slide's new pixel size.
+
+    Parameters
+    ----------
+    layer : Layer
+        On the slide's tile grid, or the slide itself once more.
+    slide_mpp : float or None
+        µm per level-0 pixel of the slide now.
+    given : float or None
+        As given by the user; None takes what a stored answer or the file says.
+    source : str
+        For `SlideInfo.mpp_source`.
+    """
+    facts = facts_of(layer)
+    if "tile_size_px" in facts:
+        set_attributes(layer, grid_transform(facts["tile_size_px"], slide_mpp))
+    elif "info" in facts:
+        give_mpp(layer, given, source)

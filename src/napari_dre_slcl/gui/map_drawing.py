@@ -1,19 +1,35 @@
-"""The one layer of a slide that shows a map of its tiles: change what it shows, and its numbers."""
+"""Change what layers of ours show; the map's layer has a colour bar with numbers."""
 
 from __future__ import annotations
 
 from napari.layers import Image, Layer
 
-from napari_dre_slcl.gui.layer_facts import facts_of
-from napari_dre_slcl.layers import METADATA_KEY, LayerData
+from napari_dre_slcl.gui.layer_facts import facts_of, set_attributes
+from napari_dre_slcl.layers import LayerData
 
-__all__ = ["change_map", "number_colors"]
+__all__ = ["change_map", "change_raster", "number_colors", "set_limits"]
 
-_NAME = "own name"
+_NAME = "given name"
+_ATTRIBUTES = ("scale", "translate", "units", "axis_labels", "features", "colormap", "metadata")
+
+
+def change_raster(layer: Layer, layer_data: LayerData) -> None:
+    """Give a layer the content of another; its name, opacity and visibility stay.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        Of the same kind.
+    layer_data : tuple
+        As the functions of `napari_dre_slcl.layers` make it.
+    """
+    data, options, _ = layer_data
+    layer.data = data
+    set_attributes(layer, {name: options[name] for name in _ATTRIBUTES if name in options})
 
 
 def change_map(layer: Layer, layer_data: LayerData) -> None:
-    """Draw another map in a layer; opacity, place and a name that the user gave stay.
+    """Draw another map in a layer; a name that the user gave stays.
 
     Parameters
     ----------
@@ -22,18 +38,13 @@ def change_map(layer: Layer, layer_data: LayerData) -> None:
     layer_data : tuple
         As `map_layer` makes it.
     """
-    data, options, _ = layer_data
-    facts = facts_of(layer)
-    is_renamed = layer.name != facts.get(_NAME, layer.name)
-    layer.data = data
-    for place in ("scale", "translate", "units", "axis_labels"):
-        setattr(layer, place, options[place])
-    layer.colormap = options["colormap"]
+    name, options = facts_of(layer).get(_NAME), layer_data[1]
+    change_raster(layer, layer_data)
     set_limits(layer, options["contrast_limits"])
-    facts |= options["metadata"][METADATA_KEY]
-    if not is_renamed:
+    if layer.name == name:
         layer.name = options["name"]
-        facts[_NAME] = layer.name  # napari may have added a number
+    # napari may have added a number to our name.
+    facts_of(layer)[_NAME] = layer.name if layer.name.startswith(options["name"]) else None
 
 
 def set_limits(layer: Layer, limits: tuple[float, float]) -> None:

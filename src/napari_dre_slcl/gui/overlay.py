@@ -1,12 +1,10 @@
-"""Overlay: the one link between viewer and panels; it owns every layer we add.
-
-Layers are found by their metadata, never by name or position, so that the user may rename, move,
-hide and delete them at will.
-"""
+"""Overlay: the one link between viewer and panels; it owns every layer we add."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,12 @@ from napari.layers import Layer
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_dre_slcl.gui.arrangement import TISSUE_KINDS, arrange_result, show_tissue
+from napari_dre_slcl.gui.arrangement import arrange_result, hide_tissue, show_tissue
 from napari_dre_slcl.gui.background import Background
-from napari_dre_slcl.gui.layer_facts import facts_of, give_mpp, set_attributes
-from napari_dre_slcl.gui.map_drawing import change_map, number_colors
+from napari_dre_slcl.gui.layer_facts import facts_of, follow_mpp, give_mpp, set_attributes
+from napari_dre_slcl.gui.map_drawing import change_map, change_raster, number_colors
+from napari_dre_slcl.gui.our_layers import OurLayers
+from napari_dre_slcl.gui.shown_results import ShownResults, load_drawn
 from napari_dre_slcl.gui.side_by_side import COPY_KIND, slide_copy
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
 from napari_dre_slcl.layers import (
@@ -31,12 +31,11 @@ from napari_dre_slcl.layers import (
     grid_transform,
     map_layer,
 )
-from napari_dre_slcl.results import SlideResult, load_result
+from napari_dre_slcl.results import SlideResult
 from napari_dre_slcl.slide import SlideInfo, open_slide
 
 __all__ = ["Overlay"]
 
-_ATTRIBUTES = ("scale", "translate", "units", "axis_labels", "features", "colormap", "metadata")
 _FROM_RESULT = "given when the slide was predicted"
 
 
@@ -70,11 +69,11 @@ class Overlay(QObject):
         self._background = background
         self._last_path: str | None = None
         self._has_slide = False
-        self._results: dict[str, SlideResult] = {}
-        self._maps: dict[str, TileMap] = {}
+        self._ours = OurLayers(viewer)
+        self._shown = ShownResults()
         events = viewer.layers.events
         events.inserted.connect(self._on_inserted)
-        events.removed.connect(self._on_layers_changed)
+        events.removed.connect(self._on_removed)
         viewer.layers.selection.events.active.connect(self._on_layers_changed)
 
     @property
@@ -103,19 +102,25 @@ class Overlay(QObject):
         path : str, optional
             Of the slide; the slide that is meant by default.
         """
-        wanted = path or self._last_path
-        return next(
-            (
-                layer
-                for layer in self._layers()
-                if facts_of(layer).get("kind") == kind and facts_of(layer).get("path") == wanted
-            ),
-            None,
-        )
+        return self._ours.find(kind, path or self._last_path)
 
     def result(self, path: str | None) -> SlideResult | None:
         """Return the result that was last shown for the slide with this path."""
-        return None if path is None else self._results.get(path)
+        return self._shown.result(path)
+
+    def result_file(self, path: str | None) -> Path | None:
+        """Return the file of that result, or None where it was not loaded from one."""
+        return self._shown.file(path)
+
+    @property
+    def drawn(self) -> DrawnResult | None:
+        """The result of the slide that is meant with its layers as they were made, or None."""
+        return self._shown.drawn(self._last_path)
+
+    @property
+    def tile_map(self) -> TileMap | None:
+        """The map that is drawn over the slide that is meant, or None."""
+        return self._shown.tile_map(self._last_path)
 
     def open_slide(self, path: Path, mpp: float | None = None) -> None:
         """Add a slide as a layer, unless it is there, and mean it from now on.
@@ -165,28 +170,31 @@ class Overlay(QObject):
         if layer is None:
             return
         give_mpp(layer, mpp, source)
-        for other in self._layers():
-            facts = facts_of(other)
-            if facts.get("path") != path:
-                continue
-            if facts["kind"] == COPY_KIND:
-                give_mpp(other, mpp, source)
-            elif facts["kind"] != "slide":
-                grid = grid_transform(facts["tile_size_px"], facts_of(layer)["mpp"])
-                set_attributes(other, grid)
+        for other in self._ours.all():
+            if facts_of(other).get("path") == path and other is not layer:
+                follow_mpp(other, facts_of(layer)["mpp"], mpp, source)
+        self._shown.set_mpp(path, facts_of(layer)["mpp"])
         if path == self._last_path:
             self._viewer.reset_view()
         self.slide_changed.emit(self.slide)
 
-    def load_result(self, path: Path) -> None:
-        """Load a result file and make its layers in the background, then show it."""
-        keys = {slide: tile_map.key for slide, tile_map in self._maps.items()}
+    def load_result(self, path: Path, is_quiet: bool = False) -> None:
+        """Load a result file and make its layers in the background, then show it.
+
+        Parameters
+        ----------
+        path : Path
+            Result file.
+        is_quiet : bool
+            Bring the layers of a slide that is open up to date and change nothing else; a result
+            of another slide is left out. For results that nobody has just asked for.
+        """
         self._background.run(
             f"loading the result '{path}'",
-            _load,
+            load_drawn,
             path,
-            keys,
-            on_done=self._show_drawn,
+            self._shown.map_keys(),
+            on_done=partial(self._show_drawn, file=path, is_quiet=is_quiet),
             on_error=self.failed.emit,
         )
 
@@ -201,36 +209,36 @@ class Overlay(QObject):
         result : SlideResult
             Of a slide that may or may not be open here.
         """
-        shown = self._maps.get(result.slide_path)
-        self._show_drawn(draw_result(result, shown.key if shown else ATTENTION_KEY))
+        key = self._shown.map_keys().get(result.slide_path, ATTENTION_KEY)
+        self._show_drawn(draw_result(result, key))
 
-    def _show_drawn(self, drawn: DrawnResult) -> None:
-        if self._viewer is None:
+    def _show_drawn(
+        self, drawn: DrawnResult, file: Path | None = None, is_quiet: bool = False
+    ) -> None:
+        slide = self._ours.slide_of(drawn.result)
+        if self._viewer is None or (is_quiet and slide is None):
             return
-        slide = self._slide_of(drawn.result)
         if slide is not None:
             if facts_of(slide)["mpp"] is None and drawn.result.mpp is not None:
                 give_mpp(slide, drawn.result.mpp, _FROM_RESULT)
             # The grid is in level-0 pixels, so the open slide's own size of them rules.
             drawn = drawn.on_slide(facts_of(slide)["path"], facts_of(slide)["mpp"])
         path = drawn.result.slide_path
-        self._results[path] = drawn.result
-        self._maps.pop(path, None)
-        if drawn.tile_map is not None:
-            self._maps[path] = drawn.tile_map
+        self._shown.put(drawn, file)
         self._remove_others(path, drawn.layers)
-        for layer_data in drawn.layers:
-            self._add_or_update(layer_data)
-        for kind in TISSUE_KINDS:  # they would hide the clusters
-            hidden = self.layer(kind, path)
-            if hidden is not None:
-                hidden.visible = False
-        shown = slide
-        for kind in ("attention", "clusters"):
-            shown = slide or self.layer(kind, path) or shown
+        with self._ours.same_active() if is_quiet else nullcontext():
+            for layer_data in drawn.layers:
+                self._add_or_update(layer_data)
+        if not is_quiet:
+            self._come_forward(path, slide)
+        self.result_shown.emit(drawn.result)
+
+    def _come_forward(self, path: str, slide: Layer | None) -> None:
+        """Show a slide's result instead of its tissue, and mean that slide from now on."""
+        hide_tissue(lambda kind: self.layer(kind, path))
+        shown = slide or self.layer("clusters", path) or self.layer("attention", path)
         if shown is not None:
             self._viewer.layers.selection.active = shown
-        self.result_shown.emit(drawn.result)
 
     def _remove_others(self, path: str, layers: Sequence[LayerData]) -> None:
         """Remove layers of a slide's earlier result that are not among these."""
@@ -242,7 +250,7 @@ class Overlay(QObject):
                 self._viewer.layers.remove(layer)
 
     def show_map(self, tile_map: TileMap, raster: NDArray[np.float32] | None = None) -> None:
-        """Draw a map of the result of the slide that is meant; others of its maps give way.
+        """Draw a map of the result of the slide that is meant in place of the one before.
 
         Parameters
         ----------
@@ -254,19 +262,10 @@ class Overlay(QObject):
         result = self.result(self._last_path)
         if result is None or len(result.rowcol) != len(tile_map.values):
             return
-        drawn = map_layer(result, tile_map, raster)
-        layer = self.layer("attention", result.slide_path)
-        if layer is None:
-            self._add(drawn)
-        else:
-            change_map(layer, drawn)
-        self._maps[result.slide_path] = tile_map
+        with self._ours.same_active():
+            self._add_or_update(map_layer(result, tile_map, raster))
+        self._shown.set_map(result.slide_path, tile_map)
         self.map_shown.emit(tile_map)
-
-    @property
-    def tile_map(self) -> TileMap | None:
-        """The map that is drawn over the slide that is meant, or None."""
-        return None if self._last_path is None else self._maps.get(self._last_path)
 
     def show_over(self, path: str, layer_data: LayerData) -> Layer:
         """Add or update a layer of a slide, such as its mask; the active layer stays so.
@@ -283,12 +282,8 @@ class Overlay(QObject):
         napari.layers.Layer
         """
         layer_data[1]["metadata"][METADATA_KEY]["path"] = path
-        selection = self._viewer.layers.selection
-        before = selection.active
-        layer = self._add_or_update(layer_data)
-        if selection.active != before:
-            selection.active = before
-        return layer
+        with self._ours.same_active():
+            return self._add_or_update(layer_data)
 
     def activate(self, kind: str) -> None:
         """Make our layer of a kind of the slide that is meant the active one."""
@@ -341,26 +336,21 @@ class Overlay(QObject):
             return
         events = self._viewer.layers.events
         events.inserted.disconnect(self._on_inserted)
-        events.removed.disconnect(self._on_layers_changed)
+        events.removed.disconnect(self._on_removed)
         self._viewer.layers.selection.events.active.disconnect(self._on_layers_changed)
-        for layer in self._layers():
+        for layer in self._ours.all():
             layer.events.visible.disconnect(self._on_visible)
         self._viewer = None
-        self._results.clear()
+        self._ours.let_go()
+        self._shown.clear()
 
     def refresh(self) -> None:
         """Look again at which slide is meant."""
         if self._viewer is None:
             return
         before = self._last_path
-        active = self._viewer.layers.selection.active
-        path = facts_of(active).get("path") if active is not None else None
-        layer = self._slide_layer(path or before) or self._slide_layer(before)
-        if layer is None:
-            layer = next(
-                (one for one in self._layers() if facts_of(one).get("kind") == "slide"), None
-            )
-        self._last_path = path if layer is None else facts_of(layer)["path"]
+        layer = self._ours.meant_slide(before)
+        self._last_path = self._ours.active_path if layer is None else facts_of(layer)["path"]
         # A mask may stay, and be the active layer, when its slide is removed.
         has_slide, self._has_slide = self._has_slide, layer is not None
         if self._last_path != before or self._has_slide != has_slide:
@@ -375,31 +365,16 @@ class Overlay(QObject):
             set_attributes(event.value, grid_transform(facts["tile_size_px"], facts["mpp"]))
         self._on_layers_changed(event)
 
+    def _on_removed(self, event: object) -> None:
+        self._shown.keep(facts_of(layer).get("path") for layer in self._ours.all())
+        self._on_layers_changed(event)
+
     def _on_layers_changed(self, event: object = None) -> None:
         self.refresh()
         self.active_changed.emit()
 
-    def _layers(self) -> list[Layer]:
-        """Every layer of ours, whether we, the reader or the user's script added it."""
-        if self._viewer is None:
-            return []
-        return [layer for layer in self._viewer.layers if facts_of(layer)]
-
-    def _slide_of(self, result: SlideResult) -> Layer | None:
-        """Return the layer of a result's slide, which may lie in another folder by now."""
-        layer = self.layer("slide", result.slide_path)
-        name, shape = Path(result.slide_path).name, result.slide_shape
-        moved = (
-            one
-            for one in self._layers()
-            if facts_of(one).get("kind") == "slide"
-            and Path(facts_of(one)["path"]).name == name
-            and facts_of(one)["info"].shape == shape
-        )
-        return next(moved, None) if layer is None else layer
-
     def _slide_layer(self, path: str | None) -> Layer | None:
-        return None if path is None else self.layer("slide", path)
+        return self._ours.find("slide", path)
 
     def _add(self, layer_data: LayerData) -> Layer:
         layer = self._viewer.add_layer(Layer.create(*layer_data))
@@ -413,20 +388,9 @@ class Overlay(QObject):
             self.visibility_changed.emit()
 
     def _add_or_update(self, layer_data: LayerData) -> Layer:
-        data, options, _ = layer_data
-        facts = options["metadata"][METADATA_KEY]
+        facts = layer_data[1]["metadata"][METADATA_KEY]
         layer = self.layer(facts["kind"], facts["path"])
         if layer is None:
             return self._add(layer_data)
-        if facts["kind"] == "attention":
-            change_map(layer, layer_data)
-            return layer
-        layer.data = data
-        set_attributes(layer, {name: options[name] for name in _ATTRIBUTES if name in options})
+        (change_map if facts["kind"] == "attention" else change_raster)(layer, layer_data)
         return layer
-
-
-def _load(path: Path, map_keys: dict[str, str]) -> DrawnResult:
-    """Read a result and make its layers, with the map that its slide was last shown with."""
-    result = load_result(path, with_features=False)
-    return draw_result(result, map_keys.get(result.slide_path, ATTENTION_KEY))

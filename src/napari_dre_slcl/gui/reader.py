@@ -68,7 +68,7 @@ def _layers_of(path: str) -> list[LayerData]:
         if not len(result.rowcol):
             raise ResultError(
                 f"The result '{path}' has no map. {result.provenance.get('tiles', '')} Its "
-                "predictions are shown by 'Open result…' in the Result tab of the plugin."
+                "predictions are shown by 'Open result…' in the Explore tab of the plugin."
             )
         return result_layers(result)
     return [viewed_slide(open_slide(path))]

@@ -1,0 +1,86 @@
+"""OurLayers: the layers of ours in a viewer, found by what they say of themselves.
+
+Never by name or position, so that the user may rename, move, hide and delete them at will.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Layer
+
+from napari_dre_slcl.gui.layer_facts import facts_of
+from napari_dre_slcl.results import SlideResult
+
+__all__ = ["OurLayers"]
+
+
+class OurLayers:
+    """Finds the layers that we, the reader or the user's script added.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or None
+        None has no layers.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+
+    def let_go(self) -> None:
+        """Find nothing from now on."""
+        self._viewer = None
+
+    def all(self) -> list[Layer]:
+        """Return every layer of ours, the lowest first."""
+        if self._viewer is None:
+            return []
+        return [layer for layer in self._viewer.layers if facts_of(layer)]
+
+    def find(self, kind: str, path: str | None) -> Layer | None:
+        """Return the layer of a kind of the slide with this path, or None."""
+        wanted = (kind, path)
+        return next(
+            (
+                layer
+                for layer in self.all()
+                if (facts_of(layer).get("kind"), facts_of(layer).get("path")) == wanted
+            ),
+            None,
+        )
+
+    @property
+    def active_path(self) -> str | None:
+        """Path of the slide that the active layer belongs to, or None."""
+        active = None if self._viewer is None else self._viewer.layers.selection.active
+        return None if active is None else facts_of(active).get("path")
+
+    def meant_slide(self, before: str | None) -> Layer | None:
+        """Return the slide of the active layer, else the one meant before, else the lowest."""
+        found = self.find("slide", self.active_path or before) or self.find("slide", before)
+        slides = (one for one in self.all() if facts_of(one).get("kind") == "slide")
+        return found or next(slides, None)
+
+    def slide_of(self, result: SlideResult) -> Layer | None:
+        """Return the layer of a result's slide, which may lie in another folder by now."""
+        name, shape = Path(result.slide_path).name, result.slide_shape
+        moved = (
+            one
+            for one in self.all()
+            if facts_of(one).get("kind") == "slide"
+            and Path(facts_of(one)["path"]).name == name
+            and facts_of(one)["info"].shape == shape
+        )
+        return self.find("slide", result.slide_path) or next(moved, None)
+
+    @contextmanager
+    def same_active(self) -> Iterator[None]:
+        """Keep the active layer what it is while layers are added."""
+        selection = self._viewer.layers.selection
+        before = selection.active
+        yield
+        if selection.active != before:
+            selection.active = before
