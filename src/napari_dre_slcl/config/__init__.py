@@ -8,6 +8,7 @@ from napari_dre_slcl.config.bag_methods import MilConfig, ProbeConfig
 from napari_dre_slcl.config.data import CohortConfig, FeaturesConfig, TextConfig, TilingConfig
 from napari_dre_slcl.config.giga_ssl import GigaSslConfig
 from napari_dre_slcl.config.learning import LossConfig, PretrainConfig, TrainingConfig
+from napari_dre_slcl.config.method_guide import METHOD_LINES, main_settings, method_settings
 from napari_dre_slcl.config.network import CodebookConfig, EncoderConfig, ResidualConfig
 from napari_dre_slcl.config.presets import (
     load_preset,
@@ -19,6 +20,7 @@ from napari_dre_slcl.config.slpd import SlpdConfig
 
 __all__ = [
     "METHODS",
+    "METHOD_LINES",
     "CodebookConfig",
     "CohortConfig",
     "DreSlclConfig",
@@ -36,6 +38,8 @@ __all__ = [
     "TilingConfig",
     "TrainingConfig",
     "load_preset",
+    "main_settings",
+    "method_settings",
     "preset_names",
     "setting_names",
     "with_overrides",

@@ -1,89 +1,116 @@
-"""LossCurve: the numbers of a training run over its epochs, in napari's colours."""
+"""TrainingCurves: loss, validation, retrieval and drift of a run, each in its own small plot."""
 
 from __future__ import annotations
 
-import html
-import math
+from collections.abc import Mapping
 
-import pyqtgraph as pg
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from napari_dre_slcl.gui.curve_plot import CurvePlot, NameOf
 from napari_dre_slcl.gui.theme import ThemeColors
 
-__all__ = ["LossCurve"]
+__all__ = ["TrainingCurves"]
 
-_HEIGHT_PX = 160
-_MOST_TICKS = 6
+_NO_VALIDATION = (
+    "There are no validation slides, so only the losses are drawn. Set 'Validation' above, for "
+    "example to 0.15, to see how well held-out patients are predicted after each epoch."
+)
 
 
-class LossCurve(QWidget):
-    """One curve per named number, such as ``loss`` and ``loss/subtype``."""
+class TrainingCurves(QWidget):
+    """Four plots, of which those with something to show are seen.
+
+    Attributes
+    ----------
+    loss, auc, recall, drift : CurvePlot
+        What is minimised; how well each task is told on validation patients; how often a slide
+        finds its report; how current the stored tile features are.
+    """
 
     def __init__(self, colors: ThemeColors, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._colors = colors
-        self._values: dict[str, tuple[list[int], list[float]]] = {}
-        self._plot = pg.PlotWidget(background=colors.background)
-        self._plot.setMenuEnabled(False)
-        self._plot.hideButtons()
-        self._plot.setMouseEnabled(x=False, y=False)
-        self._plot.setFixedHeight(_HEIGHT_PX)
-        self._legend = QLabel()  # above the plot, where no curve runs through it
-        self._legend.setWordWrap(True)
+        self.loss = CurvePlot(
+            colors,
+            "Loss by epoch:",
+            "What training makes smaller: in all, and of each task. Mean of the epoch's steps.",
+            _after("loss", whole="all"),
+        )
+        self.auc = CurvePlot(
+            colors,
+            "AUC on validation patients:",
+            "How well each task is told on patients that are not trained on: 0.5 is guessing, 1 "
+            "is always right.",
+            _after("val/auc"),
+            limits=(0, 1),
+        )
+        self.recall = CurvePlot(
+            colors,
+            "Report found among the first 10:",
+            "Share of validation slides whose own report is among the 10 nearest of all reports of "
+            "the training and validation slides. 'chance' is what guessing would find.",
+            _recall_name,
+            limits=(0, 1),
+        )
+        self.drift = CurvePlot(
+            colors,
+            "Stored features still current:",
+            "How alike a tile's stored feature and its new one are when it is encoded again: 1 is "
+            "the same; low values mean that the encoder changes faster than the store follows.",
+            _drift_name,
+        )
+        self.plots = (self.loss, self.auc, self.recall, self.drift)
+        self._note = QLabel(_NO_VALIDATION)
+        self._note.setWordWrap(True)
+        self._note.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self._legend)
-        layout.addWidget(self._plot)
-        self._draw()
+        layout.setSpacing(4)
+        for plot in self.plots:
+            layout.addWidget(plot)
+        layout.addWidget(self._note)
 
-    def value(self) -> dict[str, tuple[list[int], list[float]]]:
-        """Return steps and values of each curve."""
-        return self._values
-
-    def add(self, step: int, values: dict[str, float]) -> None:
-        """Add one point to each named curve.
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Add the numbers of an epoch.
 
         Parameters
         ----------
         step : int
             Epoch.
-        values : dict of float
-            By name; only names that begin with ``loss`` are drawn.
+        values : mapping of float
+            By name; each plot takes its own.
         """
-        for name, value in values.items():
-            if name.split("/")[0] == "loss":
-                steps, points = self._values.setdefault(name, ([], []))
-                steps.append(step)
-                points.append(value)
-        self._draw()
+        if "loss/pretrain" in values:  # of the pretraining, whose epochs are others
+            return
+        for plot in self.plots:
+            plot.add(step, values)
+        self._note.setVisible(bool(self.loss.value()) and not self.auc.value())
 
     def clear(self) -> None:
         """Forget all points."""
-        self._values = {}
-        self._draw()
+        for plot in self.plots:
+            plot.clear()
+        self._note.hide()
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
-        self._colors = colors
-        self._plot.setBackground(colors.background)
-        self._draw()
+        for plot in self.plots:
+            plot.set_colors(colors)
 
-    def _draw(self) -> None:
-        item = self._plot.getPlotItem()
-        item.clear()
-        names = ["Loss by epoch:"]
-        for axis in ("bottom", "left"):
-            item.getAxis(axis).setPen(self._colors.text)
-            item.getAxis(axis).setTextPen(self._colors.text)
-        for number, (name, (steps, points)) in enumerate(self._values.items()):
-            color = self._colors.series[number % len(self._colors.series)]
-            pen = pg.mkPen(color, width=3 if name == "loss" else 1.5)
-            symbol = "o" if len(steps) == 1 else None
-            shown = "all" if name == "loss" else name.removeprefix("loss/")
-            names.append(f'<span style="color:{color.name()}">━</span>&nbsp;{html.escape(shown)}')
-            item.plot(steps, points, pen=pen, symbol=symbol, symbolSize=6, symbolBrush=color)
-        self._legend.setText("&ensp; ".join(names))
-        n_steps = max((max(steps) for steps, _ in self._values.values()), default=1)
-        spacing = max(1, math.ceil(n_steps / _MOST_TICKS))
-        item.getAxis("bottom").setTickSpacing(spacing, spacing)
+
+def _after(prefix: str, whole: str | None = None) -> NameOf:
+    """Name what comes after a prefix; the prefix itself is ``whole``."""
+
+    def name_of(name: str) -> str | None:
+        if name == prefix:
+            return whole
+        return name.removeprefix(f"{prefix}/") if name.startswith(f"{prefix}/") else None
+
+    return name_of
+
+
+def _recall_name(name: str) -> str | None:
+    return {"val/recall@10": "slides", "chance/recall@10": "chance"}.get(name)
+
+
+def _drift_name(name: str) -> str | None:
+    return "" if name == "drift" else None

@@ -33,6 +33,7 @@ from napari_dre_slcl.gui.tissue_finder import TissueFinder
 from napari_dre_slcl.gui.train_panel import TrainPanel
 from napari_dre_slcl.jobs.messages import (
     Cancelled,
+    EstimateJob,
     Failed,
     Job,
     PredictJob,
@@ -65,7 +66,7 @@ class DreSlclDock(QWidget):
         self.session = Session(napari_viewer)
         self.slide_panel = SlidePanel(self.session, colors)
         self.cohort_panel = CohortPanel(self.session, colors)
-        self.train_panel = TrainPanel(colors)
+        self.train_panel = TrainPanel(self.session, colors)
         self.explore_panel = ExplorePanel(self.session, colors)
         self._lay_out()
         self._connect()
@@ -118,9 +119,8 @@ class DreSlclDock(QWidget):
         self.slide_panel.other_images.image_read.connect(self._add_image)
         self.cohort_panel.cohort_chosen.connect(self._train_with)
         self.train_panel.start_requested.connect(self.start_job)
-        self.train_panel.buttons.cancel_requested.connect(session.trainer.cancel)
-        self.train_panel.buttons.pause_requested.connect(session.trainer.pause)
-        self.train_panel.buttons.continue_requested.connect(session.trainer.go_on)
+        self.train_panel.model_ready.connect(self.result_panel.model_field.setValue)
+        self.train_panel.model_chosen.connect(self._explore_with)
         self.result_panel.model_field.valueChanged.connect(session.set_model)
         session.model_changed.connect(self._on_model)
         self.result_panel.predict_requested.connect(self.start_job)
@@ -136,7 +136,7 @@ class DreSlclDock(QWidget):
         # A closed window deletes its docks without telling them; nothing here may refer to self.
         self.destroyed.connect(partial(_release, session))
 
-    def start_job(self, job: TrainJob | ResumeJob | PredictJob) -> None:
+    def start_job(self, job: TrainJob | EstimateJob | ResumeJob | PredictJob) -> None:
         """Hand a job to its engine, or say why not."""
         is_prediction = isinstance(job, PredictJob)
         try:
@@ -192,25 +192,23 @@ class DreSlclDock(QWidget):
         self.train_panel.cohort_field.setValue(cohort)
         self.tabs.setCurrentIndex(2)
 
+    def _explore_with(self, model: Path) -> None:
+        self.result_panel.model_field.setValue(model)
+        self.tabs.setCurrentIndex(3)
+
     def _on_started(self, job: Job) -> None:
         if isinstance(job, PredictJob):
             self.result_panel.on_started()
-        elif isinstance(job, (TrainJob, ResumeJob)):
-            self.train_panel.on_started()
 
     def _on_progressed(self, runner: JobRunner, event: Any) -> None:
         if isinstance(runner.spec, PredictJob):
             self.result_panel.on_event(event)
-        elif isinstance(runner.spec, (TrainJob, ResumeJob)):
-            self.train_panel.on_event(event)
 
     def _on_ended(self, job: Job, end: Result | Failed | Cancelled) -> None:
         if isinstance(job, PredictJob):
             self.result_panel.on_ended(end)
-        elif isinstance(job, (TrainJob, ResumeJob)):
-            self.train_panel.on_ended(job, end)
-            if isinstance(end, Result):
-                self.result_panel.model_field.setValue(end.paths["model"])
+        elif isinstance(job, (TrainJob, ResumeJob)) and isinstance(end, Result):
+            self.result_panel.model_field.setValue(end.paths["model"])
 
     def _on_model(self, model: Path | None) -> None:
         self.tissue.set_tiling(model_tiling(model))

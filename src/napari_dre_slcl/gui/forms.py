@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -30,39 +30,49 @@ class SettingsForm(QWidget):
     Parameters
     ----------
     names : sequence of str
-        Dotted names, such as ``training.epochs``. Where more than one section is named, each
-        begins with a heading.
+        Dotted names, such as ``training.epochs``.
     config : DreSlclConfig
         Values to start from.
+    has_headings : bool, default True
+        Begin each section with a heading, where more than one is named.
     """
 
     valueChanged = Signal()
 
     def __init__(
-        self, names: Sequence[str], config: DreSlclConfig, parent: QWidget | None = None
+        self,
+        names: Sequence[str],
+        config: DreSlclConfig,
+        parent: QWidget | None = None,
+        *,
+        has_headings: bool = True,
     ) -> None:
         super().__init__(parent)
         self._base = config
         self._editors: dict[str, _Editor] = {}
+        self._headings: dict[str, QLabel] = {}
+        self._shown = frozenset(names)
         self._layout = layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-        has_headings = len({name.split(".")[0] for name in names}) > 1
+        has_headings = has_headings and len({name.split(".")[0] for name in names}) > 1
         section = ""
         for name in names:
             if has_headings and name.split(".")[0] != section:
                 section = name.split(".")[0]
-                layout.addRow(heading(section.capitalize()))
+                self._headings[section] = heading(section.replace("_", " ").capitalize())
+                layout.addRow(self._headings[section])
             self._add_row(layout, name)
         self.setValue(config)
 
     def value(self) -> dict[str, Any]:
-        """Return the settings that were changed, by dotted name."""
+        """Return the settings that are shown and were changed, by dotted name."""
         return {
             name: editor.value()
             for name, editor in self._editors.items()
-            if editor.value() != editor.shown(setting_value(self._base, name))
+            if name in self._shown
+            and editor.value() != editor.shown(setting_value(self._base, name))
         }
 
     def setValue(self, config: DreSlclConfig) -> None:
@@ -79,6 +89,15 @@ class SettingsForm(QWidget):
     def editor(self, name: str) -> QWidget:
         """Return the widget of a setting."""
         return self._editors[name].widget
+
+    def show_only(self, names: Iterable[str]) -> None:
+        """Show the fields of these settings alone, and the headings that they need."""
+        self._shown = frozenset(names)
+        sections = {name.split(".")[0] for name in self._shown & self._editors.keys()}
+        for name, editor in self._editors.items():
+            self._layout.setRowVisible(editor.widget, name in self._shown)
+        for section, label in self._headings.items():
+            self._layout.setRowVisible(label, section in sections)
 
     def insert_row(self, position: int, label: str, widget: QWidget) -> None:
         """Put a widget that is no setting into the form, so that all labels line up."""

@@ -1,4 +1,4 @@
-"""RunButtons: start a training, go on with an earlier one, hold it, cancel it."""
+"""RunButtons: start a training, or go on with an earlier one, hold it, cancel it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class RunButtons(QWidget):
     """
 
     start_requested = Signal()
+    estimate_requested = Signal()
     resume_requested = Signal(object)
     """The run folder (Path) to go on with."""
     pause_requested = Signal()
@@ -29,6 +30,12 @@ class RunButtons(QWidget):
         self._is_paused = False
         self._last_run = ""
         self.start_button = QPushButton("Start training")
+        self.start_button.setToolTip("Checks the cohort, then trains in a process of its own.")
+        self.estimate_button = QPushButton("Estimate first")
+        self.estimate_button.setToolTip(
+            "Opens the slides and tries a step, then says how long the training takes and how much "
+            "memory and disk it needs. Nothing is trained or written."
+        )
         self.resume_button = QPushButton("Resume a run…")
         self.resume_button.setToolTip(
             "Go on with a training that was cancelled, killed or stopped by an error: choose its "
@@ -39,6 +46,7 @@ class RunButtons(QWidget):
         self.cancel_button.setToolTip("Ends the training. It can be resumed from its run folder.")
         self._lay_out()
         self.start_button.clicked.connect(lambda: self.start_requested.emit())
+        self.estimate_button.clicked.connect(lambda: self.estimate_requested.emit())
         self.resume_button.clicked.connect(self._pick_run)
         self.pause_button.clicked.connect(self._pause_or_continue)
         self.cancel_button.clicked.connect(lambda: self.cancel_requested.emit())
@@ -47,19 +55,29 @@ class RunButtons(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for pair in (
-            (self.start_button, self.resume_button),
-            (self.pause_button, self.cancel_button),
+        for buttons in (
+            (self.start_button, self.estimate_button),
+            (self.pause_button, self.cancel_button, self.resume_button),
         ):
             row = QHBoxLayout()
-            for button in pair:
+            for button in buttons:
                 row.addWidget(button)
             layout.addLayout(row)
 
-    def set_running(self, is_running: bool) -> None:
-        """Offer what can be done while a job runs, or while none does."""
-        self.start_button.setEnabled(not is_running)
-        self.resume_button.setEnabled(not is_running)
+    def set_running(self, is_running: bool, *, can_start: bool | None = None) -> None:
+        """Offer what can be done while a job is shown that runs, or one that does not.
+
+        Parameters
+        ----------
+        is_running : bool
+            Whether the job that is shown runs.
+        can_start : bool, optional
+            Whether another can be started here; by default where the one that is shown does not
+            run.
+        """
+        is_free = not is_running if can_start is None else can_start
+        for button in (self.start_button, self.estimate_button, self.resume_button):
+            button.setEnabled(is_free)
         self.cancel_button.setEnabled(is_running)
         self.set_paused(False)
         self.pause_button.setEnabled(is_running)
@@ -74,6 +92,11 @@ class RunButtons(QWidget):
             else "Writes a checkpoint after the step at hand and holds still. Memory stays in use."
         )
         self.pause_button.setEnabled(True)
+
+    def forbid_requests(self) -> None:
+        """Offer neither to hold nor to end the job, which is ending or cannot be held."""
+        self.pause_button.setEnabled(False)
+        self.cancel_button.setEnabled(False)
 
     def suggest_run(self, run_dir: Path) -> None:
         """Offer this run folder first where one is chosen to go on with."""

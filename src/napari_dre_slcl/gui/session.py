@@ -16,6 +16,7 @@ from napari_dre_slcl.gui.cohort_index import CohortIndex
 from napari_dre_slcl.gui.job_queue import JobQueue
 from napari_dre_slcl.gui.job_runner import JobRunner
 from napari_dre_slcl.gui.overlay import Overlay
+from napari_dre_slcl.gui.run_watch import RunWatch
 from napari_dre_slcl.gui.tile_thumbnails import TileThumbnails
 from napari_dre_slcl.gui.tile_visit import TileVisit
 from napari_dre_slcl.gui.tissue_finder import TissueFinder
@@ -51,6 +52,7 @@ class Session(QObject):
         self.viewer = viewer
         self.background = Background()
         self.trainer = JobRunner()
+        self.runs = RunWatch()
         self.answerer = JobRunner()
         # A cohort takes hours: meanwhile its slides can be predicted and asked about.
         self.indexer = JobRunner()
@@ -154,6 +156,7 @@ class Session(QObject):
         self.overlay.close()
         self.background.close()
         self.thumbnails.close()
+        self.runs.close()
         self.trainer.close()
         self.answerer.close()
         self.indexer.close()

@@ -2,246 +2,251 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import (
-    QComboBox,
-    QPlainTextEdit,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from napari_dre_slcl.config import load_preset, preset_names, setting_names, with_overrides
-from napari_dre_slcl.errors import DreSlclError, JobError
-from napari_dre_slcl.gui.bars import Bar, BarList
-from napari_dre_slcl.gui.curves import LossCurve
-from napari_dre_slcl.gui.forms import SettingsForm
-from napari_dre_slcl.gui.job_progress import JobProgress
-from napari_dre_slcl.gui.message_line import MessageLine
-from napari_dre_slcl.gui.path_field import PathField
+from napari_dre_slcl.errors import DreSlclError
+from napari_dre_slcl.gui.estimate_text import estimate_text
 from napari_dre_slcl.gui.run_buttons import RunButtons
-from napari_dre_slcl.gui.texts import epoch_text, metric_rows, seconds_rows
+from napari_dre_slcl.gui.run_list import RunList
+from napari_dre_slcl.gui.run_view import RunView
+from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.gui.train_form import TrainForm, free_run_dir
 from napari_dre_slcl.jobs.messages import (
     PAUSED_STAGE,
     Cancelled,
+    EstimateJob,
     Failed,
-    Log,
-    Metric,
+    Job,
     Progress,
     Result,
     ResumeJob,
     TrainJob,
 )
+from napari_dre_slcl.jobs.run_status import Wish, ask_run
+from napari_dre_slcl.jobs.run_summary import RunSummary
 
-__all__ = ["BASIC_SETTINGS", "TrainPanel", "free_run_dir"]
-
-BASIC_SETTINGS = (
-    "training.epochs",
-    "training.fresh_tiles",
-    "training.seed",
-    "training.device",
-)
-_LOG_LINES = 500
-_LOG_HEIGHT_PX = 110
+__all__ = ["TrainPanel", "free_run_dir"]
 
 
 class TrainPanel(QWidget):
-    """Makes a `TrainJob` and shows how it goes."""
+    """Makes jobs for the trainer and shows how one run goes: this window's, or any other.
+
+    A run of this window is shown by what its engine says. Any other is followed by its folder, and
+    paused and cancelled through it, so that a window can die and the next one take over.
+    """
 
     start_requested = Signal(object)
-    """A `TrainJob` or `ResumeJob`."""
+    """A `TrainJob`, `ResumeJob` or `EstimateJob`."""
+    model_ready = Signal(object)
+    """Folder (Path) of the model of a run that was followed to its end."""
+    model_chosen = Signal(object)
+    """Folder (Path) of a model that the user wants to look at now."""
 
-    def __init__(self, colors: ThemeColors, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, colors: ThemeColors, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self._session = session
         self._is_paused = False
-        self._build_inputs()
-        self._build_outputs(colors)
+        self._is_first_list = True
+        self._build(colors)
         self._lay_out()
         self._connect()
         self._set_running(False)
+        session.runs.refresh()
 
-    def _build_inputs(self) -> None:
-        self.cohort_field = PathField(
-            "file", "Cohort table", "Tables (*.csv *.tsv *.txt *.xlsx *.parquet);;All (*)"
-        )
-        self.cohort_field.setToolTip(
-            "CSV with the columns slide, slide_id and patient_id, and at will site, report, mpp, "
-            "split and any label columns."
-        )
-        self.run_field = PathField("new folder", "Run folder")
-        self.run_field.setToolTip("A new folder for the model, its metrics and the record.")
-        self.preset_field = QComboBox()
-        self.preset_field.addItems(preset_names())
-        self.preset_field.setToolTip("Settings to start from; cpu-small runs without a GPU.")
-        config = load_preset(self.preset_field.currentText())
-        advanced = [name for name in setting_names() if name not in BASIC_SETTINGS]
-        self.basic_form = SettingsForm(BASIC_SETTINGS, config)
-        self.advanced_form = SettingsForm(advanced, config)
+    def _build(self, colors: ThemeColors) -> None:
+        self.form = TrainForm(self._session.background)
+        self.cohort_field, self.run_field = self.form.cohort_field, self.form.run_field
+        self.preset_field, self.method_field = self.form.preset_field, self.form.method_field
+        self.basic_form, self.advanced_form = self.form.basic_form, self.form.advanced_form
+        self.pinned_field = self.form.pinned_field
         self.buttons = RunButtons()
-
-    def _build_outputs(self, colors: ThemeColors) -> None:
-        self.message = MessageLine()
-        self.progress = JobProgress(self.message)
-        self.progress.setRange(0, 1)
-        self.progress.setValue(0)
-        self.curve = LossCurve(colors)
-        self.metrics = BarList(colors)
-        self.log = QPlainTextEdit()
-        self.log.setReadOnly(True)
-        self.log.setMaximumBlockCount(_LOG_LINES)
-        self.log.setFixedHeight(_LOG_HEIGHT_PX)
-        self.log.setPlaceholderText("What the engine says appears here.")
+        self.view = RunView(colors)
+        self.message, self.progress = self.view.message, self.view.progress
+        self.curves, self.curve = self.view.curves, self.view.curves.loss
+        self.metrics, self.log = self.view.metrics, self.view.log
+        self.runs = RunList(self._session.runs)
 
     def _lay_out(self) -> None:
+        runs = QCollapsible("Runs", expandedIcon="▼", collapsedIcon="▶")
+        runs.addWidget(self.runs)
+        runs.expand(animate=False)
         layout = QVBoxLayout(self)
-        self.basic_form.insert_row(0, "Cohort table", self.cohort_field)
-        self.basic_form.insert_row(1, "Run folder", self.run_field)
-        self.basic_form.insert_row(2, "Preset", self.preset_field)
-        advanced = QCollapsible("Advanced settings", expandedIcon="▼", collapsedIcon="▶")
-        advanced.addWidget(self.advanced_form)
-        layout.addWidget(self.basic_form)
-        layout.addWidget(advanced)
-        layout.addWidget(self.buttons)
-        for widget in (self.message, self.progress, self.curve, self.metrics, self.log):
+        for widget in (self.form, self.buttons, self.view, runs):
             layout.addWidget(widget)
         layout.addStretch()
 
     def _connect(self) -> None:
-        self.cohort_field.valueChanged.connect(self._suggest_run_dir)
-        self.preset_field.currentTextChanged.connect(self._use_preset)
-        self.buttons.start_requested.connect(self.start)
-        self.buttons.resume_requested.connect(self._resume)
-        self.buttons.pause_requested.connect(
-            lambda: self.message.tell("Pausing after the step at hand…")
-        )
-        self.buttons.cancel_requested.connect(self._on_cancel)
+        buttons, watch, trainer = self.buttons, self._session.runs, self._session.trainer
+        buttons.start_requested.connect(self.start)
+        buttons.estimate_requested.connect(self._estimate)
+        buttons.resume_requested.connect(self._resume)
+        buttons.pause_requested.connect(partial(self._ask, "pause"))
+        buttons.continue_requested.connect(partial(self._ask, "continue"))
+        buttons.cancel_requested.connect(partial(self._ask, "cancel"))
+        self.runs.show_requested.connect(self.show_run)
+        self.runs.resume_requested.connect(self._resume)
+        self.runs.model_chosen.connect(self.model_chosen)
+        trainer.started.connect(self._on_started)
+        trainer.progressed.connect(self._on_own_event)
+        trainer.ended.connect(self._on_own_end)
+        watch.listed.connect(self._on_listed)
+        watch.history.connect(self._on_history)
+        watch.progressed.connect(self._on_followed_event)
+        watch.ended.connect(self._on_followed_end)
 
     def value(self) -> TrainJob:
-        """Return the job that the fields describe.
-
-        Raises
-        ------
-        JobError, ConfigError
-            If a field is empty or a setting does not fit.
-        """
-        cohort, run_dir = self.cohort_field.value(), self.run_field.value()
-        if cohort is None:
-            raise JobError("No cohort table is chosen. Pick a CSV file that lists the slides.")
-        if run_dir is None:
-            raise JobError("No run folder is chosen. Name a new folder for the model.")
-        preset = self.preset_field.currentText()
-        overrides = self.basic_form.value() | self.advanced_form.value()
-        with_overrides(load_preset(preset), overrides)
-        return TrainJob(
-            cohort=cohort.absolute(),
-            run_dir=run_dir.absolute(),
-            preset=preset,
-            overrides=overrides,
-        )
+        """Return the job that the fields describe; raises `JobError` or `ConfigError`."""
+        return self.form.value()
 
     def setValue(self, job: TrainJob) -> None:
         """Fill the fields from a job."""
-        self.preset_field.setCurrentText(job.preset)
-        config = with_overrides(load_preset(job.preset), job.overrides)
-        base = load_preset(job.preset)
-        for form in (self.basic_form, self.advanced_form):
-            form.setValue(config)
-            form.rebase(base)
-        self.cohort_field.setValue(job.cohort)
-        self.run_field.setValue(job.run_dir)
+        self.form.setValue(job)
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
-        self.curve.set_colors(colors)
-        self.metrics.set_colors(colors)
+        self.view.set_colors(colors)
 
     def start(self) -> None:
         """Ask for the job to be started, or say what is missing."""
+        self._request(self.form.value)
+
+    def show_run(self, run_dir: Path) -> None:
+        """Show how a run goes, or went, whichever process works on it."""
+        self.view.begin(f"Reading the run '{run_dir.name}'…")
+        self._set_running(False)
+        self._session.runs.follow(run_dir)
+
+    def _estimate(self) -> None:
+        self._request(self.form.estimate)
+
+    def _request(self, make_job: Any) -> None:
         try:
-            job = self.value()
+            job = make_job()
         except DreSlclError as error:
             self.message.complain(str(error))
             return
         self.start_requested.emit(job)
 
-    def on_started(self) -> None:
-        """Get ready to show a new job."""
-        self.curve.clear()
-        self.log.clear()
-        self.metrics.setValue(())
-        self.progress.wait()
-        self._set_running(True)
-
-    def on_event(self, event: Any) -> None:
-        """Show a Progress, Metric or Log."""
-        if isinstance(event, Progress):
-            self.progress.follow(event)
-            if self._is_paused != (event.stage == PAUSED_STAGE):
-                self._is_paused = not self._is_paused
-                self.buttons.set_paused(self._is_paused)
-        elif isinstance(event, Metric):
-            self.curve.add(event.step, event.values)
-            self.log.appendPlainText(f"epoch {event.step}: {epoch_text(event.values)}")
-            self._show_bars("Where the time goes", seconds_rows(event.values))
-        elif isinstance(event, Log):
-            sign = "⚠ " if event.level == "warning" else ""
-            self.log.appendPlainText(f"{sign}{event.message}")
-
-    def on_ended(self, job: TrainJob | ResumeJob, end: Result | Failed | Cancelled) -> None:
-        """Show how a job has ended."""
-        self._set_running(False)
-        self.progress.setRange(0, 1)
-        self.progress.setValue(int(isinstance(end, Result)))
-        if isinstance(end, Result):
-            self.message.tell(f"Done. The model is in {end.paths['model']}.")
-            rows = [(name, value, f"{value:.3f}") for name, value in metric_rows(end.metrics)]
-            self._show_bars("On held-out patients", rows)
-        elif isinstance(end, Failed):
-            self.message.complain(end.message)
-        elif job.run_dir.exists():
-            self.message.tell(f"Cancelled. 'Resume a run…' goes on with {job.run_dir}.")
-        else:
-            self.message.tell(end.message)
-        if job.run_dir.exists():  # the next run needs another folder
-            self.buttons.suggest_run(job.run_dir)
-            self.run_field.setValue(free_run_dir(job.run_dir.parent))
-
-    def _show_bars(self, title: str, rows: Sequence[tuple[str, float, str]]) -> None:
-        bars = [Bar(name, value, text) for name, value, text in rows]
-        self.metrics.setValue([Bar(title, is_heading=True), *bars] if bars else ())
-
     def _resume(self, run_dir: Path) -> None:
         self.run_field.setValue(run_dir)
         self.start_requested.emit(ResumeJob(run_dir=run_dir.absolute()))
 
-    def _on_cancel(self) -> None:
-        self.message.tell("Cancelling…")
-        self.buttons.cancel_button.setEnabled(False)
-        self.buttons.pause_button.setEnabled(False)
+    # -- the run of this window's engine ---------------------------------------------------------
+
+    def _on_started(self, job: Job) -> None:
+        self._session.runs.stop()
+        self.view.begin()
+        self._set_running(True)
+        if isinstance(job, EstimateJob):
+            self.buttons.pause_button.setEnabled(False)
+
+    def _on_own_event(self, event: Any) -> None:
+        if self._session.runs.run_dir is None:
+            self._show_event(event)
+
+    def _on_own_end(self, job: Job, end: Result | Failed | Cancelled) -> None:
+        self._session.runs.refresh()
+        if self._session.runs.run_dir is not None:  # another run is shown
+            self._set_running(self.buttons.cancel_button.isEnabled())
+            return
+        self._set_running(False)
+        self.view.show_end(_end_text(job, end), None if isinstance(job, EstimateJob) else end)
+        if isinstance(end, Failed) and isinstance(job, EstimateJob):
+            self.message.complain(end.message)
+        if isinstance(job, (TrainJob, ResumeJob)) and job.run_dir.exists():
+            self.buttons.suggest_run(job.run_dir)  # the next run needs another folder
+            self.run_field.setValue(free_run_dir(job.run_dir.parent))
+
+    # -- a run that is followed by its folder ----------------------------------------------------
+
+    def _on_listed(self, runs: list[RunSummary]) -> None:
+        """Take up a run that goes on without a window, once, when this one opens."""
+        is_first, self._is_first_list = self._is_first_list, False
+        is_free = not self._session.trainer.is_running and self._session.runs.run_dir is None
+        under_way = [run for run in runs if run.status.is_active]
+        if is_first and is_free and under_way:
+            self.show_run(under_way[0].run_dir)
+
+    def _on_history(self, run_dir: Path, events: list[Any]) -> None:
+        self._set_running(True)
+        self.view.on_history(events)
+        if events and isinstance(events[-1], Progress):
+            self._follow_pause(events[-1])
+
+    def _on_followed_event(self, run_dir: Path, event: Any) -> None:
+        self._show_event(event)
+
+    def _on_followed_end(self, run: RunSummary, has_just_ended: bool) -> None:
+        self._set_running(False)
+        self.view.show_end(_status_text(run))
+        if run.test:
+            self.view.show_held_out(run.test)
+        if has_just_ended and run.model is not None and run.state == "finished":
+            self.model_ready.emit(run.model)
+        self._session.runs.refresh()
+
+    # -- either ----------------------------------------------------------------------------------
+
+    def _show_event(self, event: Any) -> None:
+        self.view.on_event(event)
+        if isinstance(event, Progress):
+            self._follow_pause(event)
+
+    def _follow_pause(self, event: Progress) -> None:
+        if self._is_paused != (event.stage == PAUSED_STAGE):
+            self._is_paused = not self._is_paused
+            self.buttons.set_paused(self._is_paused)
+
+    def _ask(self, wish: Wish) -> None:
+        if wish == "pause":
+            self.message.tell("Pausing after the step at hand…")
+        elif wish == "cancel":
+            self.message.tell("Cancelling…")
+            self.buttons.forbid_requests()
+        followed, trainer = self._session.runs.run_dir, self._session.trainer
+        if followed is None:
+            {"pause": trainer.pause, "continue": trainer.go_on, "cancel": trainer.cancel}[wish]()
+            return
+        try:
+            ask_run(followed, wish)
+        except DreSlclError as error:
+            self.message.complain(str(error))
+            self._set_running(True)
 
     def _set_running(self, is_running: bool) -> None:
         self._is_paused = False
-        self.buttons.set_running(is_running)
+        can_start = not self._session.trainer.is_running
+        self.buttons.set_running(is_running, can_start=can_start)
+        self.runs.set_can_start(can_start)
         self.progress.setVisible(is_running)
 
-    def _use_preset(self, name: str) -> None:
-        config = load_preset(name)
-        self.basic_form.setValue(config)
-        self.advanced_form.setValue(config)
 
-    def _suggest_run_dir(self, cohort: Path | None) -> None:
-        if cohort is not None and cohort.is_file():
-            self.run_field.setValue(free_run_dir(cohort.parent / "runs"))
+def _end_text(job: Job, end: Result | Failed | Cancelled) -> str:
+    if isinstance(end, Result):
+        if isinstance(job, EstimateJob):
+            return estimate_text(end.metrics)
+        return f"Done. The model is in {end.paths['model']}."
+    is_training = isinstance(job, (TrainJob, ResumeJob))
+    if isinstance(end, Cancelled) and is_training and job.run_dir.exists():
+        return f"Cancelled. 'Resume a run…' goes on with {job.run_dir}."
+    return end.message
 
 
-def free_run_dir(folder: Path) -> Path:
-    """Return the first of ``folder/run-1``, ``run-2``, … that does not exist."""
-    number = 1
-    while (folder / f"run-{number}").exists():
-        number += 1
-    return folder / f"run-{number}"
+def _status_text(run: RunSummary) -> str:
+    texts = {
+        "finished": f"Done. The model is in {run.run_dir / 'model'}.",
+        "cancelled": f"Cancelled. 'Resume' in the list of runs goes on with {run.run_dir}.",
+        "failed": f"Ended with an error: {run.status.message}",
+        "lost": "The run ended unexpectedly: its process is gone. 'Resume' in the list of runs "
+        "goes on from its last checkpoint.",
+    }
+    return texts.get(run.state, f"'{run.run_dir}' cannot be read as a run.")

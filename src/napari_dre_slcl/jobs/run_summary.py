@@ -50,6 +50,8 @@ class RunSummary:
         Held-out figures of a run that has ended well.
     heard : datetime or None
         When it last wrote anything.
+    model : Path or None
+        Folder of its model, where there is one.
     """
 
     run_dir: Path
@@ -65,17 +67,12 @@ class RunSummary:
     figures: dict[str, float] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     heard: datetime | None = None
+    model: Path | None = None
 
     @property
     def state(self) -> str:
         """State of the run, ``gone`` where its folder is."""
         return self.status.state if self.is_there else "gone"
-
-    @property
-    def model(self) -> Path | None:
-        """Folder of its model, where there is one."""
-        model = self.run_dir / "model"
-        return model if (model / "model.json").is_file() else None
 
 
 def summarise_run(run_dir: Path) -> RunSummary:
@@ -92,6 +89,7 @@ def summarise_run(run_dir: Path) -> RunSummary:
     overrides = job.get("overrides")
     changes = overrides if isinstance(overrides, dict) else {}
     stage, figures = _last_told(run_dir)
+    model = run_dir / "model"
     test = {
         name: float(value)
         for name, value in _json(run_dir / "metrics.json").items()
@@ -110,6 +108,7 @@ def summarise_run(run_dir: Path) -> RunSummary:
         figures=figures,
         test=test,
         heard=_heard(run_dir),
+        model=model if (model / "model.json").is_file() else None,
     )
 
 
