@@ -10,7 +10,7 @@ OnStep = Callable[[int, int], None]
 """Called with (done, total) between pieces of work; what it raises ends the export."""
 
 
-class ExportStopped(Exception):  # noqa: N818 - a wish, no error
+class ExportStopped(Exception):
     """Raised by a callback that ends an export because the user asked for it."""
 
 

@@ -25,6 +25,7 @@ from napari_dre_slcl.gui.job_progress import JobProgress
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.path_field import PathField
+from napari_dre_slcl.gui.preferences import preferred_device, results_folder
 from napari_dre_slcl.gui.texts import (
     encoded_text,
     prediction_rows,
@@ -164,6 +165,7 @@ class ResultPanel(QWidget):
             # As it is shown, whatever the file or a table says by now.
             mpp=slide.mpp,
             mpp_source=slide.mpp_source,
+            device=preferred_device(),
         )
 
     def predict(self) -> None:
@@ -269,9 +271,14 @@ class ResultPanel(QWidget):
 
 
 def results_dir(model: Path) -> Path:
-    """Return where predictions of a model go: its run's ``results``, or beside the model."""
+    """Return where predictions of a model go: its run's ``results``, or beside the model.
+
+    A folder that is set in napari's preferences wins; each model has its own one in there.
+    """
     is_run = (model / "model").is_dir()
-    return (model if is_run else model.parent) / "results"
+    run = model if is_run else model.parent
+    chosen = results_folder()
+    return run / "results" if chosen is None else chosen / run.name
 
 
 def _prediction_bars(result: SlideResult) -> list[Bar]:

@@ -1,18 +1,36 @@
-"""Sample data: one generated lung slide, as in the built-in cohort."""
+"""Sample data: one generated lung slide, alone or with what a small model says of it."""
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import napari
+from qtpy.QtCore import QTimer
 
 from napari_dre_slcl.cohort.synthetic_plan import plan_cohort
 from napari_dre_slcl.cohort.synthetic_slide import paint_slide, write_pyramid
+from napari_dre_slcl.gui.open_dock import open_dock
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
-from napari_dre_slcl.layers import LayerData
+from napari_dre_slcl.gui.wait_for import wait_for
+from napari_dre_slcl.layers import LayerData, result_layers
+from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult, load_result, save_result
 from napari_dre_slcl.slide import open_slide
 
-__all__ = ["generated_slide", "sample_slide_path"]
+__all__ = [
+    "SAMPLE_MODEL",
+    "generated_slide",
+    "sample_result",
+    "sample_slide_path",
+    "slide_with_model",
+]
 
+SAMPLE_MODEL = Path(__file__).with_name("sample")
+"""Folder of a small model and its result, which scripts/make_sample_model.py makes."""
+_RESULT = "sample.dreslcl.npz"
 _N_SLIDES = 24
 _SEED = 0
 _SIDE_PX = 4096
@@ -20,8 +38,22 @@ _SIDE_PX = 4096
 
 def generated_slide() -> list[LayerData]:
     """Return a generated lung adenocarcinoma slide, 4096x4096 px at 0.5 µm."""
-    folder = Path(tempfile.gettempdir()) / "napari-dre-slcl-sample"
-    return [viewed_slide(open_slide(sample_slide_path(folder)))]
+    return [viewed_slide(open_slide(wait_for(sample_slide_path, _folder())))]
+
+
+def slide_with_model() -> list[LayerData]:
+    """Return the generated slide with tile clusters and attention, and show what they rest on.
+
+    In a viewer the dock opens at the Explore tab with the model that has made the result; both
+    come with this package, so that nothing is downloaded or computed.
+    """
+    path = wait_for(sample_slide_path, _folder())
+    result = sample_result(path)
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        # Once napari has added the layers below.
+        QTimer.singleShot(0, lambda: _explore(viewer, result))
+    return [viewed_slide(open_slide(path)), *result_layers(result)]
 
 
 def sample_slide_path(folder: Path, side_px: int = _SIDE_PX) -> Path:
@@ -42,3 +74,37 @@ def sample_slide_path(folder: Path, side_px: int = _SIDE_PX) -> Path:
         picture, _ = paint_slide(plans[index], _SEED, index, side_px)
         write_pyramid(path, picture)
     return path
+
+
+def sample_result(slide: Path) -> SlideResult:
+    """Return what the sample model says of the sample slide.
+
+    Model and result are copied beside the slide, where names of codewords and phrases can be kept.
+
+    Parameters
+    ----------
+    slide : Path
+        As `sample_slide_path` makes it.
+    """
+    model = slide.parent / "model"
+    if not (model / "model.json").is_file():
+        shutil.copytree(SAMPLE_MODEL / "model", model, dirs_exist_ok=True)
+    result = load_result(SAMPLE_MODEL / _RESULT)
+    facts = result.provenance | {"model": str(model)}
+    result = replace(result, slide_path=str(slide), slide_id=slide.stem, provenance=facts)
+    save_result(result, _result_path(slide))
+    return result
+
+
+def _result_path(slide: Path) -> Path:
+    return slide.parent / "results" / f"{slide.stem}{RESULT_SUFFIX}"
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / "napari-dre-slcl-sample"
+
+
+def _explore(viewer: Any, result: SlideResult) -> None:
+    dock = open_dock(viewer, "Explore")
+    dock.result_panel.model_field.setValue(result.provenance["model"])
+    dock.overlay.load_result(_result_path(Path(result.slide_path)))
