@@ -50,9 +50,11 @@ def cluster_layer(result: SlideResult) -> LayerData:
     Returns
     -------
     tuple
-        ((rows, columns) uint16 raster, keyword arguments, "labels").
+        ((rows, columns) uint8 or uint16 raster, keyword arguments, "labels").
     """
-    raster = result.raster((result.codeword + 1).astype(np.uint16), fill=0)
+    # napari makes a table of all values of the type for each colour change: 256 of them, or 65,536.
+    dtype = np.uint8 if result.n_codewords < 255 else np.uint16
+    raster = result.raster((result.codeword + 1).astype(dtype), fill=0)
     clear = np.zeros(4, dtype=np.float32)
     colors: dict[int | None, NDArray[np.float32]] = {None: clear, 0: clear}
     colors |= {i + 1: color for i, color in enumerate(codeword_colors(result.n_codewords))}
