@@ -29,6 +29,7 @@ from napari_dre_slcl.results import SlideResult, load_result, save_result
 from napari_dre_slcl.slide import open_slide
 from napari_dre_slcl.slide.fingerprint import slide_fingerprint
 from napari_dre_slcl.tiles import TileSource, tile_slide
+from napari_dre_slcl.tiles.wording import tiles_text
 
 __all__ = ["RESULTS_FOLDER", "run_index"]
 
@@ -149,6 +150,7 @@ class _Builder:
                 ),
                 earlier,
             )
+        result.provenance["tissue tiles"] = tiles_text(source.grid)
         save_result(result, target)
         return result
 

@@ -101,7 +101,7 @@ class CohortIndex(QObject):
             _open_if_there,
             model,
             on_done=self._take,
-            on_error=lambda _: self._take(None),
+            on_error=self._lose,
         )
 
     def _follow_result(self) -> None:
@@ -114,6 +114,12 @@ class CohortIndex(QObject):
             self._session.set_index(index)
         if not self._state.is_running:
             self._tell(IndexState(self._index_text()))
+
+    def _lose(self, sentence: str) -> None:
+        """Have no index any more, and say why."""
+        self._take(None)
+        if not self._state.is_running:
+            self._tell(IndexState(sentence))
 
     def _on_event(self, event: Any) -> None:
         if isinstance(event, Progress):

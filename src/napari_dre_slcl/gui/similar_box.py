@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QWidget
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_dre_slcl.errors import DreSlclError, SearchError
+from napari_dre_slcl.gui.heading import heading
+from napari_dre_slcl.gui.index_field import IndexField
+from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.gui.thumbnail_grid import Thumbnail, ThumbnailGrid
+from napari_dre_slcl.gui.tile_thumbnails import tile_key
+from napari_dre_slcl.insight.hits import SlideHit, TileHit
+from napari_dre_slcl.insight.search import nearest_slides, nearest_tiles
+from napari_dre_slcl.insight.tile_index import TileIndex
+from napari_dre_slcl.results import SlideResult, load_result
 
 __all__ = ["SimilarBox"]
+
+_N_TILES, _N_SLIDES = 12, 8
+_ROW_PX = 20
+_WHERE = ("Other slides", "Other patients", "All slides")
+_CHOOSE = "Click a tile on the slide to see the 12 tiles of the cohort that are most like it."
+_PREDICT = "Predict or open a slide first; then click one of its tiles."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """Which tiles others are to be like, and where their features are if not in the index."""
+
+    result: SlideResult
+    selection: NDArray[np.int64]
+    file: Path | None
 
 
 class SimilarBox(QWidget):
@@ -26,8 +66,242 @@ class SimilarBox(QWidget):
     ) -> None:
         super().__init__(parent)
         self._session = session
-        self.set_colors(colors)
+        self._colors = colors
+        self._question: _Question | None = None
+        self._tile_hits: list[TileHit] = []
+        self._slide_hits: list[SlideHit] = []
+        self._build()
+        self._lay_out()
+        self._connect()
+        self._refresh()
+
+    def _build(self) -> None:
+        self.index_field = IndexField(self._session.cohort_index)
+        self.where = QComboBox()
+        self.where.addItems(_WHERE)
+        self.where.setToolTip("Where to look for similar tiles and slides.")
+        self.hint = QLabel(_CHOOSE)
+        self.hint.setWordWrap(True)
+        self.message = MessageLine()
+        self.tiles = ThumbnailGrid(self._session.thumbnails, self._colors, columns=3)
+        self.slides_title = heading("Similar slides")
+        self.slides_title.setToolTip(
+            "Slides whose summary by the model points the same way; 1 is the same, 0 is unrelated."
+        )
+        self.slides = QListWidget()
+        self.slides.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.slides.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.slides.setToolTip("Double-click a slide to open it.")
+
+    def _lay_out(self) -> None:
+        where = QHBoxLayout()
+        where.addWidget(QLabel("Look in"))
+        where.addWidget(self.where, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.index_field)
+        layout.addLayout(where)
+        for widget in (self.hint, self.message, self.tiles, self.slides_title, self.slides):
+            layout.addWidget(widget)
+
+    def _connect(self) -> None:
+        session = self._session
+        session.selection_changed.connect(lambda _: self._on_selection())
+        session.index_changed.connect(lambda _: self._on_index())
+        session.overlay.result_shown.connect(lambda _: self._refresh())
+        session.overlay.slide_changed.connect(lambda _: self._refresh())
+        session.cohort_index.failed.connect(self.message.tell)
+        self.where.currentIndexChanged.connect(lambda _: self._on_where())
+        self.tiles.activated.connect(self._visit_tile)
+        self.slides.itemActivated.connect(self._visit_slide)
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
         self._colors = colors
+        self.tiles.set_colors(colors)
+
+    def _refresh(self) -> None:
+        self._show_hint()
+        self._find_slides()
+
+    def _on_selection(self) -> None:
+        """Take the selected tiles as a new question, unless one of the answers was gone to."""
+        result, selection = self._session.result, self._session.selection
+        if result is not None and len(selection) and not self._session.visit.is_selecting:
+            file = getattr(self._session.overlay, "result_file", lambda _: None)
+            self._question = _Question(result, selection, file(result.slide_path))
+            self._find_tiles()
+
+    def _on_index(self) -> None:
+        self._question = None
+        self._show_tiles([])
+        self._refresh()
+
+    def _on_where(self) -> None:
+        self._find_tiles()
+        self._find_slides()
+
+    def _find_tiles(self) -> None:
+        """Look for tiles like those asked for, in the background."""
+        index, question = self._session.index, self._question
+        if index is None or question is None:
+            self._show_tiles([])
+            return
+        self._session.background.run(
+            "similar tiles",
+            _similar_tiles,
+            index,
+            question,
+            self.where.currentText(),
+            on_done=self._show_tiles,
+            on_error=self._complain_of_tiles,
+        )
+
+    def _find_slides(self) -> None:
+        index, result = self._session.index, self._session.result
+        if index is None or result is None:
+            self._show_slides([])
+            return
+        self._session.background.run(
+            "similar slides",
+            _similar_slides,
+            index,
+            result,
+            self.where.currentText(),
+            on_done=self._show_slides,
+            on_error=self._complain_of_slides,
+        )
+
+    def _complain_of_tiles(self, sentence: str) -> None:
+        self._show_tiles([])
+        self.hint.setText(sentence)
+        self.hint.show()
+
+    def _complain_of_slides(self, sentence: str) -> None:
+        self._show_slides([])
+        self.message.tell(sentence)
+
+    def _show_tiles(self, hits: list[TileHit]) -> None:
+        self._tile_hits = hits
+        self.tiles.setValue([_thumbnail(hit) for hit in hits])
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        question, session = self._question, self._session
+        if session.index is None:
+            text = ""
+        elif question is not None and self._tile_hits:
+            n = len(question.selection)
+            what = "the selected tile" if n == 1 else f"the {n:,} selected tiles, on average,"
+            text = (
+                f"Most like {what} of {question.result.slide_id}, the nearest first. Click one to "
+                "open its slide there."
+            )
+        else:
+            text = _PREDICT if session.result is None else _CHOOSE
+        self.hint.setText(text)
+        self.hint.setVisible(bool(text))
+
+    def _show_slides(self, hits: list[SlideHit]) -> None:
+        self._slide_hits = hits
+        self.slides.clear()
+        for hit in hits:
+            item = QListWidgetItem(_slide_line(hit, self._session.index))
+            item.setToolTip(_slide_tooltip(hit))
+            self.slides.addItem(item)
+        row_px = self.slides.sizeHintForRow(0) if hits else _ROW_PX
+        self.slides.setFixedHeight(row_px * max(1, len(hits)) + 6)
+        for widget in (self.slides, self.slides_title):
+            widget.setVisible(bool(hits))
+
+    def _visit_tile(self, number: int) -> None:
+        try:
+            self._session.visit.go_to_tile(self._tile_hits[number])
+        except DreSlclError as error:
+            self.message.complain(str(error))
+
+    def _visit_slide(self, item: QListWidgetItem) -> None:
+        try:
+            self._session.visit.go_to_slide(self._slide_hits[self.slides.row(item)].slide)
+        except DreSlclError as error:
+            self.message.complain(str(error))
+
+
+def _similar_tiles(index: TileIndex, question: _Question, where: str) -> list[TileHit]:
+    """Find tiles like the mean of some tiles of a result."""
+    result, selection = question.result, question.selection
+    _check_model(index, result)
+    own = index.find_slide(result.slide_id, result.slide_path)
+    rows = np.empty(0, np.int64)
+    if own is not None:
+        rows = index.find_rows(own, result.rowcol[selection])
+        rows = rows[rows >= 0]
+    if len(rows) == len(selection):
+        features = np.asarray(index.features[rows])
+    else:
+        features = _features_of(question.file, selection)
+    excluded = _excluded_slides(index, own.slide_id if own is not None else "", where)
+    return nearest_tiles(index, features.mean(axis=0), _N_TILES, rows.tolist(), excluded)
+
+
+def _features_of(file: Path | None, selection: NDArray[np.int64]) -> NDArray[np.float32]:
+    stored = None if file is None else load_result(file).features
+    if stored is None:
+        raise SearchError(
+            "This slide is not in the index, and its result has no tile features. Predict it here, "
+            "or make a cohort searchable that has it."
+        )
+    return stored[selection]
+
+
+def _excluded_slides(index: TileIndex, slide_id: str, where: str) -> list[int]:
+    """Return positions of the slides that are not looked at."""
+    own = next((slide for slide in index.slides if slide.slide_id == slide_id), None)
+    if own is None or where == "All slides":
+        return []
+    is_same_patient = where == "Other patients" and own.patient_id
+    return [
+        number
+        for number, slide in enumerate(index.slides)
+        if slide is own or (is_same_patient and slide.patient_id == own.patient_id)
+    ]
+
+
+def _similar_slides(index: TileIndex, result: SlideResult, where: str) -> list[SlideHit]:
+    _check_model(index, result)
+    own = index.find_slide(result.slide_id, result.slide_path)
+    slide_id = own.slide_id if own is not None else ""
+    patient = own.patient_id if own is not None and where == "Other patients" else ""
+    return nearest_slides(index, result.slide_vector, _N_SLIDES, patient, slide_id)
+
+
+def _check_model(index: TileIndex, result: SlideResult) -> None:
+    if index.model_sha256 != result.provenance.get("model_sha256", ""):
+        raise SearchError(
+            "The index is of another model than the result that is shown. Predict the slide with "
+            "the model of the index, or make the cohort searchable with this one."
+        )
+
+
+def _thumbnail(hit: TileHit) -> Thumbnail:
+    slide = hit.slide
+    patient = f"patient {slide.patient_id or 'unknown'}"
+    told = [f"Slide {slide.slide_id}", f"Patient {slide.patient_id or 'unknown'}"]
+    told.append(f"Distance {hit.distance:.3f}; 0 is the same, 2 the opposite")
+    told.append("Click to open the slide there.")
+    return Thumbnail(
+        tile_key(hit), (slide.slide_id, patient, f"distance {hit.distance:.2f}"), "\n".join(told)
+    )
+
+
+def _slide_line(hit: SlideHit, index: Any) -> str:
+    labels = [hit.slide.labels.get(task, "") for task in index.tasks[:2]]
+    told = ", ".join(label for label in labels if label)
+    return f"{hit.similarity:.2f}  {hit.slide.slide_id}" + (f"  ({told})" if told else "")
+
+
+def _slide_tooltip(hit: SlideHit) -> str:
+    slide = hit.slide
+    lines = [f"Slide {slide.slide_id}", f"Patient {slide.patient_id or 'unknown'}"]
+    lines += [f"{name}: {value}" for name, value in slide.labels.items() if value]
+    return "\n".join([*lines, "Double-click to open it."])

@@ -35,6 +35,8 @@ class TileVisit(QObject):
         super().__init__(session)
         self._session = session
         self._pending: tuple[str, tuple[int, int]] | None = None
+        self.is_selecting = False
+        """Whether the tile that was gone to is just being selected: it is no new question."""
         session.overlay.result_shown.connect(self._select_pending)
 
     def go_to_tile(self, hit: TileHit) -> None:
@@ -105,5 +107,8 @@ class TileVisit(QObject):
             return
         (_, rowcol), self._pending = self._pending, None
         found = np.flatnonzero((result.rowcol == np.array(rowcol)).all(axis=1))
-        # The session clears its selection in answer to the same signal, before or after this.
-        self._session.select_tiles(found)
+        self.is_selecting = True
+        try:
+            self._session.select_tiles(found)
+        finally:
+            self.is_selecting = False
