@@ -18,6 +18,7 @@ from napari_dre_slcl.engine.feature_source import FeatureSource, source_name
 from napari_dre_slcl.engine.predict import result_path
 from napari_dre_slcl.engine.predict_source import predict_encoded, predict_source
 from napari_dre_slcl.engine.prepare import PreparedCohort
+from napari_dre_slcl.engine.report_recall import ReportRecall
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.slide_vectors import write_vectors
 from napari_dre_slcl.errors import SlideError
@@ -62,11 +63,13 @@ class HeldOut:
         # A frozen encoder makes the same features of the same slide, whatever was trained.
         self._is_frozen = config.method != "dre-slcl"
         self._encoded: dict[int, Tensor] = {}
+        self._recall = ReportRecall(config, prepared, reporter)
 
     def validate(self, net: TrainedNet) -> dict[str, float]:
-        """Return ``val/auc/<task>`` of a network on the validation slides."""
+        """Return ``val/auc/<task>`` of a network on the validation slides, and report recall."""
         results = self._predict(self._bundle(net), self._prepared.rows("val"), "Validating")
-        return _named("val", task_aucs(self._prepared.cohort, results))
+        aucs = _named("val", task_aucs(self._prepared.cohort, results))
+        return aucs | self._recall.measure(net, results)
 
     def finish(
         self, net: TrainedNet, run_dir: Path, fitted_on: dict[str, list[str]]

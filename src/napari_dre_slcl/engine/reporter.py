@@ -92,6 +92,15 @@ class Reporter:
             self._warned.add(message)
             self.log(message, "warning")
 
+    def without_logs(self) -> Reporter:
+        """Return one that asks the same whether to stop, tells progress, and keeps sentences."""
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Progress):
+                self._on_event(event)
+
+        return Reporter(tell, self._should_stop, self._should_pause)
+
     def metric(self, step: int, values: dict[str, float]) -> None:
         """Send numbers measured at a step."""
         self._on_event(Metric(step=step, values=values))

@@ -16,6 +16,7 @@ from napari_dre_slcl.engine.crew import Crew
 from napari_dre_slcl.engine.epoch import EpochSteps, draw_epoch
 from napari_dre_slcl.engine.fill import EncodingPass
 from napari_dre_slcl.engine.fresh_tiles import FreshTileBudget
+from napari_dre_slcl.engine.gpu_memory import gpu_memory
 from napari_dre_slcl.engine.loss_table import LossTable
 from napari_dre_slcl.engine.lost_slides import LostSlides
 from napari_dre_slcl.engine.matching_features import matching_features
@@ -289,6 +290,7 @@ class Training:
             "temperature": temperature,
             **self._method.bank.summary(state.step, state.epoch_step + 1),
             **rates,
+            **gpu_memory(self._method.device),
             **{f"seconds/{phase}": seconds for phase, seconds in state.seconds.items()},
         }
 

@@ -12,8 +12,8 @@ from napari_dre_slcl.gui.theme import ThemeColors
 __all__ = ["TrainingCurves"]
 
 _NO_VALIDATION = (
-    "There are no validation slides, so only the losses are drawn. Set 'Validation' above, for "
-    "example to 0.15, to see how well held-out patients are predicted after each epoch."
+    "There are no validation slides. Set 'Validation' above, for example to 0.15, and each epoch "
+    "shows how well patients are predicted that the model has not seen."
 )
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+import weakref
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -37,6 +40,8 @@ __all__ = ["JobRunner"]
 _POLL_MS = 40
 _PATIENCE_S = 5.0
 _TAIL_LINES = 3
+_PROGRESS_EVERY_S = 0.1
+_MOST_S = 0.01
 
 
 class _Child:
@@ -104,13 +109,6 @@ def _own_group() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def _is_outdated(event: Any, newer: Any) -> bool:
-    """Whether both are progress of one stage, so that only the newer is worth showing."""
-    return (
-        isinstance(event, Progress) and isinstance(newer, Progress) and event.stage == newer.stage
-    )
-
-
 def _read_lines(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
     with stream:
         for line in stream:
@@ -134,15 +132,15 @@ class JobRunner(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._temporary = tempfile.TemporaryDirectory(
-            prefix="dre-slcl-", ignore_cleanup_errors=True
-        )
-        self._folder = Path(self._temporary.name)
+        self._folder = Path(tempfile.mkdtemp(prefix="dre-slcl-"))
+        self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._child: _Child | None = None
         self._spec: Job | None = None
         self._n_jobs = 0
         self._n_children = 0
         self._is_closed = False
+        self._progress: Progress | None = None
+        self._told_at = 0.0
         self.should_keep_job: bool | None = None
         """What `close` does with the running job: True leaves it to its end (the process ends
         itself after it, the run folder has everything), else it is cancelled. Forgotten with the
@@ -190,6 +188,7 @@ class JobRunner(QObject):
             self._n_children += 1
             self._child = _Child(self._folder, self._n_children)
         self._spec = spec
+        self._progress = None
         self.should_keep_job = None
         self._child.send(Command(command="run", job=path))
         self._timer.start()
@@ -218,32 +217,44 @@ class JobRunner(QObject):
         if child is not None and self._spec is not None and self.should_keep_job:
             child.send(Command(command="continue"))  # if it holds still: nobody could tell it later
             child.let_go()
+            self._clean.detach()  # it may not have read its job yet
         elif child is not None:
             child.stop()
         self._spec = None
-        self._temporary.cleanup()
+        self._clean()
 
     def _tell(self, command: Literal["pause", "continue", "cancel"]) -> None:
         if self._child is not None and self._spec is not None:
             self._child.send(Command(command=command))
 
     def _drain(self) -> None:
-        """Hand over what has come; of the progress of one stage only the latest."""
+        """Hand over what has come, without holding up the window.
+
+        Of Progress in a row only the latest is told, ten times a second at most; a flood of lines
+        waits for the next call.
+        """
         child = self._child
-        events: list[Any] = []
-        while child is not None and not child.lines.empty():
-            line = child.lines.get()
-            event = self._event_of(line, child)
-            if events and _is_outdated(events[-1], event):
-                events.pop()
-            events.append(event)
-            if isinstance(event, (Result, Failed, Cancelled)):
-                break
-        for event in events:
-            if isinstance(event, (Result, Failed, Cancelled)):
-                self._end(event)
+        begun = time.monotonic()
+        while child is not None and self._child is child and not child.lines.empty():
+            event = self._event_of(child.lines.get(), child)
+            if isinstance(event, Progress):
+                self._progress = event
             else:
+                self._tell_progress()
+                if isinstance(event, (Result, Failed, Cancelled)):
+                    self._end(event)
+                    return
                 self.progressed.emit(event)
+            if time.monotonic() - begun > _MOST_S:
+                break
+        if time.monotonic() - self._told_at >= _PROGRESS_EVERY_S:
+            self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        event, self._progress = self._progress, None
+        if event is not None:
+            self._told_at = time.monotonic()
+            self.progressed.emit(event)
 
     def _event_of(self, line: str | None, child: _Child) -> Any:
         if line is not None:
