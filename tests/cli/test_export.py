@@ -1,0 +1,80 @@
+"""``dre-slcl export``: files where they were asked for, sentences where something is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_dre_slcl.cli import main
+from napari_dre_slcl.results import SlideResult, save_result
+
+
+@pytest.fixture
+def result_file(slide_file: Callable[..., Path], tmp_path: Path) -> Path:
+    """Return the result file of a slide of 1024x1536 px."""
+    rowcol = np.argwhere(np.ones((4, 6), bool))
+    made = SlideResult(
+        slide_id="Jane Doe",
+        slide_path=str(slide_file("Jane Doe.tif")),
+        slide_shape=(1024, 1536),
+        mpp=0.5,
+        mpp_source="TIFF resolution",
+        tile_size_px=256,
+        grid_shape=(4, 6),
+        rowcol=rowcol,
+        codeword=np.arange(24) % 2,
+        attention=np.full(24, 1 / 24, np.float32),
+        residual_norm=np.ones(24, np.float32),
+        n_codewords=2,
+        codeword_attention=np.full(2, 0.5, np.float32),
+        slide_vector=np.zeros(2, np.float32),
+        predictions=(),
+    )
+    return save_result(made, tmp_path / "Jane Doe.dreslcl.npz")
+
+
+def test_several_results_and_formats(
+    result_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["export", str(result_file), str(result_file), "--to", "csv,geojson"]
+    arguments += ["--to", "png", "--map", "codewords", "--mpp-out", "8", "--out", str(out)]
+    assert main(arguments) == 0
+    names = {"slide.csv", "slide.geojson", "slide.codewords.png"}
+    names |= {name.replace("slide", "slide-2") for name in names}
+    assert {path.name for path in out.iterdir()} == names
+    assert f"Jane Doe.dreslcl.npz -> {out / 'slide-2.csv'}" in capsys.readouterr().out
+
+
+def test_names_only_where_asked_for(result_file: Path, tmp_path: Path) -> None:
+    arguments = ["export", str(result_file), "--to", "html", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    assert main([*arguments, "--identifiers"]) == 0
+    pages = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    assert set(pages) == {"slide.html", "Jane_Doe.html"}
+    assert "Jane" not in pages["slide.html"]
+    assert "Jane Doe.tif" in pages["Jane_Doe.html"]
+
+
+def test_a_slide_that_has_moved_is_given(result_file: Path, tmp_path: Path) -> None:
+    moved = (tmp_path / "Jane Doe.tif").rename(tmp_path / "b.tif")
+    arguments = ["export", str(result_file), "--to", "png", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 2
+    assert not (tmp_path / "out").exists()
+    assert main([*arguments, "--slide", str(moved)]) == 0
+    assert main([*arguments, str(result_file), "--slide", str(moved)]) == 2
+
+
+def test_export_needs_no_torch(result_file: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from napari_dre_slcl.cli import main; "
+        f"code = main(['export', {str(result_file)!r}, '--to', 'geojson,csv,png,html', '--out', "
+        f"{str(tmp_path / 'out')!r}]); "
+        "sys.exit(code or ('torch' in sys.modules) * 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=120, check=False).returncode == 0
