@@ -105,3 +105,27 @@ def test_a_table_from_barcodes_can_be_checked(
     assert "2 feature files" in capsys.readouterr().out
     assert main(["cohort", "tcga", str(features), "--out", str(table)]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_open_looks_into_the_feature_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text(HEADER + ROWS)
+    options = ["cohort", "check", str(table), "--features", str(_features(tmp_path))]
+    assert main(options) == 0
+    assert main([*options, "--open"]) == 2
+    assert "12 problems" in capsys.readouterr().out  # the files are empty
+
+
+def test_a_folder_becomes_a_table_that_is_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "one.svs").touch()
+    command = ["cohort", "from-folder", str(tmp_path / "in"), "--out", str(tmp_path / "t.csv")]
+    assert main([*command, "--patients", "slide"]) == 0
+    assert "Wrote 1 slides" in capsys.readouterr().out
+    assert (tmp_path / "t.csv").read_text() == "slide_id,slide,patient_id\none,in/one.svs,one\n"
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from functools import lru_cache
 
 from napari_dre_slcl.cohort.cell_values import (
     ERROR_VALUES,
@@ -24,6 +25,7 @@ __all__ = ["check_dates", "check_errors", "check_gaps", "check_spelling", "is_cl
 _MOST_CLASSES = 10
 _FEWEST_OF_COMMON = 5
 _LONGEST_VALUE = 60
+_CACHED_VALUES = 2**14
 _INVISIBLE = re.compile("[\u200b\u200c\u200d\ufeff\u00ad]")
 _UNKNOWN = frozenset(
     {"?", "-", ".", "unknown", "not available", "[not available]", "n.a.", "missing", "#n/v", "nd"}
@@ -169,6 +171,7 @@ def check_gaps(column: str, cells: _Cells, findings: Findings) -> None:
             )
 
 
+@lru_cache(maxsize=_CACHED_VALUES)
 def _key(raw: str) -> str:
     """Return what a value is, spelling aside: no spaces, no capitals, one form of each letter."""
     text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", clean_value(raw)))

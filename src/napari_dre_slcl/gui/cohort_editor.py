@@ -14,7 +14,6 @@ from napari_dre_slcl.cohort.from_folder import PatientRule
 from napari_dre_slcl.cohort.sheet import Sheet
 from napari_dre_slcl.cohort.write_splits import write_split_folder
 from napari_dre_slcl.errors import DreSlclError
-from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.cohort_work import (
     DrawnFolds,
     FoldRequest,
@@ -25,6 +24,7 @@ from napari_dre_slcl.gui.cohort_work import (
     open_table,
     save_as,
 )
+from napari_dre_slcl.gui.session import Session
 
 __all__ = ["CohortEditor"]
 
@@ -41,8 +41,8 @@ class CohortEditor(QObject):
 
     Parameters
     ----------
-    background : Background
-        The thread.
+    session : Session
+        Its thread does the slow work; once it is closed, nothing is started any more.
     """
 
     opened = Signal()
@@ -58,9 +58,9 @@ class CohortEditor(QObject):
     failed = Signal(str)
     """A sentence on what could not be done."""
 
-    def __init__(self, background: Background, parent: QObject | None = None) -> None:
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._background = background
+        self._session = session
         self._original: Sheet | None = None
         self._sources: _Sources | None = None
         self.cohort: OpenCohort | None = None
@@ -152,8 +152,10 @@ class CohortEditor(QObject):
         *args: Any,
         then: Callable[[Any], None],
     ) -> None:
+        if self._session.viewer is None:
+            return
         self.told.emit(sentence)
-        self._background.run(topic, work, *args, on_done=then, on_error=self.failed.emit)
+        self._session.background.run(topic, work, *args, on_done=then, on_error=self.failed.emit)
 
     def _set_cohort(self, sources: _Sources | None, cohort: OpenCohort) -> None:
         self._sources = sources
@@ -193,8 +195,8 @@ class CohortEditor(QObject):
         self.told.emit("")
 
     def _check(self) -> None:
-        if self.sheet is not None:
-            self._background.run(
+        if self.sheet is not None and self._session.viewer is not None:
+            self._session.background.run(
                 _CHECKING,
                 look_at,
                 self.sheet,

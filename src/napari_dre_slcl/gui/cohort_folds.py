@@ -162,9 +162,14 @@ def _evenness(drawn: DrawnFolds) -> str:
     told = []
     for column in drawn.summaries[0].test_shares:
         values = {value for fold in drawn.summaries for value in fold.test_shares[column]}
-        for value in sorted(values)[:1] if len(values) == 2 else sorted(values):
+        for value in sorted(values)[-1:] if len(values) == 2 else sorted(values):
             shares = [fold.test_shares[column].get(value, 0.0) for fold in drawn.summaries]
-            told.append(f"{column} {value} {min(shares):.0%} to {max(shares):.0%}")
+            told.append(f"{column} {value}: {_span(min(shares), max(shares))}")
     if not told:
         return "No label column looks like classes, so that none is spread evenly."
-    return f"Of the tested slides with a label: {', '.join(told)}."
+    return f"Share among the tested slides of each fold: {'; '.join(told)}."
+
+
+def _span(least: float, most: float) -> str:
+    low, high = f"{100 * least:.0f}", f"{100 * most:.0f}"
+    return f"{low} %" if low == high else f"{low}–{high} %"

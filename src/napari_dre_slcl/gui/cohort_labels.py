@@ -15,6 +15,7 @@ from napari_dre_slcl.gui.theme import ThemeColors
 __all__ = ["CohortLabels", "facts_text"]
 
 _MOST_SITES = 8
+_UNITS = "slides / patients"
 
 
 class CohortLabels(QWidget):
@@ -89,22 +90,22 @@ def _amount(count: int, word: str) -> str:
 def _label_bars(summary: CohortSummary) -> Iterator[Bar]:
     for label in summary.labels:
         total = sum(label.slides.values()) or 1
-        missing = f"{label.n_missing:,} without" if label.n_missing else ""
-        yield Bar(label.column, text=missing, is_heading=True)
+        yield Bar(label.column, text=_UNITS, is_heading=True)
         for value, slides in label.slides.items():
-            amounts = f"{_amount(slides, 'slide')}, {_amount(label.patients[value], 'patient')}"
-            yield Bar(value, slides / total, amounts)
+            yield Bar(value, slides / total, f"{slides:,} / {label.patients[value]:,}")
+        if label.n_missing:
+            yield Bar("(empty)", 0.0, f"{label.n_missing:,} / –")
 
 
 def _site_bars(summary: CohortSummary) -> Iterator[Bar]:
     if not summary.sites:
         return
-    yield Bar("Hospitals (site)", text=f"{summary.n_sites:,}", is_heading=True)
+    yield Bar(f"{summary.n_sites:,} hospitals (site)", text=_UNITS, is_heading=True)
     for site in summary.sites[:_MOST_SITES]:
-        amounts = f"{_amount(site.n_slides, 'slide')}, {_amount(site.n_patients, 'patient')}"
-        yield Bar(site.site or "(empty)", site.n_slides / summary.n_slides, amounts)
+        share = site.n_slides / summary.n_slides
+        yield Bar(site.site or "(empty)", share, f"{site.n_slides:,} / {site.n_patients:,}")
     rest = summary.sites[_MOST_SITES:]
     if rest:
         n_slides, n_patients = sum(s.n_slides for s in rest), sum(s.n_patients for s in rest)
-        amounts = f"{_amount(n_slides, 'slide')}, {_amount(n_patients, 'patient')}"
-        yield Bar(f"{len(rest)} others", n_slides / summary.n_slides, amounts)
+        share = n_slides / summary.n_slides
+        yield Bar(f"{len(rest)} others", share, f"{n_slides:,} / {n_patients:,}")

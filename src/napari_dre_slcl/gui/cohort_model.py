@@ -32,6 +32,7 @@ _Index = QModelIndex | QPersistentModelIndex
 _LONGEST_SHOWN = 120
 _LONGEST_TIP = 600
 _MARK_ALPHA = 90
+_MOST_FOLLOWED = 500
 
 
 class CohortModel(QAbstractTableModel):
@@ -126,11 +127,11 @@ class CohortModel(QAbstractTableModel):
         numbers = [self.number(index.row()) for index in kept]
         self._order = (column, order == Qt.SortOrder.DescendingOrder)
         self._find_shown()
-        row_of = {number: row for row, number in enumerate(self._numbers[self._shown].tolist())}
-        moved = [
-            self.index(row_of[number], index.column()) if number in row_of else QModelIndex()
-            for number, index in zip(numbers, kept, strict=True)
-        ]
+        moved = []
+        for number, index in zip(numbers, kept, strict=True):
+            # A selection of thousands of cells is let go: following it would take a second.
+            row = self.row_of(number) if len(kept) <= _MOST_FOLLOWED else None
+            moved.append(QModelIndex() if row is None else self.index(row, index.column()))
         self.changePersistentIndexList(kept, moved)
         self.layoutChanged.emit()
 

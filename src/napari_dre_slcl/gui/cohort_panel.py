@@ -59,7 +59,7 @@ class CohortPanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self._session = session
-        self.editor = CohortEditor(session.background, self)
+        self.editor = CohortEditor(session, self)
         self.setAcceptDrops(True)
         self._build(colors)
         self._lay_out()
@@ -111,9 +111,9 @@ class CohortPanel(QWidget):
         self.sections: dict[str, QCollapsible] = {}
         for title, content in (
             ("Findings", self.findings),
+            ("Meaning of the columns", self.roles),
             ("Labels and hospitals", self.labels),
             ("Folds", self.folds),
-            ("Meaning of the columns", self.roles),
         ):
             section = QCollapsible(title, expandedIcon="▼", collapsedIcon="▶")
             section.setDuration(0)
@@ -161,6 +161,8 @@ class CohortPanel(QWidget):
     def open_slide(self, number: int) -> None:
         """Show the slide of a row of the table, or say why not."""
         row = self._row(number)
+        if self._session.viewer is None:
+            return
         if row is None or row.path is None:
             kind = "a feature file, not a slide" if row is not None and row.features else "no slide"
             self.message.complain(f"Row {number} names {kind}, so there is no picture to open.")
@@ -249,10 +251,10 @@ class CohortPanel(QWidget):
         self.table.set_sheet(cohort.sheet, cohort.index, cohort.marks)
         self.roles.set_sheet(cohort.sheet, cohort.roles)
         self.folds.set_table(cohort.sheet.table)
-        if cohort.sheet.is_saved:
-            self.table_field.blockSignals(True)
-            self.table_field.setValue(cohort.sheet.table)
-            self.table_field.blockSignals(False)
+        table = cohort.sheet.table
+        self.table_field.blockSignals(True)
+        self.table_field.setValue(table.parent if self.editor.is_from_folder else table)
+        self.table_field.blockSignals(False)
         self._show_findings()
         if cohort.check.problems:
             self.sections["Findings"].expand(animate=False)

@@ -14,9 +14,9 @@ from napari_dre_slcl.gui.message_line import MessageLine
 __all__ = ["CohortSave"]
 
 _RULES = (
-    ("the TCGA barcode in its name", "barcode"),
-    ("the folder that it lies in", "folder"),
-    ("itself: one slide, one patient", "slide"),
+    ("TCGA barcode in the name", "barcode"),
+    ("folder that the slide is in", "folder"),
+    ("another one for each slide", "slide"),
 )
 
 
@@ -35,7 +35,7 @@ class CohortSave(QWidget):
         self.message = MessageLine()
         self.patients_field = QComboBox()
         for text, rule in _RULES:
-            self.patients_field.addItem(f"A slide's patient: {text}", rule)
+            self.patients_field.addItem(f"Patient: {text}", rule)
         self.patients_field.setToolTip(
             "How it is known which slides are of one patient: they never come to lie on both "
             "sides of a training. The table is made anew; changes in it are lost."

@@ -72,7 +72,10 @@ class CohortTable(QWidget):
         )
         self.column_field = QComboBox()
         self.column_field.setToolTip("Where to look for the text.")
-        self.column_field.setMaximumWidth(130)
+        self.column_field.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.column_field.setMinimumContentsLength(9)
         self.found_field = QCheckBox("Only rows with findings")
         self.found_field.setToolTip("Rows that a finding below is about.")
         self.count_label = QLabel()
@@ -130,7 +133,7 @@ class CohortTable(QWidget):
         self.model.set_sheet(sheet, index, marks)
         self.column_field.blockSignals(True)
         self.column_field.clear()
-        self.column_field.addItem("all columns", None)
+        self.column_field.addItem("anywhere", None)
         for place, name in enumerate(sheet.columns):
             self.column_field.addItem(name or "(no name)", place)
         self.column_field.blockSignals(False)

@@ -34,6 +34,11 @@ __all__ = [
     "try_slide",
 ]
 
+_FOREIGN = (
+    "The columns of this table have other names than training expects. Say under 'Meaning of the "
+    "columns' what they are."
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenCohort:
@@ -135,7 +140,8 @@ def open_table(table: Path) -> OpenCohort:
     CohortError
         If there is no such file, or it is no table.
     """
-    return look_at(read_sheet(table))
+    sheet = read_sheet(table)
+    return look_at(sheet, () if "patient_id" in sheet.columns else (_FOREIGN,))
 
 
 def open_folder(sources: Path | tuple[Path, ...], patients: PatientRule) -> OpenCohort:
