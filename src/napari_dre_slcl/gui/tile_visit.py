@@ -35,12 +35,20 @@ class TileVisit(QObject):
         super().__init__(session)
         self._session = session
         self._pending: tuple[str, tuple[int, int]] | None = None
+        self._is_answer = True
         self.is_selecting = False
         """Whether the tile that was gone to is just being selected: it is no new question."""
         session.overlay.result_shown.connect(self._select_pending)
 
-    def go_to_tile(self, hit: TileHit) -> None:
+    def go_to_tile(self, hit: TileHit, is_answer: bool = True) -> None:
         """Open the slide of a tile, with its result, select the tile and bring it into view.
+
+        Parameters
+        ----------
+        hit : TileHit
+            The tile.
+        is_answer : bool
+            Whether it answers a question that is not to be taken for a new one.
 
         Raises
         ------
@@ -50,6 +58,7 @@ class TileVisit(QObject):
         path = self._open(hit.slide)
         self._centre(path, hit)
         self._pending = (path, hit.rowcol)
+        self._is_answer = is_answer
         result = self._session.overlay.result(path)
         if result is not None:
             self._select_pending(result)
@@ -107,7 +116,7 @@ class TileVisit(QObject):
             return
         (_, rowcol), self._pending = self._pending, None
         found = np.flatnonzero((result.rowcol == np.array(rowcol)).all(axis=1))
-        self.is_selecting = True
+        self.is_selecting = self._is_answer
         try:
             self._session.select_tiles(found)
         finally:
