@@ -233,7 +233,7 @@ class AtlasBox(QWidget):
             part = "" if shown == all_of_them else f", a sample of {all_of_them:,}"
             how = "PCA" if index.atlas_method == "pca" else "UMAP"
             return f"{shown:,} {unit}{part}, placed by {how}. {_HOW}"
-        text = f"{len(chosen):,} {unit} selected"
+        text = f"{len(chosen):,} {unit if len(chosen) != 1 else unit[:-1]} selected"
         if not self._is_of_tiles:
             return f"{text}. Click one to open it."
         if own is None:

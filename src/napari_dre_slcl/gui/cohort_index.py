@@ -145,6 +145,11 @@ class CohortIndex(QObject):
 
     def _index_text(self) -> str:
         index = self._session.index
+        if index is None and self._session.model is None:
+            return (
+                "Choose a model at the top of this tab. A cohort can then be made searchable with "
+                "it."
+            )
         if index is None:
             return (
                 "No cohort is searchable with this model yet. 'Make searchable…' predicts every "

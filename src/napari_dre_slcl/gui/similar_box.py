@@ -94,13 +94,15 @@ class SimilarBox(QWidget):
         self.slides.setToolTip("Double-click a slide to open it.")
 
     def _lay_out(self) -> None:
-        where = QHBoxLayout()
+        self._where_row = QWidget()
+        where = QHBoxLayout(self._where_row)
+        where.setContentsMargins(0, 0, 0, 0)
         where.addWidget(QLabel("Look in"))
         where.addWidget(self.where, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.index_field)
-        layout.addLayout(where)
+        layout.addWidget(self._where_row)
         for widget in (self.hint, self.message, self.tiles, self.slides_title, self.slides):
             layout.addWidget(widget)
 
@@ -188,14 +190,15 @@ class SimilarBox(QWidget):
 
     def _show_hint(self) -> None:
         question, session = self._question, self._session
+        self._where_row.setVisible(session.index is not None)
         if session.index is None:
             text = ""
         elif question is not None and self._tile_hits:
             n = len(question.selection)
             what = "the selected tile" if n == 1 else f"the {n:,} selected tiles, on average,"
             text = (
-                f"Most like {what} of {question.result.slide_id}, the nearest first. Click one to "
-                "open its slide there."
+                f"Most like {what} of {question.result.slide_id}, the nearest first: slide, "
+                "patient and distance. Click one to open its slide there."
             )
         else:
             text = _PREDICT if session.result is None else _CHOOSE
@@ -285,7 +288,7 @@ def _check_model(index: TileIndex, result: SlideResult) -> None:
 
 def _thumbnail(hit: TileHit) -> Thumbnail:
     slide = hit.slide
-    patient = f"patient {slide.patient_id or 'unknown'}"
+    patient = slide.patient_id or "patient unknown"
     told = [f"Slide {slide.slide_id}", f"Patient {slide.patient_id or 'unknown'}"]
     told.append(f"Distance {hit.distance:.3f}; 0 is the same, 2 the opposite")
     told.append("Click to open the slide there.")

@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 _BLOCK_ROWS = 65_536
+_NEAR_ROWS = 4096
 _SPARE = 52
 """Candidates beyond the wanted ones, so that rounding in float32 can lose none of them."""
 
@@ -126,10 +127,15 @@ def nearest_to_codeword(
         With the distance of each tile's feature from the codeword.
     """
     rows = np.flatnonzero(index.codeword == codeword)
-    rows = rows[np.argsort(index.residual_norm[rows], kind="stable")]
-    if most_per_slide is not None:
-        rows = rows[_rank_in_group(index.slide_numbers(rows)) < most_per_slide]
-    return [index.hit(int(row), index.residual_norm[row]) for row in rows[:n]]
+    near = rows[_top(-index.residual_norm[rows], _NEAR_ROWS)]
+    for looked_at in (near, rows):  # all of them only where the near ones are of too few slides
+        distances = index.residual_norm[looked_at]
+        chosen = looked_at[np.lexsort((looked_at, distances))]
+        if most_per_slide is not None:
+            chosen = chosen[_rank_in_group(index.slide_numbers(chosen)) < most_per_slide]
+        if len(chosen) >= n:
+            break
+    return [index.hit(int(row), index.residual_norm[row]) for row in chosen[:n]]
 
 
 def _rank_in_group(groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -210,9 +216,13 @@ def attention_percentile(
     asked = np.asarray(values, np.float32)
     if not len(ordered):
         return np.full(asked.shape, np.nan, np.float32)
-    below = np.searchsorted(ordered, asked, side="left")
-    up_to = np.searchsorted(ordered, asked, side="right")
-    return (50.0 * (below + up_to) / len(ordered)).astype(np.float32)
+    order = np.argsort(asked, axis=None)  # a million look-ups in order miss no cache
+    wanted = asked.ravel()[order]
+    below = np.searchsorted(ordered, wanted, side="left")
+    up_to = np.searchsorted(ordered, wanted, side="right")
+    percentile = np.empty(wanted.shape, np.float32)
+    percentile[order] = 50.0 * (below + up_to) / len(ordered)
+    return percentile.reshape(asked.shape)
 
 
 def codeword_shares(index: TileIndex, task: str = "") -> Mapping[str, NDArray[np.float64]]:
