@@ -1,4 +1,4 @@
-"""Do validation slides find their reports? A figure after each epoch, of which nothing is learned."""
+"""Do validation slides find their reports? A figure after each epoch that teaches nothing."""
 
 from __future__ import annotations
 

@@ -42,12 +42,13 @@ _PATIENCE_S = 5.0
 _TAIL_LINES = 3
 _PROGRESS_EVERY_S = 0.1
 _MOST_S = 0.01
+_NICER, _NICEST = 10, 19
 
 
 class _Child:
     """One engine process and the thread that reads its lines into a queue."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, *, is_background: bool) -> None:
         self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._complaints = folder / f"engine-{number}.stderr"
         with self._complaints.open("wb") as stderr:
@@ -59,8 +60,10 @@ class _Child:
                 text=True,
                 encoding="utf-8",
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
-                **_own_group(),
+                **_own_group(is_background),
             )
+        if is_background:
+            _yield_to_window(self.process.pid)
         self.reader = threading.Thread(
             target=_read_lines,
             args=(self.process.stdout, self.lines),
@@ -102,11 +105,20 @@ class _Child:
         return " / ".join(line.strip() for line in text.strip().splitlines()[-_TAIL_LINES:])
 
 
-def _own_group() -> dict[str, Any]:
+def _own_group(is_background: bool) -> dict[str, Any]:
     """Keep Ctrl-C in napari's terminal away from a running job."""
     if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        priority = subprocess.BELOW_NORMAL_PRIORITY_CLASS if is_background else 0
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | priority}
     return {"start_new_session": True}
+
+
+def _yield_to_window(pid: int) -> None:
+    """Let the window have the processor first, so that it answers while this process computes."""
+    if sys.platform != "win32":
+        nice = os.getpriority(os.PRIO_PROCESS, 0) + _NICER
+        with contextlib.suppress(OSError):  # it may have ended already
+            os.setpriority(os.PRIO_PROCESS, pid, min(_NICEST, nice))
 
 
 def _read_lines(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
@@ -121,6 +133,12 @@ class JobRunner(QObject):
 
     The process starts with the first job and stays for the next ones. Its lines are read by a
     thread and handed over by a timer, so every signal comes on the main thread.
+
+    Parameters
+    ----------
+    is_background : bool, default False
+        The process computes for long and nobody waits for it: it leaves the processor to the
+        window where both want it.
     """
 
     started = Signal(object)
@@ -130,8 +148,9 @@ class JobRunner(QObject):
     ended = Signal(object, object)
     """The spec and its terminal event (Result, Cancelled or Failed)."""
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, is_background: bool = False) -> None:
         super().__init__(parent)
+        self._is_background = is_background
         self._folder = Path(tempfile.mkdtemp(prefix="dre-slcl-"))
         self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._child: _Child | None = None
@@ -186,7 +205,7 @@ class JobRunner(QObject):
         path.write_text(event_line(spec), encoding="utf-8")
         if self._child is None or self._child.process.poll() is not None:
             self._n_children += 1
-            self._child = _Child(self._folder, self._n_children)
+            self._child = _Child(self._folder, self._n_children, is_background=self._is_background)
         self._spec = spec
         self._progress = None
         self.should_keep_job = None

@@ -94,10 +94,10 @@ class RunList(QWidget):
 
     def _lay_out(self) -> None:
         buttons = QGridLayout()
-        for column, button in enumerate(
+        for place, button in enumerate(
             (self.show_button, self.resume_button, self.model_button, self.forget_button)
         ):
-            buttons.addWidget(button, 0, column)
+            buttons.addWidget(button, place // 2, place % 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.tree, self.details):

@@ -51,11 +51,11 @@ class Session(QObject):
         super().__init__(parent)
         self.viewer = viewer
         self.background = Background()
-        self.trainer = JobRunner()
+        self.trainer = JobRunner(is_background=True)
         self.runs = RunWatch()
         self.answerer = JobRunner()
         # A cohort takes hours: meanwhile its slides can be predicted and asked about.
-        self.indexer = JobRunner()
+        self.indexer = JobRunner(is_background=True)
         self._questions = JobQueue(self.answerer)
         self._indexing = JobQueue(self.indexer)
         self.overlay = Overlay(viewer, self.background)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from napari_dre_slcl.jobs.messages import (
     Progress,
     Result,
     ResumeJob,
+    Snapshot,
     TrainJob,
 )
 from napari_dre_slcl.jobs.run_status import Wish, ask_run
@@ -179,11 +181,20 @@ class TrainPanel(QWidget):
     def _on_history(self, run_dir: Path, events: list[Any]) -> None:
         self._set_running(True)
         self.view.on_history(events)
+        self._show_pinned([event for event in events if isinstance(event, Snapshot)][-1:])
         if events and isinstance(events[-1], Progress):
             self._follow_pause(events[-1])
 
     def _on_followed_event(self, run_dir: Path, event: Any) -> None:
         self._show_event(event)
+        if isinstance(event, Snapshot):
+            self._show_pinned([event])
+
+    def _show_pinned(self, snapshots: Sequence[Snapshot]) -> None:
+        """Draw the newest result of the pinned slide, where that slide is open."""
+        for event in snapshots:
+            if event.path.is_file():
+                self._session.overlay.load_result(event.path, is_quiet=True)
 
     def _on_followed_end(self, run: RunSummary, has_just_ended: bool) -> None:
         self._set_running(False)
