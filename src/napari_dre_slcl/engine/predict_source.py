@@ -20,7 +20,8 @@ from napari_dre_slcl.engine.feature_source import FeatureSource, Source
 from napari_dre_slcl.engine.feature_table import tile_table
 from napari_dre_slcl.engine.known_features import features_key, take_over
 from napari_dre_slcl.engine.tile_positions import tile_positions
-from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.errors import ModelError, SlideError
+from napari_dre_slcl.insight.codeword_names import read_names
 from napari_dre_slcl.model.bundle import Bundle
 from napari_dre_slcl.model.slide_net import SlideOutput
 from napari_dre_slcl.results import SlideResult, TaskPrediction
@@ -263,7 +264,7 @@ def _as_result(bundle: Bundle, slide_id: str, output: SlideOutput, **facts: Any)
             TaskPrediction(task.name, task.classes, tuple(values.cpu().tolist()), task.positive)
             for task, values in zip(bundle.tasks, output.probabilities, strict=True)
         ),
-        codeword_names=bundle.codeword_names,
+        codeword_names=_names(bundle),
         provenance={
             "napari-dre-slcl": __version__,
             "model": "" if bundle.folder is None else str(bundle.folder),
@@ -273,3 +274,13 @@ def _as_result(bundle: Bundle, slide_id: str, output: SlideOutput, **facts: Any)
             "predicted": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
+
+
+def _names(bundle: Bundle) -> tuple[str, ...]:
+    """Return the names of codewords as they are in the model's folder by now."""
+    if bundle.folder is None:
+        return bundle.codeword_names
+    try:
+        return read_names(bundle.folder)
+    except ModelError:
+        return bundle.codeword_names

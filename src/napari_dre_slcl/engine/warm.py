@@ -49,7 +49,7 @@ class WarmSlide:
 
 
 def warm_bundle(folder: Path) -> Bundle:
-    """Return a model, on the CPU; it is read again where its files have changed.
+    """Return a model, on the CPU; it is read again where its weights have changed.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def warm_bundle(folder: Path) -> Bundle:
     """
     inner = folder / "model"
     place = inner if (inner / "model.json").is_file() else folder
-    return _bundle(place, _stamp(place / "model.json"), _stamp(place / "model.safetensors"))
+    return _bundle(place, _stamp(place / "model.safetensors"))
 
 
 def warm_slide(bundle: Bundle, path: Path) -> WarmSlide:
@@ -90,7 +90,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1)
-def _bundle(folder: Path, *stamps: tuple[int, int]) -> Bundle:
+def _bundle(folder: Path, stamp: tuple[int, int]) -> Bundle:
     return load_bundle(folder)
 
 
