@@ -15,6 +15,7 @@ from napari_dre_slcl.cli.embed_slides import register as register_embed_slides
 from napari_dre_slcl.cli.evaluation_commands import register as register_evaluation
 from napari_dre_slcl.cli.export_command import register as register_export
 from napari_dre_slcl.cli.index_command import register as register_index
+from napari_dre_slcl.cli.runs_command import register as register_runs
 from napari_dre_slcl.errors import DreSlclError
 
 __all__ = ["app", "main"]
@@ -104,9 +105,14 @@ def train(
             help="Write the result of this slide anew after each epoch, to look at meanwhile.",
         ),
     ] = None,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", help="Only say how long it takes and what it needs."),
+    ] = False,
     json: _Json = False,
 ) -> None:
     """Train a model on a cohort and evaluate it on held-out patients."""
+    from napari_dre_slcl.cli.estimate import estimate_training
     from napari_dre_slcl.cli.jobs import parse_overrides, run_to_end
     from napari_dre_slcl.cli.tables import print_training
     from napari_dre_slcl.jobs.messages import TrainJob
@@ -117,6 +123,9 @@ def train(
     if method is not None:
         changes["method"] = method
     job = TrainJob(cohort=cohort, run_dir=run, preset=preset, overrides=changes, pinned=pinned)
+    if estimate:
+        estimate_training(job, as_json=json)
+        return
     result = run_to_end(job, as_json=json)
     if not json:
         print_training(result)
@@ -312,6 +321,7 @@ def demo(
 register_evaluation(app)
 register_embed_slides(app)
 register_index(app)
+register_runs(app)
 register_export(app)
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_dre_slcl.errors import DreSlclError
-from napari_dre_slcl.gui.estimate_text import estimate_text
+from napari_dre_slcl.engine.estimate_text import estimate_text
 from napari_dre_slcl.gui.run_buttons import RunButtons
 from napari_dre_slcl.gui.run_list import RunList
 from napari_dre_slcl.gui.run_view import RunView

@@ -1,4 +1,4 @@
-"""What a training will take, in the user's words. No Qt."""
+"""What a training will take, in the user's words; for the window and the command line."""
 
 from __future__ import annotations
 
