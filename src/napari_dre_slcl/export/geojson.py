@@ -22,12 +22,16 @@ from napari_dre_slcl.export.outlines import Region, regions
 from napari_dre_slcl.export.steps import OnStep, no_step
 from napari_dre_slcl.export.tile_columns import measurements, refuse_without_tiles
 from napari_dre_slcl.results import SlideResult
-from napari_dre_slcl.tiles.geojson import tile_features
 
-__all__ = ["qupath_features", "write_geojson"]
+__all__ = ["write_geojson"]
 
 _CHUNK = 4096
-_DIGITS = 6  # of a measurement; float32 has no more
+_NUMBER = "%.6g"  # float32 has no more digits
+_TILE = (
+    '{"type":"Feature","geometry":{"type":"Polygon","coordinates":'
+    "[[[%d,%d],[%d,%d],[%d,%d],[%d,%d],[%d,%d]]]},"
+    '"properties":{"objectType":"tile","name":"%d, %d"%s,"measurements":{%s}}}'
+)
 _NAMESPACE = uuid.UUID("4b0f3b0a-6a0f-5d0e-9f43-2f1c5d3a8e11")
 
 
@@ -64,31 +68,23 @@ def write_geojson(
     with atomic_writer(path) as stream:
         stream.write(b'{"type":"FeatureCollection","features":[\n')
         separator = b""
-        for features in _chunks(result, look):
+        for lines in _chunks(result, look):
             on_step(min(done, total), total)
-            text = ",\n".join(
-                json.dumps(one, separators=(",", ":"), allow_nan=False) for one in features
-            )
-            stream.write(separator + text.encode())
+            stream.write(separator + ",\n".join(lines).encode())
             separator = b",\n"
-            done += len(features)
+            done += len(lines)
         stream.write(b"\n]}\n")
     return path
 
 
-def qupath_features(result: SlideResult, look: CodewordLook) -> Iterator[dict[str, Any]]:
-    """Yield the features of `write_geojson`: the tiles first, then the regions."""
-    for features in _chunks(result, look):
-        yield from features
-
-
-def _chunks(result: SlideResult, look: CodewordLook) -> Iterator[list[dict[str, Any]]]:
+def _chunks(result: SlideResult, look: CodewordLook) -> Iterator[list[str]]:
+    """Yield features as JSON, the tiles first, then the regions."""
     columns = measurements(result)
     for start in range(0, len(result.rowcol), _CHUNK):
         yield _tiles(result, look, columns, slice(start, start + _CHUNK))
-    found: list[dict[str, Any]] = []
+    found: list[str] = []
     for feature in _regions(result, look, columns):
-        found.append(feature)
+        found.append(_json(feature))
         if len(found) == _CHUNK:
             yield found
             found = []
@@ -98,20 +94,43 @@ def _chunks(result: SlideResult, look: CodewordLook) -> Iterator[list[dict[str, 
 
 def _tiles(
     result: SlideResult, look: CodewordLook, columns: dict[str, NDArray[Any]], part: slice
-) -> list[dict[str, Any]]:
-    features = tile_features(result.rowcol[part], result.tile_size_px, "kept")
-    values = {name: _rounded(column[part]) for name, column in columns.items()}
-    numbers: list[dict[str, float]] = [
-        {name: value for name, value in zip(values, row, strict=True) if value is not None}
-        for row in zip(*values.values(), strict=True)
+) -> list[str]:
+    """Return one square per tile; put together as text, which takes a fifth of the time."""
+    row, col = result.rowcol[part].T
+    size = result.tile_size_px
+    top, left = row * size, col * size
+    corners = [left, top, left + size, top, left + size, top + size, left, top + size, left, top]
+    classes = [_json(_classification(look, n)) for n in range(result.n_codewords)]
+    said = [f',"classification":{classes[n]}' for n in result.codeword[part].tolist()]
+    own = _measured(result.rowcol[part], {name: one[part] for name, one in columns.items()})
+    rows = zip(
+        *(corner.tolist() for corner in corners),
+        row.tolist(),
+        col.tolist(),
+        said if classes else [""] * len(row),
+        own,
+        strict=True,
+    )
+    return [_TILE % values for values in rows]
+
+
+def _measured(rowcol: NDArray[np.int64], columns: dict[str, NDArray[Any]]) -> list[str]:
+    """Return the measurements of each tile as the inside of a JSON object."""
+    names = [_json(name).replace("%", "%%") for name in ("row", "col", *columns)]
+    values = [*rowcol.T, *columns.values()]
+    form = ",".join(f"{name}:{_NUMBER}" for name in names)
+    rows = zip(*(column.tolist() for column in values), strict=True)
+    is_whole = np.all([np.isfinite(column) for column in values], axis=0)
+    if is_whole.all():
+        return [form % row for row in rows]
+    return [
+        ",".join(
+            f"{name}:{_NUMBER}" % value
+            for name, value in zip(names, row, strict=True)
+            if np.isfinite(value)
+        )
+        for row in rows
     ]
-    for feature, own in zip(features, numbers, strict=True):
-        feature["properties"]["measurements"] |= own
-    if result.n_codewords:
-        classes = [_classification(look, number) for number in range(result.n_codewords)]
-        for feature, codeword in zip(features, result.codeword[part].tolist(), strict=True):
-            feature["properties"]["classification"] = classes[codeword]
-    return features
 
 
 def _regions(
@@ -127,11 +146,11 @@ def _regions(
         tiles = tile_at[region.cells]
         own: dict[str, float] = {"tiles": len(tiles)}
         if area_mm2 is not None:
-            own["area (mm²)"] = round(len(tiles) * area_mm2, _DIGITS)
+            own["area (mm²)"] = _short(len(tiles) * area_mm2)
         for name, column in columns.items():
-            (mean,) = _rounded(np.array([np.mean(column[tiles], dtype=np.float64)]))
-            if mean is not None:
-                own[f"mean {name}"] = mean
+            mean = float(column[tiles].mean(dtype=np.float64))
+            if np.isfinite(mean):
+                own[f"mean {name}"] = _short(mean)
         yield _region_feature(result, look, region, number, own)
 
 
@@ -161,19 +180,9 @@ def _classification(look: CodewordLook, codeword: int) -> dict[str, Any]:
     return {"name": look.names[codeword], "color": list(look.rgb(codeword))}
 
 
-def _rounded(values: NDArray[Any]) -> list[float | None]:
-    """Return numbers with as many digits as they mean; None where there is no number."""
-    if values.dtype.kind in "iu":
-        whole: list[float | None] = values.tolist()
-        return whole
-    numbers = np.asarray(values, np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        digits = _DIGITS - 1 - np.floor(np.log10(np.abs(numbers)))
-    digits = np.clip(np.where(np.isfinite(digits), digits, 0), 0, 20)
-    scale = 10.0**digits
-    return [
-        value if is_number else None
-        for value, is_number in zip(
-            (np.round(numbers * scale) / scale).tolist(), np.isfinite(numbers).tolist(), strict=True
-        )
-    ]
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _short(value: float) -> float:
+    return float(_NUMBER % value)
