@@ -19,7 +19,7 @@ __all__ = [
     "nearest_to_codeword",
 ]
 
-_BLOCK_ROWS = 65_536
+_BLOCK_ROWS = 2**20  # 4 MB of products at a time
 _NEAR_ROWS = 4096
 _SPARE = 52
 """Candidates beyond the wanted ones, so that rounding in float32 can lose none of them."""
@@ -91,7 +91,7 @@ def _candidates(
         products = np.asarray(features[first : first + _BLOCK_ROWS]) @ query
         for gone in left_out:
             products[max(0, gone.start - first) : max(0, gone.stop - first)] = -np.inf
-        top = _top(products, n)
+        top = _top(products, n)  # a block at a time: many small ones would cost as much again
         best_rows = np.concatenate([best_rows, top + first])
         best = np.concatenate([best, products[top]])
         kept = _top(best, n)
