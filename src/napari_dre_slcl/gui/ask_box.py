@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.phrase_list import PhraseField
 from napari_dre_slcl.gui.question import Subject, subject_of
 from napari_dre_slcl.gui.scratch import Scratch
@@ -60,8 +62,8 @@ class AskBox(QWidget):
     def _build(self) -> None:
         self.phrases = PhraseField(self._session.background)
         self.message = MessageLine()
-        self.empty = _wrapped(_NOTHING)
-        self.note = _wrapped(NOTE)
+        self.empty = NoteLabel(_NOTHING)
+        self.note = NoteLabel(NOTE)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for part in (self.empty, self.phrases, self.message, self.note):
@@ -74,6 +76,12 @@ class AskBox(QWidget):
         session.model_changed.connect(self._on_model)
         session.overlay.slide_changed.connect(self._follow)
         session.overlay.result_shown.connect(self._follow)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Let the engine start while the user still thinks of what to ask."""
+        super().showEvent(event)
+        if self._session.result is not None:
+            self._session.answerer.get_ready()
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
@@ -129,9 +137,3 @@ class AskBox(QWidget):
         has_result = self._session.result is not None
         self.empty.setVisible(not has_result)
         self.phrases.setEnabled(has_result)
-
-
-def _wrapped(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    return label

@@ -203,15 +203,24 @@ class JobRunner(QObject):
         self._n_jobs += 1
         path = self._folder / f"job-{self._n_jobs}.json"
         path.write_text(event_line(spec), encoding="utf-8")
-        if self._child is None or self._child.process.poll() is not None:
-            self._n_children += 1
-            self._child = _Child(self._folder, self._n_children, is_background=self._is_background)
+        child = self._living_child()
         self._spec = spec
         self._progress = None
         self.should_keep_job = None
-        self._child.send(Command(command="run", job=path))
+        child.send(Command(command="run", job=path))
         self._timer.start()
         self.started.emit(spec)
+
+    def get_ready(self) -> None:
+        """Start the process before its first job, so that nobody waits for it then."""
+        if not self._is_closed:
+            self._living_child()
+
+    def _living_child(self) -> _Child:
+        if self._child is None or self._child.process.poll() is not None:
+            self._n_children += 1
+            self._child = _Child(self._folder, self._n_children, is_background=self._is_background)
+        return self._child
 
     def cancel(self) -> None:
         """Ask the running job to stop; its `ended` comes when it has."""

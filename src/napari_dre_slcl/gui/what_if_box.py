@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.bars import Bar, BarList
@@ -14,6 +15,7 @@ from napari_dre_slcl.gui.codeword_list import CodewordList
 from napari_dre_slcl.gui.heading import heading
 from napari_dre_slcl.gui.lasso import Lasso
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.question import Subject, subject_of
 from napari_dre_slcl.gui.scratch import Scratch
 from napari_dre_slcl.gui.session import Session
@@ -61,7 +63,7 @@ class WhatIfBox(QWidget):
         self._on_result()
 
     def _build(self, colors: ThemeColors) -> None:
-        self.empty = _wrapped(_NOTHING)
+        self.empty = NoteLabel(_NOTHING)
         self.codewords = CodewordList(self._session.codewords)
         self.lasso_button = QPushButton("Draw around tiles")
         self.lasso_button.setToolTip(
@@ -80,8 +82,8 @@ class WhatIfBox(QWidget):
         self.message = MessageLine()
         self.bars = BarList(colors)
         self.bars.setToolTip(_LEGEND)
-        self.legend = _wrapped(_LEGEND)
-        self.note = _wrapped(_NOTE)
+        self.legend = NoteLabel(_LEGEND)
+        self.note = NoteLabel(_NOTE)
 
     def _lay_out(self) -> None:
         self.controls = QWidget()
@@ -118,6 +120,12 @@ class WhatIfBox(QWidget):
         session.codewords_changed.connect(self.codewords.follow_style)
         session.overlay.slide_changed.connect(self._on_result)
         session.overlay.result_shown.connect(self._on_result)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Let the engine start while the user still thinks of what to ask."""
+        super().showEvent(event)
+        if self._session.result is not None:
+            self._session.answerer.get_ready()
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
@@ -257,9 +265,3 @@ def _job(
         without_codewords=codewords,
         without_tiles=path,
     )
-
-
-def _wrapped(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    return label
