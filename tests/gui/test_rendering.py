@@ -53,6 +53,7 @@ def test_overlay_covers_its_tile_and_nothing_else(
     dock.overlay.open_slide(one_dark_tile)
     dock.overlay.show_result(result_of(one_dark_tile))
     dock.overlay.layer("attention").colorbar.visible = False
+    dock.overlay.layer("attention").name_overlay.visible = False
     for name in ("clusters", "attention"):
         dock.overlay.set_visible(name, False)
     without = canvas()

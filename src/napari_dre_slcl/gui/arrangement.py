@@ -60,7 +60,7 @@ def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> Non
     elif copy is not None:
         viewer.layers.remove(copy)
         _raise(viewer, tissue)
-    for layer in _present(layer_of, _RESULT_KINDS):
+    for layer in _present(layer_of, ("clusters",)):  # the map always says what it shows
         layer.name_overlay.box = True
         layer.name_overlay.visible = is_side_by_side
     set_grid(viewer, is_side_by_side)

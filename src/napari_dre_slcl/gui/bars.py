@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qtpy.QtCore import QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtCore import QEvent, QLineF, QRectF, QSize, Qt
+from qtpy.QtGui import QColor, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPen
+from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from napari_dre_slcl.gui.theme import ThemeColors
 
@@ -35,6 +35,12 @@ class Bar:
         Paint a square of the colour before the name, as legends do.
     is_heading : bool
         Name and text only, in bold.
+    low, high : float or None
+        Ends of a whisker on the bar, 0 to 1; none where one of them is None.
+    is_faint : bool
+        Paint the bar pale: its value is no answer.
+    hint : str
+        Shown while the mouse rests on the row.
     """
 
     name: str
@@ -43,6 +49,10 @@ class Bar:
     color: QColor | None = None
     has_swatch: bool = False
     is_heading: bool = False
+    low: float | None = None
+    high: float | None = None
+    is_faint: bool = False
+    hint: str = ""
 
 
 class BarList(QWidget):
@@ -61,7 +71,7 @@ class BarList(QWidget):
     def setValue(self, bars: Sequence[Bar]) -> None:
         """Show these rows."""
         self._bars = tuple(bars)
-        spoken = [f"{bar.name} {bar.text}".strip() for bar in self._bars]
+        spoken = [f"{bar.name} {bar.text} {bar.hint}".strip() for bar in self._bars]
         self.setAccessibleDescription("; ".join(spoken))
         self.updateGeometry()
         self.update()
@@ -128,8 +138,10 @@ class BarList(QWidget):
         painter.drawRoundedRect(track, _RADIUS_PX, _RADIUS_PX)
         filled = QRectF(track)
         filled.setWidth(track.width() * min(1.0, max(0.0, bar.value)))
-        painter.setBrush(color)
+        painter.setBrush(_faint(color) if bar.is_faint else color)
         painter.drawRoundedRect(filled, _RADIUS_PX, _RADIUS_PX)
+        if bar.low is not None and bar.high is not None:
+            self._paint_whisker(painter, track, bar.low, bar.high)
         painter.setPen(self._colors.text)
         metrics = QFontMetrics(self.font())
         room = name_width - left
@@ -139,8 +151,36 @@ class BarList(QWidget):
         box = QRectF(self.width() - text_width, top, text_width, height)
         painter.drawText(box, Qt.AlignmentFlag.AlignRight | middle, bar.text)
 
+    def _paint_whisker(self, painter: QPainter, track: QRectF, low: float, high: float) -> None:
+        """Paint a line from low to high with an end stroke each, edged to stand out of the bar."""
+        left, right = (track.left() + track.width() * min(1.0, max(0.0, x)) for x in (low, high))
+        middle, reach = track.center().y(), track.height() / 2 + 1
+        lines = [
+            QLineF(left, middle, right, middle),
+            QLineF(left, middle - reach, left, middle + reach),
+            QLineF(right, middle - reach, right, middle + reach),
+        ]
+        for color, width in ((self._colors.background, 4.0), (self._colors.text, 1.5)):
+            painter.setPen(QPen(color, width))
+            painter.drawLines(lines)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Show the hint of the row that the mouse rests on."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            number = event.pos().y() // self._row_height()
+            hint = self._bars[number].hint if 0 <= number < len(self._bars) else ""
+            QToolTip.showText(event.globalPos(), hint or self.toolTip(), self)
+            return True
+        return super().event(event)
+
     def _width_of(self, text: str) -> int:
         return QFontMetrics(self.font()).horizontalAdvance(text) + 2
 
     def _row_height(self) -> int:
         return QFontMetrics(self.font()).height() + 8
+
+
+def _faint(color: QColor) -> QColor:
+    pale = QColor(color)
+    pale.setAlphaF(0.4)
+    return pale

@@ -22,23 +22,26 @@ from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.cohort_panel import CohortPanel
 from napari_dre_slcl.gui.explore_panel import ExplorePanel
-from napari_dre_slcl.gui.job_runner import JobRunner
 from napari_dre_slcl.gui.model_tiling import model_tiling
 from napari_dre_slcl.gui.overlay import Overlay
 from napari_dre_slcl.gui.result_panel import ResultPanel
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.slide_panel import SlidePanel
 from napari_dre_slcl.gui.theme import theme_colors
+from napari_dre_slcl.gui.tile_hover import TileHover
+from napari_dre_slcl.gui.tile_selection import TileSelection
 from napari_dre_slcl.gui.tissue_finder import TissueFinder
 from napari_dre_slcl.gui.train_panel import TrainPanel
 from napari_dre_slcl.jobs.messages import (
     Cancelled,
     EstimateJob,
+    Event,
     Failed,
     Job,
     PredictJob,
     Result,
     ResumeJob,
+    Snapshot,
     TrainJob,
 )
 from napari_dre_slcl.layers import LayerData
@@ -123,27 +126,25 @@ class DreSlclDock(QWidget):
         self.train_panel.model_chosen.connect(self._explore_with)
         self.result_panel.model_field.valueChanged.connect(session.set_model)
         session.model_changed.connect(self._on_model)
-        self.result_panel.predict_requested.connect(self.start_job)
-        self.result_panel.cancel_requested.connect(session.answerer.cancel)
-        for runner in (session.trainer, session.answerer):
-            runner.started.connect(self._on_started)
-            runner.progressed.connect(partial(self._on_progressed, runner))
-            runner.ended.connect(self._on_ended)
+        session.trainer.progressed.connect(self._on_trained)
+        session.trainer.ended.connect(self._on_ended)
         self._viewer.events.theme.connect(self._on_theme)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.close_down)
         # A closed window deletes its docks without telling them; nothing here may refer to self.
-        self.destroyed.connect(partial(_release, session))
+        mouse = (self.explore_panel.hover, self.explore_panel.tile_selection)
+        self.destroyed.connect(partial(_release, session, mouse))
 
     def start_job(self, job: TrainJob | EstimateJob | ResumeJob | PredictJob) -> None:
         """Hand a job to its engine, or say why not."""
-        is_prediction = isinstance(job, PredictJob)
+        if isinstance(job, PredictJob):
+            self.result_panel.start(job)
+            return
         try:
-            (self.session.answerer if is_prediction else self.session.trainer).start(job)
+            self.session.trainer.start(job)
         except DreSlclError as error:
-            panel = self.result_panel if is_prediction else self.train_panel
-            panel.message.complain(str(error))
+            self.train_panel.message.complain(str(error))
 
     def close_down(self) -> None:
         """Stop everything that outlives a widget: engines, threads, connections. Once."""
@@ -152,7 +153,7 @@ class DreSlclDock(QWidget):
         self._ask_about_job()
         self._viewer.events.theme.disconnect(self._on_theme)
         self._viewer = None
-        _release(self.session)
+        _release(self.session, (self.explore_panel.hover, self.explore_panel.tile_selection))
 
     def event(self, event: QEvent | None) -> bool:
         """Close down once the dock has been taken out of its window."""
@@ -196,18 +197,13 @@ class DreSlclDock(QWidget):
         self.result_panel.model_field.setValue(model)
         self.tabs.setCurrentIndex(3)
 
-    def _on_started(self, job: Job) -> None:
-        if isinstance(job, PredictJob):
-            self.result_panel.on_started()
-
-    def _on_progressed(self, runner: JobRunner, event: Any) -> None:
-        if isinstance(runner.spec, PredictJob):
-            self.result_panel.on_event(event)
+    def _on_trained(self, event: Event) -> None:
+        """Show the pinned slide as the model in training sees it now."""
+        if isinstance(event, Snapshot):
+            self.overlay.load_result(event.path, is_quiet=True)
 
     def _on_ended(self, job: Job, end: Result | Failed | Cancelled) -> None:
-        if isinstance(job, PredictJob):
-            self.result_panel.on_ended(end)
-        elif isinstance(job, (TrainJob, ResumeJob)) and isinstance(end, Result):
+        if isinstance(job, (TrainJob, ResumeJob)) and isinstance(end, Result):
             self.result_panel.model_field.setValue(end.paths["model"])
 
     def _on_model(self, model: Path | None) -> None:
@@ -219,8 +215,10 @@ class DreSlclDock(QWidget):
             panel.set_colors(colors)
 
 
-def _release(session: Session, *_: Any) -> None:
-    """Let go of viewer, thread and engines; the dock itself may be gone already."""
+def _release(session: Session, mouse: tuple[TileHover, TileSelection], *_: Any) -> None:
+    """Let go of viewer, mouse, thread and engines; the dock itself may be gone already."""
+    for listener in mouse:
+        listener.close()
     session.close()
 
 

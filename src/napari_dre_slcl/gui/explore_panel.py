@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_dre_slcl.gui.ask_box import AskBox
 from napari_dre_slcl.gui.atlas_box import AtlasBox
@@ -11,9 +10,12 @@ from napari_dre_slcl.gui.codebook_box import CodebookBox
 from napari_dre_slcl.gui.export_box import ExportBox
 from napari_dre_slcl.gui.map_box import MapBox
 from napari_dre_slcl.gui.result_panel import ResultPanel
+from napari_dre_slcl.gui.section import Section
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.similar_box import SimilarBox
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.gui.tile_hover import TileHover
+from napari_dre_slcl.gui.tile_selection import TileSelection
 from napari_dre_slcl.gui.what_if_box import WhatIfBox
 
 __all__ = ["ExplorePanel"]
@@ -34,7 +36,9 @@ class ExplorePanel(QWidget):
         self, session: Session, colors: ThemeColors, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self.result_panel = ResultPanel(session.overlay, session.tissue, colors)
+        self.hover = TileHover(session)
+        self.tile_selection = TileSelection(session)
+        self.result_panel = ResultPanel(session, self.hover, colors)
         self.maps = MapBox(session, colors)
         self.codebook = CodebookBox(session, colors)
         self.similar = SimilarBox(session, colors)
@@ -42,7 +46,7 @@ class ExplorePanel(QWidget):
         self.what_if = WhatIfBox(session, colors)
         self.atlas = AtlasBox(session, colors)
         self.export = ExportBox(session, colors)
-        self.sections: dict[str, QCollapsible] = {}
+        self.sections: dict[str, Section] = {}
         layout = QVBoxLayout(self)
         layout.addWidget(self.result_panel)
         for title, box in (
@@ -53,12 +57,16 @@ class ExplorePanel(QWidget):
             ("What if", self.what_if),
             ("Atlas", self.atlas),
             ("Export", self.export),
+            ("About this result", self.result_panel.provenance),
         ):
-            section = QCollapsible(title, expandedIcon="▼", collapsedIcon="▶")
+            section = Section(title)
             section.addWidget(box)
             self.sections[title] = section
             layout.addWidget(section)
         layout.addStretch()
+        found = getattr(self.ask, "values_found", None)
+        if found is not None:
+            found.connect(self.maps.show_values)
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""

@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_dre_slcl.gui.map_look import MapLook
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.insight.search import attention_percentile
 from napari_dre_slcl.layers import MapChoice, MapWords, TileMap, available_maps
 from napari_dre_slcl.results import SlideResult
 
 __all__ = ["MapBox"]
+
+_NOTHING = "There is no map yet. Predict the slide, or open a result, at the top of this tab."
 
 Drawn = tuple[TileMap, NDArray[np.float32]]
 
@@ -41,35 +45,41 @@ class MapBox(QWidget):
         self._choices: dict[str, MapChoice] = {}
         self._given: dict[str, MapChoice] = {}
         self._drawn: dict[str, Drawn] = {}
-        self._build()
+        self._build(colors)
         self._connect()
-        self.set_colors(colors)
         self._list_maps()
 
-    def _build(self) -> None:
+    def _build(self, colors: ThemeColors) -> None:
         self.choice = QComboBox()
         self.choice.setToolTip("Which value of the tiles is drawn over the slide.")
+        self.choice.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self.explanation = QLabel()
         self.explanation.setWordWrap(True)
+        self.look = MapLook(colors)
         self.message = MessageLine()
         form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Map", self.choice)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addWidget(self.explanation)
-        layout.addWidget(self.message)
+        for part in (self.explanation, self.look, self.message):
+            layout.addWidget(part)
 
     def _connect(self) -> None:
         session = self._session
+        overlay = session.overlay
         self.choice.activated.connect(lambda _: self.show_map(self.choice.currentData()))
-        session.overlay.slide_changed.connect(lambda _: self._list_maps())
-        session.overlay.result_shown.connect(lambda _: self._list_maps())
+        overlay.slide_changed.connect(lambda _: self._list_maps())
+        overlay.result_shown.connect(lambda _: self._list_maps())
+        overlay.active_changed.connect(self._show_look)
         session.index_changed.connect(lambda _: self._list_maps())
-        session.overlay.map_shown.connect(self._show_choice)
+        overlay.map_shown.connect(self._show_choice)
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
-        self._colors = colors
+        self.look.set_colors(colors)
 
     def value(self) -> str | None:
         """Return the key of the map that is drawn over the slide that is meant."""
@@ -129,7 +139,11 @@ class MapBox(QWidget):
         if result is not self._session.result:
             return  # of a slide that is not meant any more
         self._drawn[drawn[0].key] = drawn
-        self._session.overlay.show_map(*drawn)
+        overlay = self._session.overlay
+        overlay.show_map(*drawn)
+        overlay.set_visible("attention", True)
+        if not overlay.is_side_by_side:
+            overlay.set_visible("clusters", False)  # their colours would mix with the map's
 
     def _list_maps(self) -> None:
         """Offer what the result of the slide that is meant has."""
@@ -147,12 +161,19 @@ class MapBox(QWidget):
         self._show_choice(self._session.overlay.tile_map)
 
     def _cohort_percentile(self) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
-        return None
+        index = self._session.index
+        return None if index is None else partial(attention_percentile, index)
 
     def _show_choice(self, tile_map: TileMap | None) -> None:
         key = None if tile_map is None else tile_map.key
         self.choice.setCurrentIndex(self.choice.findData(key))
-        self.explanation.setText("" if tile_map is None else tile_map.explanation)
+        self.choice.setToolTip("Which value of the tiles is drawn over the slide.")
+        self.explanation.setText(_NOTHING if tile_map is None else tile_map.explanation)
+        self._show_look()
+
+    def _show_look(self) -> None:
+        overlay = self._session.overlay
+        self.look.setValue(overlay.layer("attention"), overlay.tile_map)
 
 
 def _draw(make: Callable[[], TileMap], result: SlideResult) -> Drawn:

@@ -10,6 +10,7 @@ from napari_dre_slcl.layers import LayerData
 __all__ = ["change_map", "change_raster", "number_colors", "set_limits"]
 
 _NAME = "given name"
+_BAR_PX = (20, 180)  # long enough for three numbers
 _ATTRIBUTES = ("scale", "translate", "units", "axis_labels", "features", "colormap", "metadata")
 
 
@@ -60,4 +61,7 @@ def number_colors(layer: Layer) -> None:
     facts_of(layer)[_NAME] = layer.name
     layer.colorbar.box = True
     layer.colorbar.position = "bottom_left"
+    layer.colorbar.size = _BAR_PX
     layer.colorbar.visible = True
+    layer.name_overlay.box = True
+    layer.name_overlay.visible = True

@@ -104,6 +104,10 @@ class Overlay(QObject):
         """
         return self._ours.find(kind, path or self._last_path)
 
+    def any_layer(self, kind: str) -> Layer | None:
+        """Return the lowest layer of ours of a kind, of whatever slide."""
+        return next((one for one in self._ours.all() if facts_of(one).get("kind") == kind), None)
+
     def result(self, path: str | None) -> SlideResult | None:
         """Return the result that was last shown for the slide with this path."""
         return self._shown.result(path)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.background import Background
@@ -148,7 +149,8 @@ class Session(QObject):
 
     def close(self) -> None:
         """Let go of viewer, thread and engines; later calls do nothing."""
-        self.closing.emit()
+        if isalive(self):  # at the end of the interpreter Qt may be gone already
+            self.closing.emit()
         self.view.close()
         self._questions.close()
         self._indexing.close()

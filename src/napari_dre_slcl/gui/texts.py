@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from napari_dre_slcl.cohort.tasks import NEGATIVE_CLASSES
 from napari_dre_slcl.gui.tissue_state import TissueState
 from napari_dre_slcl.results import SlideResult, TaskPrediction
@@ -10,8 +12,11 @@ from napari_dre_slcl.tiles import TileGrid
 from napari_dre_slcl.tiles.wording import left_out_text, tiles_text
 
 __all__ = [
+    "PredictionRow",
     "encoded_text",
     "epoch_text",
+    "interval_hint",
+    "interval_text",
     "metric_rows",
     "prediction_rows",
     "preview_text",
@@ -104,19 +109,57 @@ def encoded_text(result: SlideResult) -> str:
     return f"Encoded {encoded}; the others were known from the earlier prediction."
 
 
-def prediction_rows(prediction: TaskPrediction) -> list[tuple[str, float]]:
-    """Return (name, probability) lines of one task.
+@dataclass(frozen=True, slots=True)
+class PredictionRow:
+    """One line about a task: a class, its probability, and the interval where it is known."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def prediction_rows(prediction: TaskPrediction) -> list[PredictionRow]:
+    """Return the lines of one task.
 
     A task that asks yes or no (cancer against normal, mutated against wild type) has one line, for
     yes; every other task has one line per class.
     """
-    if prediction.positive is not None and len(prediction.classes) == 2:
-        negative = next(name for name in prediction.classes if name != prediction.positive)
-        if negative.lower() in NEGATIVE_CLASSES:
-            is_plain = prediction.positive.lower() in {"1", "yes", "true", prediction.task.lower()}
-            name = prediction.task if is_plain else f"{prediction.task}: {prediction.positive}"
-            return [(name, prediction.probability(prediction.positive))]
-    return list(zip(prediction.classes, prediction.probabilities, strict=True))
+    classes, low, high = prediction.classes, prediction.low, prediction.high
+    rows = [
+        PredictionRow(name, value, low[number] if low else None, high[number] if high else None)
+        for number, (name, value) in enumerate(zip(classes, prediction.probabilities, strict=True))
+    ]
+    if prediction.positive is None or len(classes) != 2:
+        return rows
+    yes = classes.index(prediction.positive)
+    if classes[1 - yes].lower() not in NEGATIVE_CLASSES:
+        return rows
+    is_plain = prediction.positive.lower() in {"1", "yes", "true", prediction.task.lower()}
+    name = prediction.task if is_plain else f"{prediction.task}: {prediction.positive}"
+    return [replace(rows[yes], name=name)]
+
+
+def interval_text(row: PredictionRow) -> str:
+    """Return the probability of a line with its interval, if there is one."""
+    if row.low is None or row.high is None:
+        return f"{row.value:.2f}"
+    return f"{row.value:.2f}, interval {row.low:.2f} to {row.high:.2f}"
+
+
+def interval_hint(prediction: TaskPrediction) -> str:
+    """Return what the interval of a task is and is not; empty where there is none."""
+    if not prediction.low:
+        return ""
+    text = (
+        "The line on the bar is where 95 of 100 answers lie when tiles of this slide are drawn\n"
+        "again at random. It says how much the answer hangs on which tissue was seen,\n"
+        "not how often the model is right."
+    )
+    if prediction.stability is None:
+        return text
+    text += f"\nIn {prediction.stability:.0%} of the draws the answer is the same."
+    return f"{text} Too few: no call is made." if prediction.is_uncertain else text
 
 
 def metric_rows(metrics: dict[str, float]) -> list[tuple[str, float]]:

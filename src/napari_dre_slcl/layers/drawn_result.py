@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_dre_slcl.layers.maps import ATTENTION_KEY, TileMap, available_maps
 from napari_dre_slcl.layers.result import cluster_layer, map_layer
 from napari_dre_slcl.layers.world import METADATA_KEY, LayerData, grid_transform
@@ -24,11 +27,15 @@ class DrawnResult:
         The map among the layers; None where the result has no tiles.
     layers : tuple
         As of `result_layers`.
+    places : ndarray
+        (rows, columns) int32, position in the tile table of the tile in each cell of the grid, -1
+        where there is none.
     """
 
     result: SlideResult
     tile_map: TileMap | None
     layers: tuple[LayerData, ...]
+    places: NDArray[np.int32]
 
     def on_slide(self, path: str, mpp: float | None) -> DrawnResult:
         """Return the same on a slide that is open: its path and its pixel size rule."""
@@ -38,7 +45,7 @@ class DrawnResult:
         for data, options, kind in self.layers:
             facts = options["metadata"][METADATA_KEY] | {"path": path, "mpp": mpp}
             layers.append((data, options | place | {"metadata": {METADATA_KEY: facts}}, kind))
-        return DrawnResult(result, self.tile_map, tuple(layers))
+        return replace(self, result=result, layers=tuple(layers))
 
 
 def draw_result(result: SlideResult, map_key: str = ATTENTION_KEY) -> DrawnResult:
@@ -51,12 +58,15 @@ def draw_result(result: SlideResult, map_key: str = ATTENTION_KEY) -> DrawnResul
     map_key : str
         Of the map to draw; attention where the result has no such map.
     """
+    numbers = np.arange(len(result.rowcol), dtype=np.int32)
+    places = result.raster(numbers, fill=-1).astype(np.int32, copy=False)
     choices = {choice.key: choice for choice in available_maps(result)}
     if not choices:
-        return DrawnResult(result, None, ())
+        return DrawnResult(result, None, (), places)
     tile_map = choices.get(map_key, choices[ATTENTION_KEY]).make()
     clusters = (cluster_layer(result),) if result.n_codewords else ()
-    return DrawnResult(result, tile_map, (*clusters, map_layer(result, tile_map)))
+    layers = (*clusters, map_layer(result, tile_map))
+    return DrawnResult(result, tile_map, layers, places)
 
 
 def result_layers(result: SlideResult) -> list[LayerData]:

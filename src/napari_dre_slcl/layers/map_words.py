@@ -69,15 +69,13 @@ def evidence_words(task: str, name: str) -> MapWords:
 
 
 def value_text(unit: str, value: float) -> str:
-    """Return a value of a map with its unit; empty where there is none (NaN)."""
+    """Return a value of a map with its unit, in short; empty where there is none (NaN)."""
     if not math.isfinite(value):
         return ""
-    if unit == "of 100":
-        number = f"{value:.0f}"
-    elif unit == "steps ago":
+    if unit.startswith("%"):
+        return f"{value:+.2g}%" if abs(value) < 1 else f"{value:+.1f}%"
+    if unit in ("of 100", "steps ago"):
         number = f"{value:,.0f}"
-    elif unit.startswith("%"):
-        return f"{value:+.2g}{unit}" if abs(value) < 1 else f"{value:+.1f}{unit}"
     else:
         number = f"{value:.2f}" if abs(value) >= 0.01 or not value else f"{value:.1g}"
     return f"{number} {unit}".strip()

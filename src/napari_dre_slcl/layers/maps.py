@@ -35,6 +35,7 @@ CohortPercentile = Callable[[Values], NDArray[np.floating[Any]]]
 _TOP_PERCENTILE = 99.0
 _LEAST_ATTENTION_TOP = 2.0  # so that even attention, 1 everywhere, does not look like a peak
 _PER_CENT = 100.0
+_STEPS = (1, 1.5, 2, 3, 4, 5, 7, 10)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +58,9 @@ class TileMap:
         Lowest and highest value of the colours; symmetric around 0 in diverging maps.
     kind : str
         ``sequential``: clear to bright; ``diverging``: two colours, clear at 0.
+    extremes : tuple of float
+        Lowest and highest value that ``limits`` may be set to: of all values, and symmetric around
+        0 in diverging maps.
     """
 
     key: str
@@ -66,6 +70,7 @@ class TileMap:
     values: Values
     limits: Limits
     kind: MapKind = "sequential"
+    extremes: Limits = (0.0, 1.0)
 
     @property
     def label(self) -> str:
@@ -84,7 +89,8 @@ class TileMap:
         """Return a map; without limits its colours span all but the outermost values."""
         column = np.asarray(values, np.float32)
         span = limits or _span(column, kind)
-        return cls(key, words.title, words.unit, words.explanation, column, span, kind)
+        ends = _extremes(column, kind)
+        return cls(key, words.title, words.unit, words.explanation, column, span, kind, ends)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,12 +212,21 @@ def _top(values: Values) -> float:
     return float(values.max(initial=0))
 
 
+def _extremes(values: Values, kind: MapKind) -> Limits:
+    if not values.size:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    if kind == "diverging":
+        low, high = -max(-low, high), max(-low, high)
+    return low, high
+
+
 def _span(values: Values, kind: MapKind) -> Limits:
     """Return the span of all but the outermost 1 % of values, never empty."""
     if kind == "diverging":
         size = np.abs(values)
         top = float(np.percentile(size, _TOP_PERCENTILE)) if size.size else 0.0
-        top = top or _top(size) or 1.0
+        top = _round_up(top or _top(size) or 1.0)
         return -top, top
     if not values.size:
         return 0.0, 1.0
@@ -220,3 +235,9 @@ def _span(values: Values, kind: MapKind) -> Limits:
     if high <= low:
         low, high = float(values.min()), float(values.max())
     return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+
+def _round_up(value: float) -> float:
+    """Return the next number that a colour bar around 0 can be labelled with."""
+    unit = 10.0 ** np.floor(np.log10(value))
+    return float(next(step for step in _STEPS if step * unit >= value * (1 - 1e-6)) * unit)

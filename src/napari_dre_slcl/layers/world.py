@@ -13,7 +13,7 @@ __all__ = ["METADATA_KEY", "LayerData", "grid_transform", "world_transform"]
 METADATA_KEY = "dre_slcl"
 """Key in a layer's ``metadata`` under which the facts of our layers lie."""
 
-LayerData = tuple[Any, dict[str, Any], Literal["image", "labels"]]
+LayerData = tuple[Any, dict[str, Any], Literal["image", "labels", "points"]]
 
 
 def world_transform(mpp: float | None) -> dict[str, Any]:
