@@ -158,7 +158,12 @@ def test_job_file_runs_to_its_end_and_leaves_a_whole_record(tiny_train: TrainJob
     assert code == 0
     assert isinstance(events[-1], Result)
     lines = (tiny_train.run_dir / "events.jsonl").read_text().splitlines()
-    assert [parse_event(line) for line in lines] == events
+    kept = [parse_event(line) for line in lines]
+    assert [e for e in kept if not isinstance(e, Progress)] == [
+        e for e in events if not isinstance(e, Progress)
+    ]
+    told = iter(events)  # the file leaves out Progress in quick succession
+    assert all(any(event == other for other in told) for event in kept)
     status = json.loads((tiny_train.run_dir / "status.json").read_text())
     assert status["state"] == "finished"
     assert status["pid"] > 0
