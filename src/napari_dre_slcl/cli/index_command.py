@@ -63,7 +63,7 @@ def codewords(
     if not names:
         say("The method of this model has no codewords.")
     for number, text in enumerate(names, start=1):
-        say(f"{number}\t{text}")
+        say(f"{number}: {text}")
 
 
 def _parse_names(pairs: list[str]) -> dict[int, str]:
