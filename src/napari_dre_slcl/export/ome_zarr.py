@@ -156,7 +156,11 @@ def _image_facts(result: SlideResult, maps: list[TileMap]) -> dict[str, Any]:
         "version": _VERSION,
         "multiscales": [_multiscale(result, "maps", has_channels=True)],
         "omero": {"channels": channels, "rdefs": {"model": "color"}},
-        "_creator": {"name": "napari-dre-slcl", "version": __version__},
+        "_creator": {
+            "name": "napari-dre-slcl",
+            "version": __version__,
+            "kinds": [one.kind for one in maps],
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""The napari reader: slide files, DICOM folders and result files become layers."""
+"""The napari reader: slide files, DICOM folders, results and exported maps become layers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari_dre_slcl.errors import ResultError
+from napari_dre_slcl.export.ome_zarr import OME_ZARR_SUFFIX
+from napari_dre_slcl.export.read_ome_zarr import is_our_ome_zarr, read_ome_zarr
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
 from napari_dre_slcl.layers import LayerData, result_layers
 from napari_dre_slcl.results import RESULT_SUFFIX, load_result
@@ -46,16 +48,16 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
     Parameters
     ----------
     path : str or list of str
-        Slide files, DICOM folders or result files.
+        Slide files, DICOM folders, result files or maps that were exported as OME-Zarr.
 
     Returns
     -------
     list of tuple
-        One layer per slide, two per result.
+        One layer per slide, two per result, one per exported map.
 
     Raises
     ------
-    SlideError, ResultError
+    SlideError, ResultError, ExportError
         If a file cannot be opened.
     """
     paths = [path] if isinstance(path, str) else list(path)
@@ -63,6 +65,8 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
 
 
 def _layers_of(path: str) -> list[LayerData]:
+    if path.rstrip("/\\").endswith(OME_ZARR_SUFFIX):
+        return read_ome_zarr(Path(path))
     if path.endswith(RESULT_SUFFIX):
         result = load_result(Path(path), with_features=False)
         if not len(result.rowcol):
@@ -75,6 +79,8 @@ def _layers_of(path: str) -> list[LayerData]:
 
 
 def _is_ours(path: str) -> bool:
+    if path.rstrip("/\\").endswith(OME_ZARR_SUFFIX):
+        return is_our_ome_zarr(Path(path))
     if path.endswith(RESULT_SUFFIX) or Path(path).suffix.lower() in _ONLY_SLIDES:
         return True
     with open_slide(path):
