@@ -20,7 +20,7 @@ os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS) / "settings.yaml")
 
 from napari_dre_slcl.cohort.synthetic import generate_cohort  # noqa: E402
 from napari_dre_slcl.gui.dock import DreSlclDock  # noqa: E402
-from napari_dre_slcl.jobs.messages import PredictJob, Result, TrainJob  # noqa: E402
+from napari_dre_slcl.jobs.messages import IndexJob, PredictJob, Result, TrainJob  # noqa: E402
 from napari_dre_slcl.jobs.worker import run_job  # noqa: E402
 
 TINY = {
@@ -77,6 +77,16 @@ def trained(cohort: Path, slide_path: Path, tmp_path_factory: pytest.TempPathFac
     for end in ends:
         assert isinstance(end, Result), end
     return Trained(folder / "run", ends[1].paths[slide_path.stem])
+
+
+@pytest.fixture(scope="session")
+def searchable(trained: Trained, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run folder of its own with the index of the cohort in it, made once."""
+    run = tmp_path_factory.mktemp("searchable") / "run"
+    shutil.copytree(trained.run_dir, run)
+    end = run_job(IndexJob(model=run, cohort=cohort, out=run / "index"), lambda event: None)
+    assert isinstance(end, Result), end
+    return run
 
 
 @pytest.fixture
