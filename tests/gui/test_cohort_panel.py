@@ -62,7 +62,7 @@ def test_a_dropped_table_is_shown_summed_up_and_handed_to_the_training(
     assert panel.facts.text().startswith("8 slides of ")
     assert panel.table.model.rowCount() == 8
     assert panel.findings.verdict.text().startswith(("Nothing is wrong", "The table can be used"))
-    assert panel.table_field.value() == cohort
+    assert panel.source.value() == cohort
     panel.train_button.click()
     assert dock.train_panel.cohort_field.value() == cohort
     assert dock.tabs.tabText(dock.tabs.currentIndex()) == "Train"

@@ -49,14 +49,14 @@ def test_sorting_keeps_the_chosen_row_and_a_third_click_brings_the_order_back(ta
 
 
 def test_typing_filters_a_moment_later_and_says_how_many_are_left(table, qtbot) -> None:
-    qtbot.keyClicks(table.filter_line, "lusc")
+    qtbot.keyClicks(table.filter.line, "lusc")
     qtbot.waitUntil(lambda: table.model.rowCount() == 4)
-    assert table.count_label.text() == "4 of 12 rows"
-    table.column_field.setCurrentIndex(1)
+    assert table.filter.count_label.text() == "4 of 12 rows"
+    table.filter.column_field.setCurrentIndex(1)
     assert table.model.rowCount() == 0
-    table.filter_line.clear()
+    table.filter.line.clear()
     qtbot.waitUntil(lambda: table.model.rowCount() == 12)
-    assert table.count_label.text() == "12 rows"
+    assert table.filter.count_label.text() == "12 rows"
 
 
 def test_a_finding_colours_its_cell_and_says_why(table) -> None:
@@ -67,13 +67,12 @@ def test_a_finding_colours_its_cell_and_says_why(table) -> None:
     assert model.index(1, 1).data(Qt.ItemDataRole.BackgroundRole) is None
     tip = model.headerData(4, Qt.Orientation.Vertical, Qt.ItemDataRole.ToolTipRole)
     assert "an odd row" in tip
-    table.found_field.setChecked(True)
+    table.filter.found_field.setChecked(True)
     assert shown(table) == ["s3", "s5"]
 
 
 def test_a_row_that_the_filter_hides_is_shown_when_it_is_asked_for(table) -> None:
-    table.filter_line.setText("=s1")
-    table._filter()
+    table.filter.setValue("=s1")
     assert table.model.row_of(4) is None
     assert table.go_to(4, 1)
     assert table.view.currentIndex().data() == "P0"

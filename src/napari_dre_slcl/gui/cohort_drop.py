@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtCore import QMimeData, QRectF, QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QMimeData, QRectF, QSize, Qt
 from qtpy.QtGui import QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
@@ -31,8 +31,6 @@ class DropInvitation(QWidget):
     colors : ThemeColors
         To paint with.
     """
-
-    clicked = Signal()
 
     def __init__(self, colors: ThemeColors, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QListView,
@@ -74,13 +75,13 @@ class CohortFindings(QWidget):
             self._next[place] = (number + 1) % len(problem.rows)
             self.row_requested.emit(problem.rows[number], problem.column)
 
-    def resizeEvent(self, event: object) -> None:
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep the list as high as its lines need at this width."""
         super().resizeEvent(event)
         self._fit()
 
     def _fit(self) -> None:
-        room = self.list.viewport().width() - 8
+        room = self.list.maximumViewportSize().width() - 8
         metrics = self.list.fontMetrics()
         flags = int(Qt.TextFlag.TextWordWrap.value) | int(Qt.TextFlag.TextWrapAnywhere.value)
         height = 2 * self.list.frameWidth() + 4

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import (
+from qtpy.QtCore import (  # type: ignore[attr-defined]
     QAbstractTableModel,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
     Qt,
-    Signal,  # type: ignore[attr-defined]
+    Signal,
 )
 from qtpy.QtGui import QColor
 
@@ -180,7 +180,7 @@ class CohortModel(QAbstractTableModel):
         self.edited.emit(number, column, str(value))
         return True
 
-    def flags(self, index: _Index) -> Qt.ItemFlag:
+    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
         """Return that all cells but those of the extra column can be changed."""
         flags = super().flags(index)
         if self._sheet is not None and index.column() < len(self._sheet.columns):

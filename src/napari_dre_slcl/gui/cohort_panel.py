@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
-from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -18,26 +16,21 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_dre_slcl.cohort.rows import SlideRow
-from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.cohort_drop import DropInvitation, dropped_paths, is_table
 from napari_dre_slcl.gui.cohort_editor import CohortEditor
 from napari_dre_slcl.gui.cohort_findings import CohortFindings
 from napari_dre_slcl.gui.cohort_folds import CohortFolds
 from napari_dre_slcl.gui.cohort_labels import CohortLabels, facts_text
 from napari_dre_slcl.gui.cohort_save import CohortSave
+from napari_dre_slcl.gui.cohort_slides import CohortSlides
+from napari_dre_slcl.gui.cohort_source import CohortSource
 from napari_dre_slcl.gui.cohort_table import CohortTable
-from napari_dre_slcl.gui.cohort_work import try_slide
 from napari_dre_slcl.gui.column_roles import ColumnRoles
 from napari_dre_slcl.gui.message_line import MessageLine
-from napari_dre_slcl.gui.path_field import PathField
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
 
 __all__ = ["CohortPanel"]
-
-_TYPING_MS = 300
-_OPENING = "opening a slide of the cohort"
 
 
 class CohortPanel(QWidget):
@@ -58,8 +51,8 @@ class CohortPanel(QWidget):
         self, session: Session, colors: ThemeColors, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._session = session
         self.editor = CohortEditor(session, self)
+        self.slides = CohortSlides(session, self)
         self.setAcceptDrops(True)
         self._build(colors)
         self._lay_out()
@@ -67,17 +60,7 @@ class CohortPanel(QWidget):
         self._on_opened()
 
     def _build(self, colors: ThemeColors) -> None:
-        self.table_field = PathField(
-            "file", "Cohort table", "Tables (*.csv *.tsv *.txt *.xlsx *.parquet);;All (*)"
-        )
-        self.table_field.setToolTip("One row per slide: CSV, TSV, Excel (.xlsx) or Parquet.")
-        self.folder_button = QPushButton("Folder of slides…")
-        self.folder_button.setToolTip(
-            "Makes a table of the slides in a folder and in the folders inside it."
-        )
-        self._typing = QTimer(self)
-        self._typing.setSingleShot(True)
-        self._typing.setInterval(_TYPING_MS)
+        self.source = CohortSource()
         self.message = MessageLine()
         self.facts = QLabel()
         self.facts.setWordWrap(True)
@@ -95,8 +78,7 @@ class CohortPanel(QWidget):
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
-        layout.addWidget(self.table_field)
-        layout.addWidget(self.folder_button)
+        layout.addWidget(self.source)
         layout.addWidget(self.message)
         layout.addWidget(self.invitation)
         layout.addWidget(self.facts)
@@ -124,9 +106,7 @@ class CohortPanel(QWidget):
 
     def _connect(self) -> None:
         editor = self.editor
-        self.table_field.valueChanged.connect(lambda _: self._typing.start())
-        self._typing.timeout.connect(self._open_typed)
-        self.folder_button.clicked.connect(self._pick_folder)
+        self.source.path_chosen.connect(self.open)
         self.table.open_requested.connect(self.open_slide)
         self.table.edit_requested.connect(editor.edit)
         self.open_button.clicked.connect(self._open_current)
@@ -143,8 +123,9 @@ class CohortPanel(QWidget):
         editor.edited.connect(self._on_edited)
         editor.checked.connect(self._on_checked)
         editor.folds_changed.connect(self._on_folds)
-        editor.told.connect(self.message.tell)
-        editor.failed.connect(self.message.complain)
+        for part in (editor, self.slides):
+            part.told.connect(self.message.tell)
+            part.failed.connect(self.message.complain)
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
@@ -160,22 +141,7 @@ class CohortPanel(QWidget):
 
     def open_slide(self, number: int) -> None:
         """Show the slide of a row of the table, or say why not."""
-        row = self._row(number)
-        if self._session.viewer is None:
-            return
-        if row is None or row.path is None:
-            kind = "a feature file, not a slide" if row is not None and row.features else "no slide"
-            self.message.complain(f"Row {number} names {kind}, so there is no picture to open.")
-            return
-        self.message.tell(f"Opening '{row.path.name}'…")
-        self._session.background.run(
-            _OPENING,
-            try_slide,
-            row.path,
-            row.mpp,
-            on_done=partial(self._show_slide, row),
-            on_error=self.message.complain,
-        )
+        self.slides.open(self.editor.cohort, number)
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         """Take a table, a folder or slides."""
@@ -192,35 +158,6 @@ class CohortPanel(QWidget):
             self.open(paths[0])
         else:
             self.editor.open_folder(paths, "barcode")
-
-    def _row(self, number: int) -> SlideRow | None:
-        cohort = self.editor.cohort
-        rows = () if cohort is None else cohort.check.cohort.rows
-        return next((row for row in rows if row.number == number), None)
-
-    def _show_slide(self, row: SlideRow, path: Path) -> None:
-        if self._session.viewer is None:
-            return
-        try:
-            self._session.overlay.open_slide(path, row.mpp)
-        except DreSlclError as error:
-            self.message.complain(str(error))
-            return
-        known = [f"{name} {value}" for name, value in row.labels.items() if value][:4]
-        about = ", ".join([f"patient {row.patient_id or 'unknown'}", *known])
-        self.message.tell(f"Opened '{row.slide_id}': {about}.")
-
-    def _open_typed(self) -> None:
-        path = self.table_field.value()
-        sheet = self.editor.sheet
-        if path is not None and path.exists() and (sheet is None or path != sheet.table):
-            self.open(path)
-
-    def _pick_folder(self) -> None:
-        start = str(self.table_field.value() or Path.cwd())
-        picked = QFileDialog.getExistingDirectory(self, "Folder of slides", start)
-        if picked:
-            self.open(Path(picked))
 
     def _open_current(self) -> None:
         number = self.table.current_number()
@@ -252,9 +189,7 @@ class CohortPanel(QWidget):
         self.roles.set_sheet(cohort.sheet, cohort.roles)
         self.folds.set_table(cohort.sheet.table)
         table = cohort.sheet.table
-        self.table_field.blockSignals(True)
-        self.table_field.setValue(table.parent if self.editor.is_from_folder else table)
-        self.table_field.blockSignals(False)
+        self.source.setValue(table.parent if self.editor.is_from_folder else table)
         self._show_findings()
         if cohort.check.problems:
             self.sections["Findings"].expand(animate=False)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from qtpy.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, QTimer, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QFontMetrics, QGuiApplication, QKeySequence, QShortcut
+from qtpy.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QAction, QFontMetrics, QGuiApplication, QKeySequence  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QCheckBox,
-    QComboBox,
-    QHBoxLayout,
     QHeaderView,
-    QLabel,
-    QLineEdit,
     QMenu,
     QTableView,
     QVBoxLayout,
@@ -24,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_dre_slcl.cohort.sheet import Sheet
 from napari_dre_slcl.cohort.sheet_index import SheetIndex
+from napari_dre_slcl.gui.cohort_filter import CohortFilter
 from napari_dre_slcl.gui.cohort_marks import CellMarks
 from napari_dre_slcl.gui.cohort_model import CohortModel
 from napari_dre_slcl.gui.theme import ThemeColors
@@ -34,7 +30,6 @@ _HEIGHT_PX = 260
 _WIDTH_PX = 120
 _LEAST_WIDTH_PX = 44
 _SAMPLED_ROWS = 60
-_TYPING_MS = 120
 
 
 class CohortTable(QWidget):
@@ -54,31 +49,10 @@ class CohortTable(QWidget):
     def __init__(self, colors: ThemeColors, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = CohortModel(colors, self)
-        self._typing = QTimer(self)
-        self._typing.setSingleShot(True)
-        self._typing.setInterval(_TYPING_MS)
-        self._build_filter()
+        self.filter = CohortFilter()
         self._build_view()
         self._lay_out()
         self._connect()
-
-    def _build_filter(self) -> None:
-        self.filter_line = QLineEdit()
-        self.filter_line.setPlaceholderText("Filter rows…")
-        self.filter_line.setClearButtonEnabled(True)
-        self.filter_line.setToolTip(
-            "Shows only rows with this text. =LUAD finds cells that hold exactly that, = alone "
-            "finds empty cells of the column that is chosen beside it."
-        )
-        self.column_field = QComboBox()
-        self.column_field.setToolTip("Where to look for the text.")
-        self.column_field.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.column_field.setMinimumContentsLength(9)
-        self.found_field = QCheckBox("Only rows with findings")
-        self.found_field.setToolTip("Rows that a finding below is about.")
-        self.count_label = QLabel()
 
     def _build_view(self) -> None:
         view = self.view = QTableView()
@@ -87,66 +61,51 @@ class CohortTable(QWidget):
         view.setWordWrap(False)
         view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         view.setSortingEnabled(True)
-        view.horizontalHeader().setSortIndicatorClearable(True)
-        view.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        view.horizontalHeader().setSectionsMovable(True)
+        columns = _column_header(view)
+        columns.setSortIndicatorClearable(True)
+        columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        columns.setSectionsMovable(True)
         view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         # Double-click opens the slide, so a cell is changed by F2 or by the menu.
         view.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
         view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        rows = view.verticalHeader()
+        rows = cast("QHeaderView", view.verticalHeader())
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.setDefaultSectionSize(QFontMetrics(view.font()).height() + 8)
         view.setAccessibleName("Cohort table")
 
     def _lay_out(self) -> None:
-        row = QHBoxLayout()
-        row.addWidget(self.filter_line, 1)
-        row.addWidget(self.column_field)
-        under = QHBoxLayout()
-        under.addWidget(self.found_field)
-        under.addStretch()
-        under.addWidget(self.count_label)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
-        layout.addLayout(under)
+        layout.addWidget(self.filter)
         layout.addWidget(self.view)
 
     def _connect(self) -> None:
-        self.filter_line.textChanged.connect(lambda _: self._typing.start())
-        self._typing.timeout.connect(self._filter)
-        self.column_field.currentIndexChanged.connect(lambda _: self._filter())
-        self.found_field.toggled.connect(lambda _: self._filter())
+        self.filter.valueChanged.connect(self._filter)
         self.view.doubleClicked.connect(self._on_double_click)
         self.view.customContextMenuRequested.connect(self._open_menu)
         self.model.edited.connect(
             lambda number, column, text: self.edit_requested.emit({(number, column): text})
         )
-        copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.view)
-        copy.setContext(Qt.ShortcutContext.WidgetShortcut)
-        copy.activated.connect(self.copy)
+        copy = QAction("Copy cells", self.view)
+        copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
+        copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        copy.triggered.connect(lambda _: self.copy())
+        self.view.addAction(copy)
 
     def set_sheet(self, sheet: Sheet, index: SheetIndex, marks: CellMarks) -> None:
         """Show another table from its top."""
         self.model.set_extra("", {})
         self.model.set_sheet(sheet, index, marks)
-        self.column_field.blockSignals(True)
-        self.column_field.clear()
-        self.column_field.addItem("anywhere", None)
-        for place, name in enumerate(sheet.columns):
-            self.column_field.addItem(name or "(no name)", place)
-        self.column_field.blockSignals(False)
-        self.filter_line.clear()
-        self.found_field.setChecked(False)
-        self.view.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.filter.set_columns(sheet.columns)
+        _column_header(self.view).setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self._fit_columns()
         self._filter()
 
     def set_fold(self, texts: Mapping[int, str]) -> None:
         """Show in which fold each row is tested; nothing takes the column away."""
         self.model.set_extra("fold", texts)
-        header = self.view.horizontalHeader()
+        header = _column_header(self.view)
         if texts:
             last = self.model.columnCount() - 1
             header.moveSection(header.visualIndex(last), 1)
@@ -155,7 +114,7 @@ class CohortTable(QWidget):
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
         self.model.set_colors(colors)
-        self.view.viewport().update()
+        cast("QWidget", self.view.viewport()).update()
 
     def go_to(self, number: int, column: int = -1) -> bool:
         """Bring a row into sight and select it; whether it is among those that are shown.
@@ -163,15 +122,15 @@ class CohortTable(QWidget):
         A filter that leaves the row out is taken away.
         """
         if self.model.row_of(number) is None:
-            self.filter_line.clear()
-            self.found_field.setChecked(False)
-            self._filter()
+            self.filter.setValue("")
         row = self.model.row_of(number)
         if row is None:
             return False
         index = self.model.index(row, max(0, column))
         flags = QItemSelectionModel.SelectionFlag
-        self.view.selectionModel().setCurrentIndex(index, flags.ClearAndSelect)
+        cast("QItemSelectionModel", self.view.selectionModel()).setCurrentIndex(
+            index, flags.ClearAndSelect
+        )
         self.view.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
         return True
 
@@ -199,21 +158,14 @@ class CohortTable(QWidget):
 
     def show_only(self, index: QModelIndex) -> None:
         """Show only rows with the text of a cell in its column."""
-        self.column_field.setCurrentIndex(index.column() + 1)
-        self.filter_line.setText(f"={self._whole(index)}")
-        self._filter()
+        self.filter.setValue(f"={self._whole(index)}", index.column())
 
     def _whole(self, index: QModelIndex) -> str:
         return self.model.text(self.model.number(index.row()), index.column())
 
     def _filter(self) -> None:
-        self._typing.stop()
-        column = self.column_field.currentData()
-        self.model.set_filter(self.filter_line.text(), column, self.found_field.isChecked())
-        shown, all_rows = self.model.rowCount(), self.model.n_rows
-        self.count_label.setText(
-            f"{all_rows:,} rows" if shown == all_rows else f"{shown:,} of {all_rows:,} rows"
-        )
+        self.model.set_filter(*self.filter.value())
+        self.filter.show_count(self.model.rowCount(), self.model.n_rows)
 
     def _fit_columns(self) -> None:
         """Give columns the width of their first cells, within limits; no file is asked again."""
@@ -235,7 +187,7 @@ class CohortTable(QWidget):
         if index.isValid():
             menu = self.make_menu(index)
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            menu.popup(self.view.viewport().mapToGlobal(place))
+            menu.popup(cast("QWidget", self.view.viewport()).mapToGlobal(place))
 
     def make_menu(self, index: QModelIndex) -> QMenu:
         """Return what can be done with a cell."""
@@ -251,5 +203,11 @@ class CohortTable(QWidget):
             if len(self.view.selectedIndexes()) > 1:
                 actions.append(("Write this cell into all selected ones", self.fill))
         for text, act in actions:
-            menu.addAction(text).triggered.connect(lambda _=False, act=act: act())
+            action = QAction(text, menu)
+            action.triggered.connect(lambda _=False, act=act: act())
+            menu.addAction(action)
         return menu
+
+
+def _column_header(view: QTableView) -> QHeaderView:
+    return cast("QHeaderView", view.horizontalHeader())

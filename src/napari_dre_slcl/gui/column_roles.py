@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QFormLayout,
+    QHeaderView,
     QLabel,
     QPushButton,
     QTableWidget,
@@ -44,7 +47,8 @@ class ColumnRoles(QWidget):
         self.preview = QTableWidget()
         self.preview.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.preview.setWordWrap(False)
-        self.preview.verticalHeader().hide()
+        self._row_header = cast("QHeaderView", self.preview.verticalHeader())
+        self._row_header.hide()
         self.preview.setToolTip("The first rows, under the names that they would get.")
         self.message = MessageLine()
         self.use_button = QPushButton("Use these columns")
@@ -110,7 +114,7 @@ class ColumnRoles(QWidget):
                 text = " ".join(sheet.cell(number, place)[:_LONGEST_CELL].split())
                 self.preview.setItem(row, column, QTableWidgetItem(text))
         height = self.preview.fontMetrics().height() + 8
-        self.preview.verticalHeader().setDefaultSectionSize(height)
+        self._row_header.setDefaultSectionSize(height)
         self.preview.setFixedHeight(height * (len(numbers) + 1) + 26)
         self._tell_doubt(roles)
 
