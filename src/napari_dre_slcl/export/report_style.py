@@ -19,8 +19,8 @@ figcaption { font-size: .9em; padding: .3em 0 .6em; }
   box-sizing: border-box; }
 .ends { display: flex; justify-content: space-between; font-variant-numeric: tabular-nums; }
 .note { display: block; }
-.tiles { display: flex; flex-wrap: wrap; gap: .6em; }
-.tile img { display: block; max-width: 100%; height: auto; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(7em, 1fr)); gap: .6em; }
+.tile img { display: block; width: 100%; height: auto; }
 .track { display: inline-block; width: 9em; height: .7em; background: #e4e4e4; }
 .bar { display: block; height: 100%; background: #1f5fbf; }
 .swatch { display: inline-block; width: 1em; height: 1em; }

@@ -35,6 +35,7 @@ __all__ = ["slide_report", "write_slide_report"]
 
 _MOST_EVIDENCE = 10  # so that a model of many tasks does not make a page too large to send
 _TOP_TILES = 8
+_CLUSTERS = "Tile clusters; colours and names in the table below"
 # Of the provenance, what cannot name a slide or a folder.
 _NEUTRAL = (
     "napari-dre-slcl",
@@ -191,7 +192,7 @@ def _maps(source: _Source) -> str:
         return ""
     figures = []
     if result.n_codewords:
-        figures.append(map_figure(result, codeword_raster(result, source.look), "Tile clusters"))
+        figures.append(map_figure(result, codeword_raster(result, source.look), _CLUSTERS))
     for choice in _shown_maps(result):
         one = choice.make()
         figures.append(map_figure(result, map_raster(result, one), one.label, one))
