@@ -5,28 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
 from napari_dre_slcl.cohort import read_cohort
 from napari_dre_slcl.cohort.split_files import read_split_folder
+from napari_dre_slcl.gui.cohort_panel import CohortPanel
+from napari_dre_slcl.gui.session import Session
+from napari_dre_slcl.gui.theme import theme_colors
 
 
 @pytest.fixture
-def panel(dock, qtbot):
-    yield dock.cohort_panel
+def session():
+    """Return a session without a window: most of the tab needs none."""
+    opened = Session(ViewerModel())
+    yield opened
+    opened.close()
     notification_manager.records.clear()
 
 
 @pytest.fixture
-def settled(dock, qtbot):
+def panel(session, qtbot) -> CohortPanel:
+    widget = CohortPanel(session, theme_colors("dark"))
+    qtbot.addWidget(widget)
+    return widget
+
+
+@pytest.fixture
+def settled(session, panel, qtbot):
     """Return wait(): until the thread has answered and changes are checked."""
 
     def wait() -> None:
-        editor = dock.cohort_panel.editor
         qtbot.waitUntil(
-            lambda: not dock.background.is_busy and not editor._check_timer.isActive(),
+            lambda: not session.background.is_busy and not panel.editor._check_timer.isActive(),
             timeout=20_000,
         )
 
@@ -53,9 +66,7 @@ def test_an_empty_tab_says_what_to_do(panel) -> None:
     assert not panel.train_button.isEnabled()
 
 
-def test_a_dropped_table_is_shown_summed_up_and_handed_to_the_training(
-    dock, panel, cohort, settled
-) -> None:
+def test_a_dropped_table_is_shown_and_summed_up(panel, cohort, settled) -> None:
     drop(panel, cohort)
     settled()
     assert panel.invitation.isHidden()
@@ -63,20 +74,25 @@ def test_a_dropped_table_is_shown_summed_up_and_handed_to_the_training(
     assert panel.table.model.rowCount() == 8
     assert panel.findings.verdict.text().startswith(("Nothing is wrong", "The table can be used"))
     assert panel.source.value() == cohort
-    panel.train_button.click()
+
+
+def test_the_table_is_handed_to_the_training(dock, qtbot, cohort) -> None:
+    dock.cohort_panel.open(cohort)
+    qtbot.waitUntil(dock.cohort_panel.train_button.isEnabled, timeout=20_000)
+    dock.cohort_panel.train_button.click()
     assert dock.train_panel.cohort_field.value() == cohort
     assert dock.tabs.tabText(dock.tabs.currentIndex()) == "Train"
 
 
 def test_a_double_click_opens_the_slide_and_a_broken_path_is_a_sentence(
-    dock, panel, cohort, settled, tmp_path
+    session, panel, cohort, settled, tmp_path
 ) -> None:
     panel.open(cohort)
     settled()
     panel.table.view.doubleClicked.emit(panel.table.model.index(2, 0))
     settled()
     row = read_cohort(cohort).rows[2]
-    assert dock.overlay.slide.path == str(row.path)
+    assert session.overlay.slide.path == str(row.path)
     assert panel.message.text().startswith(f"Opened '{row.slide_id}'")
     broken = tmp_path / "t.csv"
     broken.write_text("slide,patient_id,features\nno.svs,P1,\n,P2,a.h5\n")
@@ -219,12 +235,12 @@ def test_what_is_no_table_is_a_sentence_and_the_tab_stays_as_it_was(
     assert panel.table.model.rowCount() == 8
 
 
-def test_a_closed_dock_starts_nothing(dock, panel, cohort, settled) -> None:
+def test_a_closed_dock_starts_nothing(session, panel, cohort, settled) -> None:
     panel.open(cohort)
     settled()
     panel.editor.edit({(2, 0): "x"})
-    dock.close_down()
+    session.close()
     panel.editor._check()
     panel.open(cohort)
     panel.open_slide(2)
-    assert not dock.background.is_busy
+    assert not session.background.is_busy
