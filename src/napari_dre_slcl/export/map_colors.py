@@ -28,7 +28,7 @@ def ramp_table(kind: MapKind) -> NDArray[np.float32]:
     return np.stack(parts, axis=1).astype(np.float32)
 
 
-def ramp(tile_map: TileMap, values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def ramp(tile_map: TileMap, values: NDArray[Any]) -> NDArray[np.float32]:
     """Return the colour of each value of a map; what is no number is clear.
 
     Parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Region:
     holes: tuple[Ring, ...]
 
 
-def regions(values: NDArray[np.integer]) -> Iterator[Region]:
+def regions(values: NDArray[Any]) -> Iterator[Region]:
     """Yield the regions of a grid.
 
     No ring touches itself, so every region is a valid polygon of OGC's simple features: where two
@@ -77,7 +78,7 @@ def regions(values: NDArray[np.integer]) -> Iterator[Region]:
         yield Region(int(value), cells, outer, tuple(holes))
 
 
-def _parts(values: NDArray[np.integer]) -> tuple[NDArray[np.int32], list[int]]:
+def _parts(values: NDArray[Any]) -> tuple[NDArray[np.int32], list[int]]:
     """Return the number of each cell's region, from 1, and each region's value."""
     parts = np.zeros(values.shape, np.int32)
     found: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
@@ -19,8 +20,8 @@ def picture_font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return the font at a size."""
     if find_spec(_PACKAGE) is not None:
         try:
-            with files(_PACKAGE).joinpath(_FILE).open("rb") as stream:
-                return ImageFont.truetype(stream, size_px)
+            content = files(_PACKAGE).joinpath(_FILE).read_bytes()
+            return ImageFont.truetype(io.BytesIO(content), size_px)
         except OSError:
             pass  # another version of that package, without this file
     return ImageFont.load_default(size_px)

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -25,6 +24,7 @@ from napari_dre_slcl.export.export_slide import ExportRequest
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.gui.export_task import ExportTask
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.path_field import PathField
 from napari_dre_slcl.gui.preferences import export_folder, picture_mpp
 from napari_dre_slcl.gui.session import Session
@@ -105,8 +105,7 @@ class ExportBox(QWidget):
             "Name the files after the slide and put its id and file name into the report. Without, "
             f"the files are called slide, slide-2 and so on. {_ALONE}"
         )
-        self.warning = QLabel(f"⚠ {_ALONE}")
-        self.warning.setWordWrap(True)
+        self.warning = NoteLabel(f"⚠ {_ALONE}")
         self.export_button = QPushButton("Export")
         self.export_button.setToolTip("Write the chosen files.")
         self.cancel_button = QPushButton("Cancel")
