@@ -143,10 +143,11 @@ class ResidualEncoder(nn.Module):
         if self.from_mean is not None:
             start = start + self.from_mean(mean).unsqueeze(1)
         sequence = torch.cat([start, token], dim=1)
-        key_bias = sequence.new_zeros(sequence.shape[:2])
-        for layer in self.layers:
-            sequence, _ = layer(sequence, key_bias)
-        pooled = sequence.sum(1) if self._is_mass_pooled else sequence[:, 0]
+        n_read = sequence.shape[1] if self._is_mass_pooled else 1
+        for number, layer in enumerate(self.layers):
+            is_last = number == len(self.layers) - 1
+            sequence = layer.without_mask(sequence, n_read if is_last else sequence.shape[1])
+        pooled = sequence.sum(1)
         vectors: Tensor = self.norm(pooled)
         return vectors
 
@@ -198,6 +199,13 @@ class _Layer(nn.Module):
         sequence = sequence + self.dropout(self._scaled(attended, 0))
         added = self._scaled(self.ffn(self.norm_ffn(sequence)), 1)
         return sequence + self.dropout(added), weights
+
+    def without_mask(self, sequence: Tensor, n_read: int) -> Tensor:
+        """Return the first ``n_read`` tokens of what `forward` makes where no token is hidden."""
+        normed, read = self.norm_attention(sequence), sequence[:, :n_read]
+        attended, _ = self.attention(normed[:, :n_read], normed, normed, need_weights=False)
+        read = read + self.dropout(self._scaled(attended, 0))
+        return read + self.dropout(self._scaled(self.ffn(self.norm_ffn(read)), 1))
 
     def _scaled(self, added: Tensor, part: int) -> Tensor:
         return added if self.scale is None else added * self.scale[part]
