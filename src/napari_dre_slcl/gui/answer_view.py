@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -13,6 +14,7 @@ from napari_dre_slcl.gui.texts import provenance_text
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.tile_hover import TileHover
 from napari_dre_slcl.gui.tile_line import TileLine
+from napari_dre_slcl.layers import codeword_shares
 from napari_dre_slcl.results import SlideResult
 
 __all__ = ["AnswerView"]
@@ -51,7 +53,7 @@ class AnswerView(QWidget):
     ) -> None:
         super().__init__(parent)
         self._session = session
-        self._result: SlideResult | None = None
+        self._shares = np.empty(0)  # kept, because a new colour must not count a million tiles
         self._build(hover, colors)
         self._lay_out()
         self._connect()
@@ -105,7 +107,7 @@ class AnswerView(QWidget):
 
     def show_result(self, result: SlideResult) -> None:
         """Show predictions, legend and provenance."""
-        self._result = result
+        self._shares = codeword_shares(result) if len(result.codeword) else np.empty(0)
         self.title.setText(f"Predictions for {result.slide_id}")
         self.predictions.setValue(prediction_bars(result))
         self.provenance.setText(provenance_text(result))
@@ -116,7 +118,7 @@ class AnswerView(QWidget):
         self.show_visibility()
 
     def _show_legend(self) -> None:
-        bars = legend_bars(self._result, self._session.codewords) if self._result else []
+        bars = legend_bars(self._shares, self._session.codewords)
         self.legend.setValue(bars)
         self.legend_title.setVisible(bool(bars))
 

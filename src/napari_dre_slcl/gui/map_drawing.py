@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from napari.layers import Image, Layer
 
 from napari_dre_slcl.gui.layer_facts import facts_of, set_attributes
@@ -10,6 +11,10 @@ from napari_dre_slcl.layers import LayerData
 __all__ = ["change_map", "change_raster", "number_colors", "set_limits"]
 
 _NAME = "given name"
+_BAR_PX = (20, 180)  # long enough for three numbers
+_CONTENT = ("features", "colormap", "metadata")
+_PLACE = ("scale", "translate", "units", "axis_labels")
+_LONG = {"um": "micrometer"}  # as napari spells it
 _BAR_PX = (20, 180)  # long enough for three numbers
 _ATTRIBUTES = ("scale", "translate", "units", "axis_labels", "features", "colormap", "metadata")
 
@@ -26,7 +31,14 @@ def change_raster(layer: Layer, layer_data: LayerData) -> None:
     """
     data, options, _ = layer_data
     layer.data = data
-    set_attributes(layer, {name: options[name] for name in _ATTRIBUTES if name in options})
+    set_attributes(layer, {name: options[name] for name in _CONTENT if name in options})
+    # Each of these lets napari lay out the whole scene anew, so they are seldom set.
+    if not np.allclose((layer.scale, layer.translate), (options["scale"], options["translate"])):
+        set_attributes(layer, {name: options[name] for name in _PLACE})
+    elif [str(unit) for unit in layer.units] != [
+        _LONG.get(unit, unit) for unit in options["units"]
+    ]:
+        layer.units = options["units"]
 
 
 def change_map(layer: Layer, layer_data: LayerData) -> None:
@@ -50,8 +62,9 @@ def change_map(layer: Layer, layer_data: LayerData) -> None:
 
 def set_limits(layer: Layer, limits: tuple[float, float]) -> None:
     """Give an image layer limits, and a range for its slider that holds them."""
-    layer.contrast_limits_range = limits
-    layer.contrast_limits = limits
+    if tuple(layer.contrast_limits) != limits:
+        layer.contrast_limits_range = limits
+        layer.contrast_limits = limits
 
 
 def number_colors(layer: Layer) -> None:

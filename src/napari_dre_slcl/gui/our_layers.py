@@ -61,8 +61,19 @@ class OurLayers:
     def meant_slide(self, before: str | None) -> Layer | None:
         """Return the slide of the active layer, else the one meant before, else the lowest."""
         found = self.find("slide", self.active_path or before) or self.find("slide", before)
-        slides = (one for one in self.all() if facts_of(one).get("kind") == "slide")
-        return found or next(slides, None)
+        return found or self.any_of("slide")
+
+    def any_of(self, kind: str) -> Layer | None:
+        """Return the lowest layer of a kind, of whatever slide, or None."""
+        return next((one for one in self.all() if facts_of(one).get("kind") == kind), None)
+
+    def meant_path(self, before: str | None) -> str | None:
+        """Return the same where no slide is open, from what is left of one, such as its result."""
+        paths = [facts_of(one).get("path") for one in self.all()]
+        for path in (self.active_path, before, *paths):
+            if path in paths:
+                return path
+        return None
 
     def slide_of(self, result: SlideResult) -> Layer | None:
         """Return the layer of a result's slide, which may lie in another folder by now."""

@@ -22,12 +22,10 @@ from napari_dre_slcl.gui.shown_results import ShownResults, load_drawn
 from napari_dre_slcl.gui.side_by_side import COPY_KIND, slide_copy
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
 from napari_dre_slcl.layers import (
-    ATTENTION_KEY,
     METADATA_KEY,
     DrawnResult,
     LayerData,
     TileMap,
-    draw_result,
     grid_transform,
     map_layer,
 )
@@ -106,7 +104,7 @@ class Overlay(QObject):
 
     def any_layer(self, kind: str) -> Layer | None:
         """Return the lowest layer of ours of a kind, of whatever slide."""
-        return next((one for one in self._ours.all() if facts_of(one).get("kind") == kind), None)
+        return self._ours.any_of(kind)
 
     def result(self, path: str | None) -> SlideResult | None:
         """Return the result that was last shown for the slide with this path."""
@@ -213,8 +211,7 @@ class Overlay(QObject):
         result : SlideResult
             Of a slide that may or may not be open here.
         """
-        key = self._shown.map_keys().get(result.slide_path, ATTENTION_KEY)
-        self._show_drawn(draw_result(result, key))
+        self._show_drawn(self._shown.draw(result))
 
     def _show_drawn(
         self, drawn: DrawnResult, file: Path | None = None, is_quiet: bool = False
@@ -306,7 +303,7 @@ class Overlay(QObject):
     def set_visible(self, kind: str, is_visible: bool) -> None:
         """Show or hide our layer of a kind of the slide that is meant."""
         layer = self.layer(kind)
-        if layer is not None:
+        if layer is not None and layer.visible != is_visible:
             layer.visible = is_visible
 
     def look_at_tissue(self) -> None:
@@ -354,7 +351,9 @@ class Overlay(QObject):
             return
         before = self._last_path
         layer = self._ours.meant_slide(before)
-        self._last_path = self._ours.active_path if layer is None else facts_of(layer)["path"]
+        self._last_path = (
+            self._ours.meant_path(before) if layer is None else facts_of(layer)["path"]
+        )
         # A mask may stay, and be the active layer, when its slide is removed.
         has_slide, self._has_slide = self._has_slide, layer is not None
         if self._last_path != before or self._has_slide != has_slide:

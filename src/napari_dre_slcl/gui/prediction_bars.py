@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtGui import QColor
 
 from napari_dre_slcl.gui.bars import Bar
@@ -12,7 +14,6 @@ from napari_dre_slcl.gui.texts import (
     prediction_rows,
     share_text,
 )
-from napari_dre_slcl.layers import codeword_shares
 from napari_dre_slcl.results import SlideResult, TaskPrediction
 
 __all__ = ["legend_bars", "prediction_bars"]
@@ -45,11 +46,9 @@ def _task_bars(prediction: TaskPrediction) -> list[Bar]:
     return bars
 
 
-def legend_bars(result: SlideResult, style: CodewordStyle) -> list[Bar]:
-    """Return the share of each codeword; none where there are none, or it is not known which."""
-    if not len(result.codeword) or not result.n_codewords:
-        return []
-    if style.n_codewords != result.n_codewords:
+def legend_bars(shares: NDArray[np.float64], style: CodewordStyle) -> list[Bar]:
+    """Return the share of each codeword of a slide, (K,), in the names and colours of the model."""
+    if style.n_codewords != len(shares):
         return []
     return [
         Bar(
@@ -62,6 +61,6 @@ def legend_bars(result: SlideResult, style: CodewordStyle) -> list[Bar]:
             hint=f"{style.name(number)}: {share_text(share)} of the slide's tiles",
         )
         for number, (share, color, is_visible) in enumerate(
-            zip(codeword_shares(result), style.colors, style.is_visible, strict=True)
+            zip(shares, style.colors, style.is_visible, strict=True)
         )
     ]

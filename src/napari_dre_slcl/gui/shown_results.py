@@ -51,6 +51,10 @@ class ShownResults:
         """Remember that another map is drawn over a slide."""
         self._maps[path] = tile_map
 
+    def draw(self, result: SlideResult) -> DrawnResult:
+        """Make the layers of a result, with the map that its slide is shown with."""
+        return draw_result(result, self.map_keys().get(result.slide_path, ATTENTION_KEY))
+
     def set_mpp(self, path: str, mpp: float | None) -> None:
         """Give the result of a slide, if there is one, another pixel size."""
         if path in self._drawn:

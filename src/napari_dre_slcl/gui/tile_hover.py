@@ -36,6 +36,7 @@ class TileHover(QObject):
         self._session = session
         self._viewer = session.viewer
         self._tile: int | None = None
+        self._rows: list[tuple[str, str]] = []
         self._text = ""
         self._viewer.mouse_move_callbacks.append(self._on_move)
         self._viewer.events.status.connect(self._on_status)
@@ -50,7 +51,7 @@ class TileHover(QObject):
 
     def rows(self) -> list[tuple[str, str]]:
         """Return (name, value) of all that is known of the tile under the mouse."""
-        return [] if self._tile is None else self.rows_of(self._tile)
+        return self._rows
 
     def rows_of(self, tile: int) -> list[tuple[str, str]]:
         """Return (name, value) of all that is known of a tile of the slide that is meant."""
@@ -84,8 +85,9 @@ class TileHover(QObject):
         if tile == self._tile:
             return
         self._tile = tile
+        self._rows = [] if tile is None else self.rows_of(tile)
         self._text = " · ".join(
-            value if name == "Codeword" else f"{name} {value}" for name, value in self.rows()
+            value if name == "Codeword" else f"{name} {value}" for name, value in self._rows
         )
         if self._text and self._viewer is not None:
             self._viewer.status = self._text
@@ -93,7 +95,7 @@ class TileHover(QObject):
 
     def _forget(self, *_: object) -> None:
         if self._tile is not None:
-            self._tile, self._text = None, ""
+            self._tile, self._rows, self._text = None, [], ""
             self.tile_changed.emit(None)
         self.facts_changed.emit()
 
@@ -139,7 +141,9 @@ def tile_rows(
 
 
 def _centre_text(result: SlideResult, tile: int) -> str:
-    y, x = result.tile_yx[tile] + result.tile_size_px / 2
+    y, x = (
+        result.rowcol[tile] + 0.5
+    ) * result.tile_size_px  # of this tile alone: there may be 10^6
     if result.mpp is None:
         return f"x {x:,.0f} px, y {y:,.0f} px"
     return f"x {x * result.mpp:,.0f} µm, y {y * result.mpp:,.0f} µm"
