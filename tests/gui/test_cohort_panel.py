@@ -111,6 +111,7 @@ def test_a_finding_leads_to_its_row_again_and_again(panel, settled, tmp_path) ->
     panel.open(table)
     settled()
     assert panel.sections["Findings"].isExpanded()
+    assert panel.sections["Findings"].text().startswith("Findings: ")
     texts = [panel.findings.list.item(n).text() for n in range(panel.findings.list.count())]
     place = next(n for n, text in enumerate(texts) if "patient_id is empty" in text)
     for number in (2, 4, 2):

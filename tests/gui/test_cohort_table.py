@@ -123,6 +123,9 @@ def test_the_fold_is_shown_sorted_and_not_changeable(table) -> None:
     assert not table.model.flags(table.model.index(0, last)) & Qt.ItemFlag.ItemIsEditable
     table.view.sortByColumn(last, Qt.SortOrder.DescendingOrder)
     assert table.model.index(0, last).data() == "2"
+    width = table.view.columnWidth(1)
     table.set_fold({})
+    assert table.view.columnWidth(1) == width
+    assert table.view.horizontalHeader().visualIndex(1) == 1
     assert table.model.columnCount() == len(COLUMNS)
     assert len(shown(table)) == 12

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 from napari_dre_slcl.cohort.problems import Problem
 from napari_dre_slcl.gui.message_line import MessageLine
 
-__all__ = ["CohortFindings"]
+__all__ = ["CohortFindings", "findings_title"]
 
 _MOST_SHOWN = 200
 _MOST_ROWS_PX = 170
@@ -92,6 +92,13 @@ class CohortFindings(QWidget):
                 item.setSizeHint(QSize(room, box.height() + 6))
                 height += box.height() + 6
         self.list.setFixedHeight(min(_MOST_ROWS_PX, height))
+
+
+def findings_title(problems: Sequence[Problem], warnings: Sequence[Problem]) -> str:
+    """Return a heading that tells how much there is to see under it."""
+    counts = [f"{len(problems):,} problem{'s' * (len(problems) != 1)}"] if problems else []
+    counts += [f"{len(warnings):,} to look at"] if warnings else []
+    return f"Findings: {', '.join(counts) or 'none'}"
 
 
 def _verdict(n_problems: int, n_warnings: int) -> str:

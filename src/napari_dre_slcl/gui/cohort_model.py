@@ -70,6 +70,11 @@ class CohortModel(QAbstractTableModel):
         """How many rows there are without the filter."""
         return len(self._numbers)
 
+    @property
+    def has_extra(self) -> bool:
+        """Whether there is a column that is no part of the table."""
+        return bool(self._extra)
+
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
         self._problem_color, self._warning_color = (QColor(colors.series[n]) for n in (3, 1))

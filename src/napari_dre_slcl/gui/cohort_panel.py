@@ -18,7 +18,7 @@ from superqt import QCollapsible
 
 from napari_dre_slcl.gui.cohort_drop import DropInvitation, dropped_paths, is_table
 from napari_dre_slcl.gui.cohort_editor import CohortEditor
-from napari_dre_slcl.gui.cohort_findings import CohortFindings
+from napari_dre_slcl.gui.cohort_findings import CohortFindings, findings_title
 from napari_dre_slcl.gui.cohort_folds import CohortFolds
 from napari_dre_slcl.gui.cohort_labels import CohortLabels, facts_text
 from napari_dre_slcl.gui.cohort_save import CohortSave
@@ -216,7 +216,9 @@ class CohortPanel(QWidget):
         cohort = self.editor.cohort
         if cohort is not None:
             self.facts.setText(facts_text(cohort.summary))
-            self.findings.setValue(cohort.check.problems, cohort.check.warnings)
+            found = (cohort.check.problems, cohort.check.warnings)
+            self.findings.setValue(*found)
+            self.sections["Findings"].setText(findings_title(*found))
             self.labels.setValue(cohort.summary)
 
     def _show_saved(self) -> None:

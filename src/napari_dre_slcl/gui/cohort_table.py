@@ -95,8 +95,11 @@ class CohortTable(QWidget):
 
     def set_sheet(self, sheet: Sheet, index: SheetIndex, marks: CellMarks) -> None:
         """Show another table from its top."""
-        self.model.set_extra("", {})
+        self.set_fold({})
         self.model.set_sheet(sheet, index, marks)
+        header = _column_header(self.view)
+        for place in range(header.count()):  # columns that the user has moved
+            header.moveSection(header.visualIndex(place), place)
         self.filter.set_columns(sheet.columns)
         _column_header(self.view).setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self._fit_columns()
@@ -104,8 +107,11 @@ class CohortTable(QWidget):
 
     def set_fold(self, texts: Mapping[int, str]) -> None:
         """Show in which fold each row is tested; nothing takes the column away."""
-        self.model.set_extra("fold", texts)
         header = _column_header(self.view)
+        last = self.model.columnCount() - 1
+        if self.model.has_extra:  # a column that is taken away elsewhere shifts the others' widths
+            header.moveSection(header.visualIndex(last), last)
+        self.model.set_extra("fold", texts)
         if texts:
             last = self.model.columnCount() - 1
             header.moveSection(header.visualIndex(last), 1)
