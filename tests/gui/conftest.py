@@ -7,10 +7,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 # Before napari reads them: the user's own settings are no business of tests.
@@ -22,6 +23,7 @@ from napari_dre_slcl.cohort.synthetic import generate_cohort  # noqa: E402
 from napari_dre_slcl.gui.dock import DreSlclDock  # noqa: E402
 from napari_dre_slcl.jobs.messages import IndexJob, PredictJob, Result, TrainJob  # noqa: E402
 from napari_dre_slcl.jobs.worker import run_job  # noqa: E402
+from napari_dre_slcl.results import SlideResult, TaskPrediction  # noqa: E402
 
 TINY = {
     "encoder.name": "test_vit",
@@ -87,6 +89,39 @@ def searchable(trained: Trained, cohort: Path, tmp_path_factory: pytest.TempPath
     end = run_job(IndexJob(model=run, cohort=cohort, out=run / "index"), lambda event: None)
     assert isinstance(end, Result), end
     return run
+
+
+@pytest.fixture
+def tile_result() -> Callable[..., SlideResult]:
+    """Return a function that makes a result of 12 tiles on a 4x4 grid of 256 px, without a model.
+
+    Its evidence is -6 to 5 thousandths, its codewords 0, 1, 2, 0, 1, 2, ...
+    """
+
+    def make(path: Path | str = "/nowhere/a.tif", **changes: Any) -> SlideResult:
+        n = 12
+        result = SlideResult(
+            slide_id=Path(path).stem,
+            slide_path=str(path),
+            slide_shape=(1024, 1024),
+            mpp=0.5,
+            mpp_source="TIFF resolution",
+            tile_size_px=256,
+            grid_shape=(4, 4),
+            rowcol=np.argwhere(np.arange(16).reshape(4, 4) < n),
+            codeword=np.arange(n) % 3,
+            attention=np.arange(1, n + 1, dtype=np.float32) / (n * (n + 1) / 2),
+            residual_norm=np.linspace(0.5, 1.5, n, dtype=np.float32),
+            n_codewords=3,
+            codeword_attention=np.full(3, 1 / 3, np.float32),
+            slide_vector=np.zeros(2, np.float32),
+            predictions=(TaskPrediction("cancer", ("normal", "cancer"), (0.2, 0.8), "cancer"),),
+            evidence=((np.arange(n) - 6) / 1000).astype(np.float32)[:, None],
+            evidence_of=(("cancer", "cancer"),),
+        )
+        return replace(result, **changes)
+
+    return make
 
 
 @pytest.fixture

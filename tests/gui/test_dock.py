@@ -177,7 +177,7 @@ def test_result_tab_shows_what_the_result_says(dock, slide_path, trained) -> Non
     ],
 )
 def test_yes_or_no_task_has_one_bar_and_others_one_per_class(prediction, rows) -> None:
-    assert prediction_rows(prediction) == rows
+    assert [(row.name, row.value) for row in prediction_rows(prediction)] == rows
 
 
 def test_curve_keeps_losses_and_leaves_other_numbers_out(dock) -> None:

@@ -64,9 +64,7 @@ class ExplorePanel(QWidget):
             self.sections[title] = section
             layout.addWidget(section)
         layout.addStretch()
-        found = getattr(self.ask, "values_found", None)
-        if found is not None:
-            found.connect(self.maps.show_values)
+        self.ask.values_found.connect(self.maps.show_values)
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
