@@ -127,10 +127,13 @@ class CohortModel(QAbstractTableModel):
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Put the rows into the order of a column; a negative one gives the order of the table."""
+        wanted = (column, order == Qt.SortOrder.DescendingOrder)
+        if wanted == self._order:  # a view asks twice for each click
+            return
         self.layoutAboutToBeChanged.emit()
         kept = self.persistentIndexList()
         numbers = [self.number(index.row()) for index in kept]
-        self._order = (column, order == Qt.SortOrder.DescendingOrder)
+        self._order = wanted
         self._find_shown()
         moved = []
         for number, index in zip(numbers, kept, strict=True):
