@@ -20,7 +20,7 @@ from napari_dre_slcl.gui.dock import DreSlclDock
 from napari_dre_slcl.gui.open_dock import open_dock
 from napari_dre_slcl.gui.reader import get_reader
 from napari_dre_slcl.gui.wait_for import wait_for
-from napari_dre_slcl.insight.codeword_names import read_names
+from napari_dre_slcl.insight.codeword_names import read_names, write_names
 from napari_dre_slcl.layers import result_layers
 from napari_dre_slcl.results import load_result
 
@@ -52,7 +52,7 @@ def test_sample_with_model_shows_a_full_result(
     with_plugin: Any, qtbot: Any, network_attempts: list[object]
 ) -> None:
     with_plugin.open_sample(PLUGIN, "slide_with_model")
-    assert kinds(with_plugin) == ["slide", "clusters", "attention"]
+    assert kinds(with_plugin) == ["slide"]
     dock = open_dock(with_plugin)
     qtbot.waitUntil(lambda: dock.session.result is not None, timeout=20_000)
     assert kinds(with_plugin) == ["slide", "clusters", "attention"]
@@ -64,6 +64,16 @@ def test_sample_with_model_shows_a_full_result(
     assert len(read_names(dock.session.model)) == result.n_codewords
     assert result.provenance["model"] == str(dock.session.model)
     assert not network_attempts
+
+
+def test_names_given_to_the_sample_stay_until_the_model_is_another(tmp_path: Path) -> None:
+    slide = tmp_path / "sample" / "slide.tif"
+    slide.parent.mkdir()
+    model = Path(sample_data.sample_result(slide).provenance["model"])
+    write_names(model, {0: "glands"})
+    assert read_names(Path(sample_data.sample_result(slide).provenance["model"]))[0] == "glands"
+    (model / "model.json").write_text("{}")
+    assert read_names(Path(sample_data.sample_result(slide).provenance["model"]))[0] != "glands"
 
 
 def test_sample_fits_its_model_and_is_small() -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import napari
+from platformdirs import user_cache_path
 from qtpy.QtCore import QTimer
 
 from napari_dre_slcl.cohort.synthetic_plan import plan_cohort
 from napari_dre_slcl.cohort.synthetic_slide import paint_slide, write_pyramid
+from napari_dre_slcl.errors import ModelError
 from napari_dre_slcl.gui.open_dock import open_dock
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
 from napari_dre_slcl.gui.wait_for import wait_for
+from napari_dre_slcl.insight.codeword_names import read_header
 from napari_dre_slcl.layers import LayerData, result_layers
 from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult, load_result, save_result
 from napari_dre_slcl.slide import open_slide
@@ -49,11 +52,13 @@ def slide_with_model() -> list[LayerData]:
     """
     path = wait_for(sample_slide_path, _folder())
     result = sample_result(path)
+    slide = viewed_slide(open_slide(path))
     viewer = napari.current_viewer()
-    if viewer is not None:
-        # Once napari has added the layers below.
-        QTimer.singleShot(0, lambda: _explore(viewer, result))
-    return [viewed_slide(open_slide(path)), *result_layers(result)]
+    if viewer is None:
+        return [slide, *result_layers(result)]
+    # Once napari has added the slide, the dock shows its result.
+    QTimer.singleShot(0, lambda: _explore(viewer, result))
+    return [slide]
 
 
 def sample_slide_path(folder: Path, side_px: int = _SIDE_PX) -> Path:
@@ -86,14 +91,26 @@ def sample_result(slide: Path) -> SlideResult:
     slide : Path
         As `sample_slide_path` makes it.
     """
-    model = slide.parent / "model"
-    if not (model / "model.json").is_file():
-        shutil.copytree(SAMPLE_MODEL / "model", model, dirs_exist_ok=True)
     result = load_result(SAMPLE_MODEL / _RESULT)
+    model = _copied_model(slide.parent / "model", result.provenance["model_sha256"])
     facts = result.provenance | {"model": str(model)}
     result = replace(result, slide_path=str(slide), slide_id=slide.stem, provenance=facts)
     save_result(result, _result_path(slide))
     return result
+
+
+def _copied_model(folder: Path, weights_sha256: str) -> Path:
+    """Return the sample model in a folder; one of an earlier version there is replaced."""
+    try:
+        if read_header(folder).get("weights_sha256") == weights_sha256:
+            return folder
+    except ModelError:
+        pass  # none is there, or half of one
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".model.") as aside:
+        shutil.copytree(SAMPLE_MODEL / "model", Path(aside) / "model")
+        shutil.rmtree(folder, ignore_errors=True)
+        (Path(aside) / "model").rename(folder)
+    return folder
 
 
 def _result_path(slide: Path) -> Path:
@@ -101,7 +118,7 @@ def _result_path(slide: Path) -> Path:
 
 
 def _folder() -> Path:
-    return Path(tempfile.gettempdir()) / "napari-dre-slcl-sample"
+    return user_cache_path("napari-dre-slcl", appauthor=False) / "sample"
 
 
 def _explore(viewer: Any, result: SlideResult) -> None:
