@@ -86,6 +86,10 @@ class SettingsForm(QWidget):
         """Tell changes relative to ``config`` without showing it."""
         self._base = config
 
+    def names(self) -> tuple[str, ...]:
+        """Return the dotted names of all settings, hidden ones too."""
+        return tuple(self._editors)
+
     def editor(self, name: str) -> QWidget:
         """Return the widget of a setting."""
         return self._editors[name].widget
