@@ -15,7 +15,7 @@ from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.export.chosen_map import chosen_map, map_keys
 from napari_dre_slcl.export.legend import scale_bar_um
 from napari_dre_slcl.export.look import CodewordLook, look_of
-from napari_dre_slcl.export.picture import write_picture
+from napari_dre_slcl.export.picture import blended, write_picture
 from napari_dre_slcl.export.png_stream import PngWriter
 from napari_dre_slcl.results import SlideResult
 from napari_dre_slcl.slide import open_slide
@@ -50,6 +50,15 @@ def test_codewords_colour_their_tiles_and_nothing_else(
     rows, cols = result.rowcol.T
     expected = (np.eye(3) * 255)[result.codeword]
     np.testing.assert_allclose(shown[rows, cols], expected, atol=1)
+
+
+def test_pixels_beyond_the_grid_stay_as_they_are() -> None:
+    pixels = np.full((4, 4, 3), 200, np.uint8)
+    red = np.zeros((1, 1, 4), np.float32) + [1, 0, 0, 1]
+    drawn = blended(pixels, red, 0, 0.5)
+    assert (drawn[:2, :2] == [255, 0, 0]).all()
+    assert (drawn[2:] == 200).all()
+    assert (drawn[:, 2:] == 200).all()
 
 
 def test_every_map_can_be_drawn(result: SlideResult, slide_path: Path, tmp_path: Path) -> None:

@@ -126,8 +126,10 @@ def blended(
     height, width = pixels.shape[:2]
     rows = ((np.arange(top, top + height) + 0.5) * cells_per_px).astype(np.intp)
     cols = ((np.arange(width) + 0.5) * cells_per_px).astype(np.intp)
-    rows, cols = rows.clip(max=colors.shape[0] - 1), cols.clip(max=colors.shape[1] - 1)
-    over = colors[rows][:, cols]
+    # A grid may end before the slide does: clear from there on.
+    padded = np.pad(colors, ((0, 1), (0, 1), (0, 0)))
+    rows, cols = rows.clip(max=colors.shape[0]), cols.clip(max=colors.shape[1])
+    over = padded[rows][:, cols]
     alpha = over[..., 3:]
     mixed = pixels * (1 - alpha) + over[..., :3] * (255 * alpha)
     return (mixed + 0.5).astype(np.uint8)
