@@ -105,7 +105,7 @@ class TileVisit(QObject):
             return
         size = hit.slide.tile_size_px
         middle = np.array(hit.yx) + (size - 1) / 2
-        camera = self._session.viewer.camera
+        camera = self._session.viewer.scene.camera
         camera.center = tuple(float(part) for part in layer.data_to_world(middle))
         wanted = _CANVAS_PX / (_CANVAS_TILES * size * float(layer.scale[0]))
         camera.zoom = max(camera.zoom, wanted)
