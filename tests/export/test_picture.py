@@ -54,7 +54,7 @@ def test_codewords_colour_their_tiles_and_nothing_else(
 
 def test_pixels_beyond_the_grid_stay_as_they_are() -> None:
     pixels = np.full((4, 4, 3), 200, np.uint8)
-    red = np.zeros((1, 1, 4), np.float32) + [1, 0, 0, 1]
+    red = np.array([[[1, 0, 0, 1]]], np.float32)
     drawn = blended(pixels, red, 0, 0.5)
     assert (drawn[:2, :2] == [255, 0, 0]).all()
     assert (drawn[2:] == 200).all()

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.export.html_page import note, page, section
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.map_colors import codeword_raster, map_raster
+from napari_dre_slcl.export.report_maps import MOST_EVIDENCE, highest_tiles, shown_maps
 from napari_dre_slcl.export.report_parts import (
     clusters_part,
     map_figure,
@@ -27,14 +26,12 @@ from napari_dre_slcl.export.report_parts import (
 from napari_dre_slcl.export.report_pictures import overview_uri, tile_uris
 from napari_dre_slcl.export.report_style import REPORT_STYLE
 from napari_dre_slcl.export.steps import OnStep, no_step
-from napari_dre_slcl.layers import MapChoice, TileMap, available_maps, value_text
+from napari_dre_slcl.layers import value_text
 from napari_dre_slcl.results import SlideResult
 from napari_dre_slcl.slide import Slide
 
 __all__ = ["slide_report", "write_slide_report"]
 
-_MOST_EVIDENCE = 10  # so that a model of many tasks does not make a page too large to send
-_TOP_TILES = 8
 _CLUSTERS = "Tile clusters; colours and names in the table below"
 # Of the provenance, what cannot name a slide or a folder.
 _NEUTRAL = (
@@ -193,22 +190,14 @@ def _maps(source: _Source) -> str:
     figures = []
     if result.n_codewords:
         figures.append(map_figure(result, codeword_raster(result, source.look), _CLUSTERS))
-    for choice in _shown_maps(result):
+    for choice in shown_maps(result):
         one = choice.make()
         figures.append(map_figure(result, map_raster(result, one), one.label, one))
     return section("Maps", [f'<div class="maps">{"".join(figures)}</div>', _left_out(result)])
 
 
-def _shown_maps(result: SlideResult) -> list[MapChoice]:
-    """Return attention, the first maps of evidence, and the distance from the codewords."""
-    choices = available_maps(result)
-    evidence = [one for one in choices if one.key.startswith("evidence:")][:_MOST_EVIDENCE]
-    plain = [one for one in choices if one.key in ("attention", "distance")]
-    return [*plain[:1], *evidence, *plain[1:]]
-
-
 def _left_out(result: SlideResult) -> str:
-    n_more = len(result.evidence_of) - _MOST_EVIDENCE
+    n_more = len(result.evidence_of) - MOST_EVIDENCE
     if n_more <= 0:
         return ""
     return note(f"{n_more} more maps of evidence are not shown here; the other exports have them.")
@@ -221,22 +210,14 @@ def _top_tiles(source: _Source) -> str:
 
 
 def _tile_rows(source: _Source, slide: Slide) -> Iterator[str]:
-    for choice in _shown_maps(source.result):
+    for choice in shown_maps(source.result):
         if choice.key == "distance":
             continue
         one = choice.make()
-        top = _highest(one)
+        top = highest_tiles(one)
         said = [value_text(one.unit, float(value)) for value in one.values[top]]
         if len(top):
             yield tiles_figure(one.title, tile_uris(slide, source.result, top), said)
-
-
-def _highest(tile_map: TileMap) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the tiles of the highest values; of evidence only those that speak for the class."""
-    order = np.argsort(-tile_map.values, kind="stable")[:_TOP_TILES]
-    if tile_map.kind == "diverging":
-        order = order[tile_map.values[order] > 0]
-    return order.astype(np.int64)
 
 
 def _clusters(source: _Source) -> str:

@@ -22,6 +22,7 @@ from napari_dre_slcl.errors import DreSlclError, ExportError
 from napari_dre_slcl.export.chosen_map import CODEWORDS
 from napari_dre_slcl.export.export_slide import ExportRequest
 from napari_dre_slcl.export.look import CodewordLook
+from napari_dre_slcl.gui.export_formats import FORMATS
 from napari_dre_slcl.gui.export_task import ExportTask
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.note_label import NoteLabel
@@ -36,23 +37,6 @@ __all__ = ["ExportBox"]
 
 _POLL_MS = 100
 _STEPS = 1000
-_FORMATS = {
-    "html": (
-        "Report on one page (HTML)",
-        "Predictions, quality, maps, tiles that count most and provenance, for any browser.",
-    ),
-    "png": ("Picture with scale bar (PNG)", "The whole slide with a map over it, and its legend."),
-    "geojson": (
-        "For QuPath (GeoJSON)",
-        "Squares of the tiles, outlines of the clusters, measurements. Drop it on the slide.",
-    ),
-    "ome-zarr": ("Maps (OME-Zarr)", "All maps as images that lie on the slide, in µm."),
-    "csv": ("Values of the tiles (CSV)", "One row per tile: place, codeword and numbers."),
-    "parquet": (
-        "Values of the tiles (Parquet)",
-        "The same as CSV, smaller and faster to read for large slides. Needs pyarrow.",
-    ),
-}
 _NOTHING = "Nothing to export yet. Predict this slide first, at the top of this tab."
 _ALONE = "Names may tell who the patient is. Share such files only with people who may know."
 
@@ -84,7 +68,7 @@ class ExportBox(QWidget):
 
     def _build(self) -> None:
         self.formats: dict[str, QCheckBox] = {}
-        for name, (title, tip) in _FORMATS.items():
+        for name, (title, tip) in FORMATS.items():
             self.formats[name] = QCheckBox(title)
             self.formats[name].setToolTip(tip)
         self.formats["html"].setChecked(True)
@@ -246,7 +230,7 @@ class ExportBox(QWidget):
             name, share = self._task.step
             self.progress.setValue(round(share * _STEPS))
             if name:
-                self.message.tell(f"Exporting: {_FORMATS[name][0]}")
+                self.message.tell(f"Exporting: {FORMATS[name][0]}")
 
     def _show_result(self, _: object = None) -> None:
         """List the maps of the result that is meant, or say that there is none."""
