@@ -6,12 +6,13 @@ import html
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.atlas_colors import CODEWORD, THIS_SLIDE, choices, paint
 from napari_dre_slcl.gui.index_field import IndexField
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.point_map import PointMap
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
@@ -67,10 +68,8 @@ class AtlasBox(QWidget):
         self.map = PointMap(colors)
         self.map.setToolTip(_HOW)
         self.map.text_of = self._text_of
-        self.legend = QLabel()
-        self.legend.setWordWrap(True)
-        self.note = QLabel()
-        self.note.setWordWrap(True)
+        self.legend = NoteLabel()
+        self.note = NoteLabel()
         self.message = MessageLine()
 
     def _lay_out(self) -> None:

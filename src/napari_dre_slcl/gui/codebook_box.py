@@ -20,6 +20,7 @@ from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.codeword_card import CodewordCard
 from napari_dre_slcl.gui.index_field import IndexField
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.thumbnail_grid import Thumbnail
@@ -70,8 +71,7 @@ class CodebookBox(QWidget):
         self._refresh()
 
     def _build(self) -> None:
-        self.hint = QLabel(_NOTHING)
-        self.hint.setWordWrap(True)
+        self.hint = NoteLabel(_NOTHING)
         self.hint.setToolTip(_WHAT)
         self.message = MessageLine()
         self.index_field = IndexField(self._session.cohort_index)

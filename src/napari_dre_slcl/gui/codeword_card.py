@@ -11,7 +11,6 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QToolButton,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.texts import share_text
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.thumbnail_grid import Thumbnail, ThumbnailGrid
@@ -86,8 +86,7 @@ class CodewordCard(QWidget):
         self.only.setCheckable(True)
         self.only.setFixedWidth(52)
         self.only.setToolTip("Draw these tiles alone; press again for all.")
-        self.shares = QLabel()
-        self.shares.setWordWrap(True)
+        self.shares = NoteLabel()
         self.shares.setToolTip("Share of the tiles of this slide, and on average over slides.")
         self.tiles = ThumbnailGrid(thumbnails, colors, _COLUMNS)
 

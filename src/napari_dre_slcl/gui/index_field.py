@@ -7,7 +7,6 @@ from pathlib import Path
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -16,6 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_dre_slcl.gui.cohort_index import CohortIndex, IndexState
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.note_label import NoteLabel
 
 __all__ = ["IndexField"]
 
@@ -34,8 +34,7 @@ class IndexField(QWidget):
     def __init__(self, cohort_index: CohortIndex, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._cohort_index = cohort_index
-        self.text = QLabel()
-        self.text.setWordWrap(True)
+        self.text = NoteLabel()
         self.message = MessageLine()
         self.bar = QProgressBar()
         self.make_button = QPushButton("Make searchable…")

@@ -23,6 +23,7 @@ from napari_dre_slcl.errors import DreSlclError, SearchError
 from napari_dre_slcl.gui.heading import heading
 from napari_dre_slcl.gui.index_field import IndexField
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.thumbnail_grid import Thumbnail, ThumbnailGrid
@@ -80,8 +81,7 @@ class SimilarBox(QWidget):
         self.where = QComboBox()
         self.where.addItems(_WHERE)
         self.where.setToolTip("Where to look for similar tiles and slides.")
-        self.hint = QLabel(_CHOOSE)
-        self.hint.setWordWrap(True)
+        self.hint = NoteLabel(_CHOOSE)
         self.message = MessageLine()
         self.tiles = ThumbnailGrid(self._session.thumbnails, self._colors, columns=3)
         self.slides_title = heading("Similar slides")
@@ -130,8 +130,8 @@ class SimilarBox(QWidget):
         """Take the selected tiles as a new question, unless one of the answers was gone to."""
         result, selection = self._session.result, self._session.selection
         if result is not None and len(selection) and not self._session.visit.is_selecting:
-            file = getattr(self._session.overlay, "result_file", lambda _: None)
-            self._question = _Question(result, selection, file(result.slide_path))
+            file = self._session.overlay.result_file(result.slide_path)
+            self._question = _Question(result, selection, file)
             self._find_tiles()
 
     def _on_index(self) -> None:
