@@ -29,7 +29,7 @@ def estimate_text(figures: Mapping[str, float]) -> str:
         lines.append(f"Time: about {whole} to read the tiles, and what the method then takes")
     lines.append(_room("Memory", figures, "memory", "memory_free", "can be had"))
     if "bytes/gpu" in figures:
-        lines.append(_room("GPU memory", figures, "gpu", "gpu_total", "there are"))
+        lines.append(_room("GPU memory", figures, "gpu", "gpu_total", "in all"))
     lines.append(_room("Disk", figures, "disk", "disk_free", "free"))
     return "\n".join(lines)
 

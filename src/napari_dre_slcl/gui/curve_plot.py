@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_dre_slcl.gui.theme import ThemeColors
@@ -138,7 +138,8 @@ class CurvePlot(QWidget):
             )
         color = self._colors.series[number % len(self._colors.series)]
         curve = self._curves[name]
-        curve.setPen(pg.mkPen(color, width=3 if self._is_whole(name) else 1.5))
+        style = Qt.PenStyle.DashLine if name.startswith("chance") else Qt.PenStyle.SolidLine
+        curve.setPen(pg.mkPen(color, width=3 if self._is_whole(name) else 1.5, style=style))
         curve.setSymbol("o" if len(steps) == 1 else None)
         curve.setSymbolSize(6)
         curve.setSymbolBrush(color)
@@ -158,7 +159,7 @@ class CurvePlot(QWidget):
         plot.setFixedHeight(_HEIGHT_PX)
         plot.getAxis("left").setWidth(_AXIS_PX)  # so that the epochs of all plots line up
         if self._limits is not None:
-            plot.setYRange(*self._limits, padding=0.02)
+            plot.setYRange(*self._limits, padding=0.1)  # room for the topmost number
         self._paint_axes(plot)
         self._layout.addWidget(plot)
         return plot
