@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_dre_slcl.gui.cohort_drop import DropInvitation, dropped_paths, is_table
 from napari_dre_slcl.gui.cohort_editor import CohortEditor
@@ -27,6 +26,7 @@ from napari_dre_slcl.gui.cohort_source import CohortSource
 from napari_dre_slcl.gui.cohort_table import CohortTable
 from napari_dre_slcl.gui.column_roles import ColumnRoles
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.section import Section
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
 
@@ -90,15 +90,14 @@ class CohortPanel(QWidget):
         row.addWidget(self.open_button)
         row.addWidget(self.train_button)
         layout.addWidget(self._buttons)
-        self.sections: dict[str, QCollapsible] = {}
+        self.sections: dict[str, Section] = {}
         for title, content in (
             ("Findings", self.findings),
             ("Meaning of the columns", self.roles),
             ("Labels and hospitals", self.labels),
             ("Folds", self.folds),
         ):
-            section = QCollapsible(title, expandedIcon="▼", collapsedIcon="▶")
-            section.setDuration(0)
+            section = Section(title)
             section.addWidget(content)
             self.sections[title] = section
             layout.addWidget(section)

@@ -49,6 +49,7 @@ from napari_dre_slcl.layers import LayerData
 __all__ = ["DreSlclDock"]
 
 _WIDTH_PX = 400
+_LEAST_WIDTH_PX = 380
 
 
 class DreSlclDock(QWidget):
@@ -63,6 +64,7 @@ class DreSlclDock(QWidget):
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("DRE-SLCL")
+        self.setMinimumWidth(_LEAST_WIDTH_PX)  # nothing is cut off, as nothing scrolls sideways
         self._viewer = napari_viewer
         self._has_parent = False
         colors = theme_colors(napari_viewer.theme)

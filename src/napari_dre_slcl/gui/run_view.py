@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qtpy.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_dre_slcl.engine.amounts import bytes_text
 from napari_dre_slcl.gui.bars import Bar, BarList
 from napari_dre_slcl.gui.curves import TrainingCurves
 from napari_dre_slcl.gui.job_progress import JobProgress
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.section import Section
 from napari_dre_slcl.gui.texts import epoch_text, metric_rows, seconds_rows
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.jobs.messages import Cancelled, Failed, Log, Metric, Progress, Result
@@ -43,7 +43,7 @@ class RunView(QWidget):
         self.log.setMaximumBlockCount(_LOG_LINES)
         self.log.setFixedHeight(_LOG_HEIGHT_PX)
         self.log.setPlaceholderText("What the engine says appears here.")
-        folded = QCollapsible("What the engine says", expandedIcon="▼", collapsedIcon="▶")
+        folded = Section("What the engine says")
         folded.addWidget(self.log)
         folded.expand(animate=False)
         layout = QVBoxLayout(self)

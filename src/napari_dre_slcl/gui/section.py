@@ -23,14 +23,13 @@ class Section(QWidget):
     def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.button = QToolButton()
-        self.button.setText(title)
+        self.setText(title)
         self.button.setCheckable(True)
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         font = self.button.font()
         font.setBold(True)
         self.button.setFont(font)
-        self.button.setToolTip(f"Show or hide: {title}")
         self._content = QWidget()
         inner = QVBoxLayout(self._content)
         inner.setContentsMargins(4, 4, 4, 8)
@@ -44,6 +43,15 @@ class Section(QWidget):
     def addWidget(self, widget: QWidget) -> None:
         """Put a widget into the section."""
         self._content.layout().addWidget(widget)
+
+    def text(self) -> str:
+        """Return its title."""
+        return str(self.button.text())
+
+    def setText(self, title: str) -> None:
+        """Call the section otherwise, such as with a count."""
+        self.button.setText(title)
+        self.button.setToolTip(f"Show or hide: {title}")
 
     def content(self) -> QWidget:
         """Return what holds the widgets."""

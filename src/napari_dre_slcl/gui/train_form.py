@@ -8,7 +8,6 @@ from typing import Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QCompleter, QLabel, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_dre_slcl.cohort.cohort import read_cohort
 from napari_dre_slcl.config import (
@@ -26,6 +25,7 @@ from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.forms import SettingsForm
 from napari_dre_slcl.gui.path_field import PathField
+from napari_dre_slcl.gui.section import Section
 from napari_dre_slcl.jobs.messages import EstimateJob, TrainJob
 
 __all__ = ["TrainForm", "free_run_dir"]
@@ -106,7 +106,7 @@ class TrainForm(QWidget):
         )
         for place, (label, widget) in enumerate(rows):
             self.basic_form.insert_row(place, label, widget)
-        self.folded = QCollapsible("Advanced settings", expandedIcon="▼", collapsedIcon="▶")
+        self.folded = Section("Advanced settings")
         self.folded.addWidget(self.advanced_form)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

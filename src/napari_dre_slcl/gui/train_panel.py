@@ -9,13 +9,13 @@ from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QVBoxLayout, QWidget
-from superqt import QCollapsible
 
-from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.engine.estimate_text import estimate_text
+from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.run_buttons import RunButtons
 from napari_dre_slcl.gui.run_list import RunList
 from napari_dre_slcl.gui.run_view import RunView
+from napari_dre_slcl.gui.section import Section
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.train_form import TrainForm, free_run_dir
@@ -78,7 +78,7 @@ class TrainPanel(QWidget):
         self.runs = RunList(self._session.runs)
 
     def _lay_out(self) -> None:
-        runs = QCollapsible("Runs", expandedIcon="▼", collapsedIcon="▶")
+        runs = Section("Runs")
         runs.addWidget(self.runs)
         runs.expand(animate=False)
         layout = QVBoxLayout(self)
@@ -242,12 +242,15 @@ class TrainPanel(QWidget):
 
 
 def _end_text(job: Job, end: Result | Failed | Cancelled) -> str:
+    if isinstance(end, Result) and isinstance(job, EstimateJob):
+        return estimate_text(end.metrics)
     if isinstance(end, Result):
-        if isinstance(job, EstimateJob):
-            return estimate_text(end.metrics)
         return f"Done. The model is in {end.paths['model']}."
-    is_training = isinstance(job, (TrainJob, ResumeJob))
-    if isinstance(end, Cancelled) and is_training and job.run_dir.exists():
+    if (
+        isinstance(end, Cancelled)
+        and isinstance(job, (TrainJob, ResumeJob))
+        and job.run_dir.exists()
+    ):
         return f"Cancelled. 'Resume a run…' goes on with {job.run_dir}."
     return end.message
 
