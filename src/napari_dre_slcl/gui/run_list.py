@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QApplication,
     QGridLayout,
     QHeaderView,
-    QLabel,
     QMenu,
     QPushButton,
     QTreeWidget,
@@ -24,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.run_watch import RunWatch
 from napari_dre_slcl.gui.texts import metric_rows
 from napari_dre_slcl.jobs.known_runs import forget_run
@@ -72,14 +72,8 @@ class RunList(QWidget):
         self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.tree.setFixedHeight(_HEIGHT_PX)
-        header = self.tree.header()
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column in (1, 2):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        self.details = QLabel(_EMPTY)
-        self.details.setWordWrap(True)
-        self.details.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        _share_width(self.tree.header())
+        self.details = NoteLabel(_EMPTY)
         self.message = MessageLine()
         self.show_button = QPushButton("Show")
         self.show_button.setToolTip(
@@ -234,6 +228,16 @@ class RunList(QWidget):
         else:
             self.message.tell(f"Removed from the list. The files are still in {run.run_dir}.")
             self.setValue([other for other in self._runs.values() if other is not run])
+
+
+def _share_width(header: QHeaderView | None) -> None:
+    """Give state and time what they need, and the name the rest."""
+    if header is None:
+        return
+    header.setStretchLastSection(False)
+    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    for column in (1, 2):
+        header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
 
 
 def _fill(item: QTreeWidgetItem | None, run: RunSummary) -> None:
