@@ -76,17 +76,19 @@ class AtlasBox(QWidget):
         self._content = QWidget()
         content = QVBoxLayout(self._content)
         content.setContentsMargins(0, 0, 0, 0)
-        for widgets in ((self.what, self.color_by), (self.tool, self.all_button)):
+        for left, right in ((self.what, self.color_by), (self.tool, self.all_button)):
             row = QHBoxLayout()
-            for widget in widgets:
-                row.addWidget(widget, 1)
+            row.addWidget(left, 1)
+            row.addWidget(right, 1)
             content.addLayout(row)
-        for widget in (self.map, self.legend, self.note):
-            content.addWidget(widget)
+        content.addWidget(self.map)
+        content.addWidget(self.legend)
+        content.addWidget(self.note)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.index_field, self.message, self._content):
-            layout.addWidget(widget)
+        layout.addWidget(self.index_field)
+        layout.addWidget(self.message)
+        layout.addWidget(self._content)
 
     def _connect(self) -> None:
         session = self._session

@@ -188,13 +188,13 @@ class ThumbnailGrid(QWidget):
         """Go through the pictures with the arrow keys; Enter chooses."""
         if event is None or not self._items:
             return
-        steps = {
+        steps: dict[int, int] = {
             Qt.Key.Key_Left: -1,
             Qt.Key.Key_Right: 1,
             Qt.Key.Key_Up: -self._columns,
             Qt.Key.Key_Down: self._columns,
         }
-        key = Qt.Key(event.key())
+        key = event.key()
         if key in steps:
             self._current = min(max(self._current + steps[key], 0), len(self._items) - 1)
             self.update()
