@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.session import Session
@@ -77,9 +78,17 @@ class Lasso(QObject):
             tiles_inside,
             centres,
             outlines,
-            on_done=self.changed.emit,
-            on_error=self.failed.emit,
+            on_done=self._tell,
+            on_error=self._complain,
         )
+
+    def _tell(self, inside: NDArray[np.int64]) -> None:
+        if isalive(self):  # the panel may have gone meanwhile
+            self.changed.emit(inside)
+
+    def _complain(self, sentence: str) -> None:
+        if isalive(self):
+            self.failed.emit(sentence)
 
     def _on_layers(self, *_: Any) -> None:
         """Follow the outlines of the slide that is meant; they may have been deleted by hand."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QSignalBlocker, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -38,7 +39,7 @@ class PhraseField(QWidget):
         super().__init__(parent)
         self._background = background
         self._model: Path | None = None
-        self._in_memory: dict[Path | None, tuple[str, ...]] = {}
+        self._in_memory: dict[Path | None, tuple[str, ...]] = {None: ()}
         self._build()
         self._lay_out()
         self._connect()
@@ -105,10 +106,13 @@ class PhraseField(QWidget):
             read_phrases,
             model,
             on_done=self._show,
-            on_error=self.failed.emit,
+            on_error=self._complain,
         )
+        self._update_buttons()
 
     def _show(self, phrases: tuple[str, ...]) -> None:
+        if not isalive(self):
+            return
         self._in_memory[self._model] = phrases
         text = self.line.text()
         with QSignalBlocker(self.field):
@@ -117,6 +121,10 @@ class PhraseField(QWidget):
             self.field.setCurrentIndex(-1)
         self.line.setText(text)
         self._update_buttons()
+
+    def _complain(self, sentence: str) -> None:
+        if isalive(self):  # the panel may have gone meanwhile
+            self.failed.emit(sentence)
 
     def _ask(self) -> None:
         if self.value():
@@ -137,11 +145,12 @@ class PhraseField(QWidget):
                 self._model,
                 phrases,
                 on_done=lambda _: None,
-                on_error=self.failed.emit,
+                on_error=self._complain,
             )
 
     def _update_buttons(self) -> None:
         phrase, phrases = self.value(), self.phrases()
+        is_known = self._model in self._in_memory  # else what is kept on disk would be lost
         self.ask_button.setEnabled(bool(phrase))
-        self.keep_button.setEnabled(bool(phrase) and phrase not in phrases)
-        self.forget_button.setEnabled(phrase in phrases)
+        self.keep_button.setEnabled(is_known and bool(phrase) and phrase not in phrases)
+        self.forget_button.setEnabled(is_known and phrase in phrases)
