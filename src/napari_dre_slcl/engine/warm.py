@@ -125,6 +125,6 @@ def _features(bundle: Bundle, result: SlideResult, path: Path) -> tuple[Tensor, 
     with torch.no_grad():
         parts = [
             encoder(encoder.prepare(part, bundle.net.device))
-            for part in torch.from_numpy(stored.features).split(_CHUNK)
+            for part in torch.split(torch.from_numpy(stored.features), _CHUNK)
         ]
     return torch.cat(parts), tile_positions(stored)

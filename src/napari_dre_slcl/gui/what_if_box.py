@@ -100,8 +100,9 @@ class WhatIfBox(QWidget):
         for part in (self.lassoed, self.selected):
             inner.addWidget(part)
         inner.addWidget(heading("Predictions"))
-        for part in (self.bars, self.legend, self.message, self.note):
-            inner.addWidget(part)
+        rows: tuple[QWidget, ...] = (self.bars, self.legend, self.message, self.note)
+        for row in rows:
+            inner.addWidget(row)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.empty)

@@ -145,6 +145,7 @@ class ResidualEncoder(nn.Module):
         sequence = torch.cat([start, token], dim=1)
         n_read = sequence.shape[1] if self._is_mass_pooled else 1
         for number, layer in enumerate(self.layers):
+            assert isinstance(layer, _Layer)
             is_last = number == len(self.layers) - 1
             sequence = layer.without_mask(sequence, n_read if is_last else sequence.shape[1])
         pooled = sequence.sum(1)
