@@ -1,14 +1,16 @@
 # make demo, make test: all set-up on a fresh machine, then the demonstration or the tests.
 PYTHON ?= python3
 VENV := .venv
+PYSIDE_VENV := .venv/pyside
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-libs demo test lint
+.PHONY: help setup system-libs demo test test-pyside lint
 
 help:
 	@echo "make demo   set up, then train on generated slides and open napari with a prediction"
 	@echo "make test   set up, then run all tests"
+	@echo "make test-pyside  the tests of the window with PySide6 instead of PyQt6, in $(PYSIDE_VENV)"
 	@echo "make lint   set up, then ruff, mypy, import-linter and the manifest check"
 	@echo "make setup  only make $(VENV) and install into it"
 
@@ -35,6 +37,15 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+$(PYSIDE_VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(PYSIDE_VENV)/bin/python || $(PYTHON) -m venv $(PYSIDE_VENV)
+	$(PYSIDE_VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
+	  -e '.[pyside,tables,text,zarr,test]'
+	@touch $@
+
+test-pyside: system-libs $(PYSIDE_VENV)/.installed
+	QT_API=pyside6 $(PYSIDE_VENV)/bin/python -m pytest tests/gui -o qt_api=pyside6 -n 2 --dist loadfile
 
 lint: setup $(VENV)/.dev-installed
 	$(BIN)/ruff check .
