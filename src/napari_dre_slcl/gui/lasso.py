@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.layers.lasso import LASSO_KIND, lasso_layer, tiles_inside
+from napari_dre_slcl.results import SlideResult
 
 __all__ = ["Lasso"]
 
@@ -68,15 +69,14 @@ class Lasso(QObject):
         if layer is None or result is None or not len(layer.data):
             self.changed.emit(_NOTHING)
             return
-        centres = result.tile_yx + (result.tile_size_px - 1) / 2
         outlines = [
             _outline(np.asarray(corners, np.float64), kind)
             for corners, kind in zip(layer.data, layer.shape_type, strict=True)
         ]
         self._session.background.run(
             "finding the tiles inside the lasso",
-            tiles_inside,
-            centres,
+            _inside,
+            result,
             outlines,
             on_done=self._tell,
             on_error=self._complain,
@@ -118,6 +118,10 @@ class Lasso(QObject):
         ):
             return  # told again when it has happened
         self.find()
+
+
+def _inside(result: SlideResult, outlines: list[NDArray[np.float64]]) -> NDArray[np.int64]:
+    return tiles_inside(result.tile_yx + (result.tile_size_px - 1) / 2, outlines)
 
 
 def _outline(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64]:

@@ -133,10 +133,10 @@ class WhatIfBox(QWidget):
         self.bars.set_colors(colors)
 
     def without_tiles(self) -> NDArray[np.int64]:
-        """Return the (m,) positions of single tiles that are left out."""
+        """Return positions of single tiles that are left out; some may be named twice."""
         inside = self._inside if self.lassoed.isChecked() else _NONE
         chosen = self._session.selection if self.selected.isChecked() else _NONE
-        return np.union1d(inside, chosen)
+        return np.concatenate([inside, chosen])
 
     def clear(self) -> None:
         """Leave nothing out any more."""

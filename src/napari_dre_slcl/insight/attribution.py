@@ -111,4 +111,5 @@ def _probabilities(
     task, index = target
     sums = sum_terms(terms, weights.to(terms.values.device))
     found = net.logits_of_sums(sums)[task].softmax(1)[:, index]
-    return np.asarray(found.double().cpu().numpy())
+    curve: NDArray[np.float64] = found.double().cpu().numpy()
+    return curve
