@@ -54,6 +54,7 @@ class RunWatch(QObject):
         self._tail: EventTail | None = None
         self._is_begun = False
         self._was_active = False
+        self._is_listing = False
         self._ready: dict[Path, tuple[float, RunSummary]] = {}
         self._follow_timer = self._make_timer(_FOLLOW_MS, self._look)
         self._list_timer = self._make_timer(_LIST_MS, self.refresh)
@@ -85,14 +86,17 @@ class RunWatch(QObject):
             self._list_timer.stop()
 
     def refresh(self) -> None:
-        """Read the list once; `listed` tells it."""
-        if not self._is_closed:
-            self._background.run(
-                "reading the list of runs",
-                partial(_list_runs, self._ready),
-                on_done=self.listed.emit,
-                on_error=_nothing,
-            )
+        """Read the list once, unless it is being read; `listed` tells it."""
+        # A newer call would make the older one's answer stale: on a slow disk none would come.
+        if self._is_closed or self._is_listing:
+            return
+        self._is_listing = True
+        self._background.run(
+            "reading the list of runs",
+            partial(_list_runs, self._ready),
+            on_done=self._tell_list,
+            on_error=lambda _: self._tell_list(None),
+        )
 
     def close(self) -> None:
         """Stop for good; later calls do nothing."""
@@ -105,6 +109,11 @@ class RunWatch(QObject):
         self._run_dir, self._tail = None, None
         self._background.close()
 
+    def _tell_list(self, runs: list[RunSummary] | None) -> None:
+        self._is_listing = False
+        if runs is not None:
+            self.listed.emit(runs)
+
     def _look(self) -> None:
         if self._is_closed or self._tail is None or self._run_dir is None:
             return
@@ -113,7 +122,7 @@ class RunWatch(QObject):
             "following a run",
             partial(_read_news, self._run_dir, self._tail),
             on_done=self._tell,
-            on_error=_nothing,
+            on_error=self._look_again,
         )
 
     def _tell(self, news: _News) -> None:
@@ -133,6 +142,11 @@ class RunWatch(QObject):
         else:
             self.stop()
             self.ended.emit(news.summary, self._was_active)
+
+    def _look_again(self, _: str) -> None:
+        """Try once more soon: a folder that cannot be read now may be later."""
+        if self._run_dir is not None and not self._is_closed:
+            self._follow_timer.start()
 
     def _make_timer(self, interval_ms: int, slot: Any) -> QTimer:
         timer = QTimer(self)
@@ -166,7 +180,3 @@ def _summary(run_dir: Path, ready: dict[Path, tuple[float, RunSummary]]) -> RunS
     summary = summarise_run(run_dir)
     ready[run_dir] = (changed, summary)
     return summary
-
-
-def _nothing(_: str) -> None:
-    """Run folders that cannot be read are told by their state."""
