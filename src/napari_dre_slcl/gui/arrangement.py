@@ -55,11 +55,15 @@ def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> Non
     tissue, copy = _present(layer_of, TISSUE_KINDS), layer_of(COPY_KIND)
     if is_side_by_side:
         hide_tissue(layer_of)  # a layer that is shown takes a place in the grid
+        for layer in _present(layer_of, ("selection",)):
+            layer.visible = False
         stack_in_pairs(viewer, *_present(layer_of, ("slide", "clusters", COPY_KIND, "attention")))
         viewer.layers.selection.active = layer_of("slide")
     elif copy is not None:
         viewer.layers.remove(copy)
         _raise(viewer, tissue)
+        for layer in _present(layer_of, ("selection",)):
+            layer.visible = True
     for layer in _present(layer_of, ("clusters",)):  # the map always says what it shows
         layer.name_overlay.box = True
         layer.name_overlay.visible = is_side_by_side

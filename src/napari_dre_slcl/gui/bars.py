@@ -162,7 +162,8 @@ class BarList(QWidget):
         ]
         for color, width in ((self._colors.background, 4.0), (self._colors.text, 1.5)):
             painter.setPen(QPen(color, width))
-            painter.drawLines(lines)
+            for line in lines:
+                painter.drawLine(line)
 
     def event(self, event: QEvent | None) -> bool:
         """Show the hint of the row that the mouse rests on."""

@@ -48,7 +48,9 @@ def give_mpp(layer: Layer, mpp: float | None, source: str) -> None:
     set_attributes(layer, world_transform(facts["mpp"]))
 
 
-def follow_mpp(layer: Layer, slide_mpp: float | None, given: float | None, source: str) -> None:
+def follow_mpp(
+    layer: Layer, slide_mpp: float | None, given: float | None = None, source: str = ""
+) -> None:
     """Draw a layer over a slide with the slide's new pixel size.
 
     Parameters

@@ -47,7 +47,7 @@ class MapBox(QWidget):
         self._drawn: dict[str, Drawn] = {}
         self._build(colors)
         self._connect()
-        self._list_maps()
+        self.refresh()
 
     def _build(self, colors: ThemeColors) -> None:
         self.choice = QComboBox()
@@ -71,10 +71,10 @@ class MapBox(QWidget):
         session = self._session
         overlay = session.overlay
         self.choice.activated.connect(lambda _: self.show_map(self.choice.currentData()))
-        overlay.slide_changed.connect(lambda _: self._list_maps())
-        overlay.result_shown.connect(lambda _: self._list_maps())
+        overlay.slide_changed.connect(lambda _: self.refresh())
+        overlay.result_shown.connect(lambda _: self.refresh())
         overlay.active_changed.connect(self._show_look)
-        session.index_changed.connect(lambda _: self._list_maps())
+        session.index_changed.connect(lambda _: self.refresh())
         overlay.map_shown.connect(self._show_choice)
 
     def set_colors(self, colors: ThemeColors) -> None:
@@ -127,12 +127,16 @@ class MapBox(QWidget):
         values : ndarray
             (n,) one finite number per tile of the slide that is meant.
         """
+        if self._result is None or len(values) != len(self._result.rowcol):
+            self.message.complain(f"'{title}' is of another slide than the one that is shown.")
+            return
+        self.message.tell("")
         words = MapWords(title, unit, explanation)
         self._given[key] = MapChoice(
             key, title, unit, explanation, partial(TileMap.of, key, words, values)
         )
         self._drawn.pop(key, None)
-        self._list_maps()
+        self.refresh()
         self.show_map(key)
 
     def _show(self, result: SlideResult, drawn: Drawn) -> None:
@@ -145,7 +149,7 @@ class MapBox(QWidget):
         if not overlay.is_side_by_side:
             overlay.set_visible("clusters", False)  # their colours would mix with the map's
 
-    def _list_maps(self) -> None:
+    def refresh(self) -> None:
         """Offer what the result of the slide that is meant has."""
         result = self._session.result
         if result is not self._result:
@@ -178,4 +182,4 @@ class MapBox(QWidget):
 
 def _draw(make: Callable[[], TileMap], result: SlideResult) -> Drawn:
     tile_map = make()
-    return tile_map, result.raster(tile_map.values, fill=np.nan)
+    return tile_map, np.asarray(result.raster(tile_map.values, fill=np.nan), np.float32)

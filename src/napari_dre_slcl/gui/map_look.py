@@ -98,8 +98,10 @@ class MapLook(QWidget):
 
     def _range(self, low: float, high: float) -> tuple[float, float]:
         """Return the ends of the slider: beyond the outermost values there is nothing to see."""
-        first, last = self._map.extremes if self._map is not None else (low, high)
-        return min(low, first), max(high, last)
+        if self._map is None:
+            return low, high
+        ends = (*self._map.extremes, *self._map.limits, low, high)
+        return min(ends), max(ends)
 
     def _on_limits(self, limits: tuple[float, float]) -> None:
         if self._layer is None or self._map is None:

@@ -52,6 +52,11 @@ class OurLayers:
             None,
         )
 
+    def over(self, slide: Layer) -> list[Layer]:
+        """Return the other layers of a slide."""
+        path = facts_of(slide)["path"]
+        return [one for one in self.all() if facts_of(one).get("path") == path and one is not slide]
+
     @property
     def active_path(self) -> str | None:
         """Path of the slide that the active layer belongs to, or None."""
@@ -88,10 +93,10 @@ class OurLayers:
         return self.find("slide", result.slide_path) or next(moved, None)
 
     @contextmanager
-    def same_active(self) -> Iterator[None]:
-        """Keep the active layer what it is while layers are added."""
+    def same_active(self, is_on: bool = True) -> Iterator[None]:
+        """Keep the active layer what it is while layers are added, if this is on."""
         selection = self._viewer.layers.selection
         before = selection.active
         yield
-        if selection.active != before:
+        if is_on and selection.active != before:
             selection.active = before

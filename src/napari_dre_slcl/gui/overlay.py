@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from napari.layers import Layer
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.gui.arrangement import arrange_result, hide_tissue, show_tissue
 from napari_dre_slcl.gui.background import Background
-from napari_dre_slcl.gui.layer_facts import facts_of, follow_mpp, give_mpp, set_attributes
+from napari_dre_slcl.gui.layer_facts import facts_of, follow_mpp, give_mpp
 from napari_dre_slcl.gui.map_drawing import change_map, change_raster, number_colors
 from napari_dre_slcl.gui.our_layers import OurLayers
 from napari_dre_slcl.gui.shown_results import ShownResults, load_drawn
@@ -26,7 +26,6 @@ from napari_dre_slcl.layers import (
     DrawnResult,
     LayerData,
     TileMap,
-    grid_transform,
     map_layer,
 )
 from napari_dre_slcl.results import SlideResult
@@ -87,7 +86,7 @@ class Overlay(QObject):
     @property
     def slide(self) -> SlideInfo | None:
         """The slide that is meant: of the active layer, else the one meant before, else any."""
-        layer = self._slide_layer(self._last_path)
+        layer = self.layer("slide")
         return None if layer is None else layer.metadata[METADATA_KEY]["info"]
 
     def layer(self, kind: str, path: str | None = None) -> Layer | None:
@@ -101,10 +100,6 @@ class Overlay(QObject):
             Of the slide; the slide that is meant by default.
         """
         return self._ours.find(kind, path or self._last_path)
-
-    def any_layer(self, kind: str) -> Layer | None:
-        """Return the lowest layer of ours of a kind, of whatever slide."""
-        return self._ours.any_of(kind)
 
     def result(self, path: str | None) -> SlideResult | None:
         """Return the result that was last shown for the slide with this path."""
@@ -168,14 +163,13 @@ class Overlay(QObject):
             If the size is not plausible, or the file can no longer be opened.
         """
         path = path or self._last_path
-        layer = self._slide_layer(path)
+        layer = self._ours.find("slide", path)
         if layer is None:
             return
         give_mpp(layer, mpp, source)
-        for other in self._ours.all():
-            if facts_of(other).get("path") == path and other is not layer:
-                follow_mpp(other, facts_of(layer)["mpp"], mpp, source)
-        self._shown.set_mpp(path, facts_of(layer)["mpp"])
+        for other in self._ours.over(layer):
+            follow_mpp(other, facts_of(layer)["mpp"], mpp, source)
+        self._shown.set_mpp(facts_of(layer)["path"], facts_of(layer)["mpp"])
         if path == self._last_path:
             self._viewer.reset_view()
         self.slide_changed.emit(self.slide)
@@ -188,8 +182,8 @@ class Overlay(QObject):
         path : Path
             Result file.
         is_quiet : bool
-            Bring the layers of a slide that is open up to date and change nothing else; a result
-            of another slide is left out. For results that nobody has just asked for.
+            Nobody has just asked for it: the layers of a slide that is open are brought up to
+            date, a result of another slide is left out.
         """
         self._background.run(
             f"loading the result '{path}'",
@@ -219,6 +213,10 @@ class Overlay(QObject):
         slide = self._ours.slide_of(drawn.result)
         if self._viewer is None or (is_quiet and slide is None):
             return
+        if slide is None and file is not None:
+            slide = self._bring_slide(drawn.result, file)
+            if slide is None and self._ours.any_of("slide") is not None:
+                return  # its map must not lie on another slide
         if slide is not None:
             if facts_of(slide)["mpp"] is None and drawn.result.mpp is not None:
                 give_mpp(slide, drawn.result.mpp, _FROM_RESULT)
@@ -227,12 +225,20 @@ class Overlay(QObject):
         path = drawn.result.slide_path
         self._shown.put(drawn, file)
         self._remove_others(path, drawn.layers)
-        with self._ours.same_active() if is_quiet else nullcontext():
+        with self._ours.same_active(is_quiet):
             for layer_data in drawn.layers:
                 self._add_or_update(layer_data)
         if not is_quiet:
             self._come_forward(path, slide)
         self.result_shown.emit(drawn.result)
+
+    def _bring_slide(self, result: SlideResult, file: Path) -> Layer | None:
+        """Open the slide of a result from a file, or tell why not."""
+        try:
+            self.open_slide(Path(result.slide_path), result.mpp)
+        except SlideError as error:
+            self.failed.emit(f"The slide of the result '{file.name}' is not open. {error}")
+        return self._ours.slide_of(result)
 
     def _come_forward(self, path: str, slide: Layer | None) -> None:
         """Show a slide's result instead of its tissue, and mean that slide from now on."""
@@ -244,11 +250,10 @@ class Overlay(QObject):
     def _remove_others(self, path: str, layers: Sequence[LayerData]) -> None:
         """Remove layers of a slide's earlier result that are not among these."""
         kept = {data[1]["metadata"][METADATA_KEY]["kind"] for data in layers}
-        for kind in sorted({"clusters", "attention"} - kept):
+        gone = [self.layer(kind, path) for kind in ("clusters", "attention") if kind not in kept]
+        for layer in filter(None, gone):
             self.set_side_by_side(False)
-            layer = self.layer(kind, path)
-            if layer is not None:
-                self._viewer.layers.remove(layer)
+            self._viewer.layers.remove(layer)
 
     def show_map(self, tile_map: TileMap, raster: NDArray[np.float32] | None = None) -> None:
         """Draw a map of the result of the slide that is meant in place of the one before.
@@ -256,9 +261,9 @@ class Overlay(QObject):
         Parameters
         ----------
         tile_map : TileMap
-            One value per tile of that result; nothing happens where there is no such result.
+            One value per tile of that result.
         raster : ndarray, optional
-            (rows, columns) float32, its values on the tile grid where they were spread already.
+            (rows, columns) float32, its values where they were spread over the grid already.
         """
         result = self.result(self._last_path)
         if result is None or len(result.rowcol) != len(tile_map.values):
@@ -277,10 +282,6 @@ class Overlay(QObject):
             Of the slide.
         layer_data : tuple
             As the functions of `napari_dre_slcl.layers` make it.
-
-        Returns
-        -------
-        napari.layers.Layer
         """
         layer_data[1]["metadata"][METADATA_KEY]["path"] = path
         with self._ours.same_active():
@@ -325,11 +326,11 @@ class Overlay(QObject):
         is_on : bool
             The slide is drawn a second time, under the attention; False removes that layer.
         """
-        slide = self.layer("slide")
-        can_be_on = None not in (slide, self.layer("clusters"), self.layer("attention"))
-        if is_on and can_be_on and not self.is_side_by_side:
-            self._add(slide_copy(slide))
-        arrange_result(self._viewer, self.layer, is_on and can_be_on)
+        needed = [self.layer(kind) for kind in ("slide", "clusters", "attention")]
+        is_on = is_on and None not in needed
+        if is_on and not self.is_side_by_side:
+            self._add(slide_copy(needed[0]))
+        arrange_result(self._viewer, self.layer, is_on)
 
     def close(self) -> None:
         """Let go of the viewer; the layers stay."""
@@ -362,10 +363,10 @@ class Overlay(QObject):
     def _on_inserted(self, event: Any) -> None:
         """Draw a result that was dropped on the canvas at the pixel size of its open slide."""
         facts = facts_of(event.value)
-        slide = self._slide_layer(facts.get("path"))
+        slide = self._ours.find("slide", facts.get("path"))
         if facts.get("kind") in ("clusters", "attention") and slide is not None:
             facts["mpp"] = facts_of(slide)["mpp"]
-            set_attributes(event.value, grid_transform(facts["tile_size_px"], facts["mpp"]))
+            follow_mpp(event.value, facts["mpp"])
         self._on_layers_changed(event)
 
     def _on_removed(self, event: object) -> None:
@@ -375,9 +376,6 @@ class Overlay(QObject):
     def _on_layers_changed(self, event: object = None) -> None:
         self.refresh()
         self.active_changed.emit()
-
-    def _slide_layer(self, path: str | None) -> Layer | None:
-        return self._ours.find("slide", path)
 
     def _add(self, layer_data: LayerData) -> Layer:
         layer = self._viewer.add_layer(Layer.create(*layer_data))

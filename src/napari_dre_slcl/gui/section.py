@@ -31,8 +31,8 @@ class Section(QWidget):
         font.setBold(True)
         self.button.setFont(font)
         self._content = QWidget()
-        inner = QVBoxLayout(self._content)
-        inner.setContentsMargins(4, 4, 4, 8)
+        self._inner = QVBoxLayout(self._content)
+        self._inner.setContentsMargins(4, 4, 4, 8)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.button)
@@ -42,7 +42,7 @@ class Section(QWidget):
 
     def addWidget(self, widget: QWidget) -> None:
         """Put a widget into the section."""
-        self._content.layout().addWidget(widget)
+        self._inner.addWidget(widget)
 
     def text(self) -> str:
         """Return its title."""

@@ -38,8 +38,16 @@ class TileSelection(QObject):
         super().__init__(parent)
         self._session = session
         self._viewer = session.viewer
+        self._layer: Layer | None = None
         self._viewer.mouse_drag_callbacks.append(self._on_press)
         session.selection_changed.connect(self._show)
+
+    @property
+    def layer(self) -> Layer | None:
+        """The layer of the outlines, or None where there is none, or the user has deleted it."""
+        if self._layer is not None and not self._session.overlay.holds(self._layer):
+            self._layer = None
+        return self._layer
 
     def close(self) -> None:
         """Stop listening to the mouse; the outlines stay."""
@@ -93,7 +101,7 @@ class TileSelection(QObject):
         overlay, result = self._session.overlay, self._session.result
         if self._viewer is None:
             return
-        layer = overlay.any_layer(SELECTION_KIND)
+        layer = self.layer
         if result is None or not len(chosen):
             if layer is not None:
                 _outline(layer, np.empty((0, 2)))
@@ -101,7 +109,8 @@ class TileSelection(QObject):
         cells = result.rowcol[chosen[:_MOST_OUTLINES]].astype(float)
         data = selection_layer(result)
         if layer is None:
-            layer = overlay.show_over(result.slide_path, data)
+            layer = self._layer = overlay.show_over(result.slide_path, data)
+            layer.visible = not overlay.is_side_by_side  # it would take a place in the grid
         elif facts_of(layer)["path"] != result.slide_path:
             facts_of(layer).update(data[1]["metadata"][METADATA_KEY])
         for name, value in grid_transform(result.tile_size_px, result.mpp).items():

@@ -192,7 +192,7 @@ def percentiles(values: NDArray[np.floating[Any]]) -> Values:
     """
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - count / 2
-    return (middle[place] * (_PER_CENT / max(1, len(values)))).astype(np.float32)
+    return np.asarray(middle[place] * (_PER_CENT / max(1, len(values))), np.float32)
 
 
 def times_average(result: SlideResult) -> Values:
