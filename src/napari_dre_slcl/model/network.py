@@ -22,7 +22,7 @@ __all__ = ["DreSlclNet"]
 
 _MAX_SCALE = 100.0
 _BANK_CHUNK = 8192
-_SINGLE_CHUNK = 2048
+_SINGLE_CHUNK = 512
 
 
 class DreSlclNet(nn.Module):
