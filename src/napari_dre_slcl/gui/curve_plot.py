@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -56,6 +57,7 @@ class CurvePlot(QWidget):
         self._values: dict[str, tuple[list[int], list[float]]] = {}
         self._curves: dict[str, pg.PlotDataItem] = {}
         self._plot: pg.PlotWidget | None = None  # made when there is something to draw
+        self._is_due = False
         self._legend = QLabel()
         self._legend.setWordWrap(True)
         self.setToolTip(tip)
@@ -85,15 +87,26 @@ class CurvePlot(QWidget):
             By name; those that do not belong here are passed over.
         """
         for name, value in values.items():
-            if self._name_of(name) is None or not math.isfinite(value):
-                continue
-            steps, points = self._values.setdefault(name, ([], []))
-            while steps and steps[-1] >= step:
-                steps.pop()
-                points.pop()
-            steps.append(step)
-            points.append(value)
-            self._draw_soon()
+            if self.takes(name):
+                self.put(name, step, value)
+
+    def takes(self, name: str) -> bool:
+        """Whether a metric belongs here."""
+        return self._name_of(name) is not None
+
+    def put(self, name: str, step: int, value: float) -> None:
+        """Add one point to the curve of a metric that belongs here; as `add`."""
+        if not math.isfinite(value):
+            return
+        steps, points = self._values.setdefault(name, ([], []))
+        while steps and steps[-1] >= step:
+            steps.pop()
+            points.pop()
+        steps.append(step)
+        points.append(value)
+        if not self._is_due:
+            self._is_due = True
+            self._timer.start()
 
     def clear(self) -> None:
         """Forget all points."""
@@ -108,11 +121,15 @@ class CurvePlot(QWidget):
             self._paint_axes(self._plot)
             self._draw()
 
-    def _draw_soon(self) -> None:
-        if not self._timer.isActive():
-            self._timer.start()
-
     def _draw(self) -> None:
+        """Draw, and leave the window ten times as long to itself before it is done again."""
+        self._is_due = False
+        begun = time.perf_counter()
+        self._draw_all()
+        spent_ms = 1000 * (time.perf_counter() - begun)
+        self._timer.setInterval(max(_DRAW_EVERY_MS, int(10 * spent_ms)))
+
+    def _draw_all(self) -> None:
         self.setVisible(bool(self._values))
         if not self._values and self._plot is None:
             return

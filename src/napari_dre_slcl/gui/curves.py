@@ -59,6 +59,7 @@ class TrainingCurves(QWidget):
             _drift_name,
         )
         self.plots = (self.loss, self.auc, self.recall, self.drift)
+        self._plot_of: dict[str, CurvePlot | None] = {}
         self._note = QLabel(_NO_VALIDATION)
         self._note.setWordWrap(True)
         self._note.hide()
@@ -81,8 +82,12 @@ class TrainingCurves(QWidget):
         """
         if "loss/pretrain" in values:  # of the pretraining, whose epochs are others
             return
-        for plot in self.plots:
-            plot.add(step, values)
+        for name, value in values.items():
+            if name not in self._plot_of:
+                self._plot_of[name] = next((p for p in self.plots if p.takes(name)), None)
+            plot = self._plot_of[name]
+            if plot is not None:
+                plot.put(name, step, value)
         self._note.setVisible(bool(self.loss.value()) and not self.auc.value())
 
     def clear(self) -> None:

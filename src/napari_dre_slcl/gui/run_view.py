@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from napari_dre_slcl.jobs.messages import Cancelled, Failed, Log, Metric, Progre
 __all__ = ["RunView"]
 
 _LOG_LINES = 500
+_OLD_LINES = 100
 _LOG_HEIGHT_PX = 110
 _UNTOLD = ("gpu", "chance")
 
@@ -75,24 +77,24 @@ class RunView(QWidget):
             self._add_epoch(event)
             self._show_epoch(event.values)
         elif isinstance(event, Log):
-            self.log.appendPlainText(_log_line(event))
+            self.log.appendPlainText(_line(event))
 
     def on_history(self, events: Sequence[Any]) -> None:
         """Show what came before anybody looked, at once."""
-        lines: list[str] = []
+        told: deque[Metric | Log] = deque(maxlen=_OLD_LINES)
         last: Metric | None = None
         stage: Progress | None = None
         for event in events:
             if isinstance(event, Metric):
                 self.curves.add(event.step, event.values)
-                lines.append(_epoch_line(event))
+                told.append(event)
                 last = event
             elif isinstance(event, Log):
-                lines.append(_log_line(event))
+                told.append(event)
             elif isinstance(event, Progress):
                 stage = event
-        if lines:
-            self.log.appendPlainText("\n".join(lines[-_LOG_LINES:]))
+        if told:
+            self.log.appendPlainText("\n".join(map(_line, told)))
         if last is not None:
             self._show_epoch(last.values)
         if stage is not None:
@@ -123,7 +125,7 @@ class RunView(QWidget):
 
     def _add_epoch(self, event: Metric) -> None:
         self.curves.add(event.step, event.values)
-        self.log.appendPlainText(_epoch_line(event))
+        self.log.appendPlainText(_line(event))
 
     def _show_epoch(self, values: Mapping[str, float]) -> None:
         self._show_bars("Where the time goes, last epoch", seconds_rows(dict(values)))
@@ -138,10 +140,8 @@ class RunView(QWidget):
         self.metrics.setValue([Bar(title, is_heading=True), *bars] if bars else ())
 
 
-def _epoch_line(event: Metric) -> str:
+def _line(event: Metric | Log) -> str:
+    if isinstance(event, Log):
+        return f"⚠ {event.message}" if event.level == "warning" else event.message
     told = {name: n for name, n in event.values.items() if name.split("/")[0] not in _UNTOLD}
     return f"epoch {event.step}: {epoch_text(told)}"
-
-
-def _log_line(event: Log) -> str:
-    return f"⚠ {event.message}" if event.level == "warning" else event.message
