@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
@@ -19,36 +15,28 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dre_slcl.errors import DreSlclError, SearchError
+from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.heading import heading
 from napari_dre_slcl.gui.index_field import IndexField
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.session import Session
+from napari_dre_slcl.gui.similar_search import (
+    PLACES,
+    SimilarQuestion,
+    similar_slides,
+    similar_tiles,
+)
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.thumbnail_grid import Thumbnail, ThumbnailGrid
 from napari_dre_slcl.gui.tile_thumbnails import tile_key
 from napari_dre_slcl.insight.hits import SlideHit, TileHit
-from napari_dre_slcl.insight.search import nearest_slides, nearest_tiles
-from napari_dre_slcl.insight.tile_index import TileIndex
-from napari_dre_slcl.results import SlideResult, load_result
 
 __all__ = ["SimilarBox"]
 
-_N_TILES, _N_SLIDES = 12, 8
 _ROW_PX = 20
-_WHERE = ("Other slides", "Other patients", "All slides")
 _CHOOSE = "Click a tile on the slide to see the 12 tiles of the cohort that are most like it."
 _PREDICT = "Predict or open a slide first; then click one of its tiles."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Question:
-    """Which tiles others are to be like, and where their features are if not in the index."""
-
-    result: SlideResult
-    selection: NDArray[np.int64]
-    file: Path | None
 
 
 class SimilarBox(QWidget):
@@ -68,7 +56,7 @@ class SimilarBox(QWidget):
         super().__init__(parent)
         self._session = session
         self._colors = colors
-        self._question: _Question | None = None
+        self._question: SimilarQuestion | None = None
         self._tile_hits: list[TileHit] = []
         self._slide_hits: list[SlideHit] = []
         self._build()
@@ -79,7 +67,7 @@ class SimilarBox(QWidget):
     def _build(self) -> None:
         self.index_field = IndexField(self._session.cohort_index)
         self.where = QComboBox()
-        self.where.addItems(_WHERE)
+        self.where.addItems(PLACES)
         self.where.setToolTip("Where to look for similar tiles and slides.")
         self.hint = NoteLabel(_CHOOSE)
         self.message = MessageLine()
@@ -131,7 +119,7 @@ class SimilarBox(QWidget):
         result, selection = self._session.result, self._session.selection
         if result is not None and len(selection) and not self._session.visit.is_selecting:
             file = self._session.overlay.result_file(result.slide_path)
-            self._question = _Question(result, selection, file)
+            self._question = SimilarQuestion(result, selection, file)
             self._find_tiles()
 
     def _on_index(self) -> None:
@@ -151,7 +139,7 @@ class SimilarBox(QWidget):
             return
         self._session.background.run(
             "similar tiles",
-            _similar_tiles,
+            similar_tiles,
             index,
             question,
             self.where.currentText(),
@@ -166,7 +154,7 @@ class SimilarBox(QWidget):
             return
         self._session.background.run(
             "similar slides",
-            _similar_slides,
+            similar_slides,
             index,
             result,
             self.where.currentText(),
@@ -228,62 +216,6 @@ class SimilarBox(QWidget):
             self._session.visit.go_to_slide(self._slide_hits[self.slides.row(item)].slide)
         except DreSlclError as error:
             self.message.complain(str(error))
-
-
-def _similar_tiles(index: TileIndex, question: _Question, where: str) -> list[TileHit]:
-    """Find tiles like the mean of some tiles of a result."""
-    result, selection = question.result, question.selection
-    _check_model(index, result)
-    own = index.find_slide(result.slide_id, result.slide_path)
-    rows = np.empty(0, np.int64)
-    if own is not None:
-        rows = index.find_rows(own, result.rowcol[selection])
-        rows = rows[rows >= 0]
-    if len(rows) == len(selection):
-        features = np.asarray(index.features[rows])
-    else:
-        features = _features_of(question.file, selection)
-    excluded = _excluded_slides(index, own.slide_id if own is not None else "", where)
-    return nearest_tiles(index, features.mean(axis=0), _N_TILES, rows.tolist(), excluded)
-
-
-def _features_of(file: Path | None, selection: NDArray[np.int64]) -> NDArray[np.float32]:
-    stored = None if file is None else load_result(file).features
-    if stored is None:
-        raise SearchError(
-            "This slide is not in the index, and its result has no tile features. Predict it here, "
-            "or make a cohort searchable that has it."
-        )
-    return stored[selection]
-
-
-def _excluded_slides(index: TileIndex, slide_id: str, where: str) -> list[int]:
-    """Return positions of the slides that are not looked at."""
-    own = next((slide for slide in index.slides if slide.slide_id == slide_id), None)
-    if own is None or where == "All slides":
-        return []
-    is_same_patient = where == "Other patients" and own.patient_id
-    return [
-        number
-        for number, slide in enumerate(index.slides)
-        if slide is own or (is_same_patient and slide.patient_id == own.patient_id)
-    ]
-
-
-def _similar_slides(index: TileIndex, result: SlideResult, where: str) -> list[SlideHit]:
-    _check_model(index, result)
-    own = index.find_slide(result.slide_id, result.slide_path)
-    slide_id = own.slide_id if own is not None else ""
-    patient = own.patient_id if own is not None and where == "Other patients" else ""
-    return nearest_slides(index, result.slide_vector, _N_SLIDES, patient, slide_id)
-
-
-def _check_model(index: TileIndex, result: SlideResult) -> None:
-    if index.model_sha256 != result.provenance.get("model_sha256", ""):
-        raise SearchError(
-            "The index is of another model than the result that is shown. Predict the slide with "
-            "the model of the index, or make the cohort searchable with this one."
-        )
 
 
 def _thumbnail(hit: TileHit) -> Thumbnail:
