@@ -88,7 +88,9 @@ def random_curve(
     """Return the mean deletion curve over random orders; as of `deletion_curve`."""
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(terms)) for _ in range(n_orders)]
-    return np.mean([deletion_curve(net, terms, one, target, shares) for one in orders], axis=0)
+    curves = np.stack([deletion_curve(net, terms, one, target, shares) for one in orders])
+    mean: NDArray[np.float64] = curves.mean(axis=0)
+    return mean
 
 
 def curve_area(shares: Sequence[float], values: NDArray[np.float64]) -> float:
