@@ -162,6 +162,21 @@ def test_side_by_side_draws_the_slide_under_both_and_goes_back(
     assert not viewer.canvas.grid.enabled
 
 
+def test_side_by_side_keeps_its_pairs_whatever_else_is_in_the_list(
+    viewer, dock, slide_path, result
+) -> None:
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(result)
+    dock.session.select_tiles([0])
+    viewer.layers.move(len(viewer.layers) - 1, 0)  # the outlines, below all others
+    dock.result_panel.side_by_side.setChecked(True)
+    assert kinds(viewer)[:4] == ["slide", "clusters", "slide copy", "attention"]
+    assert [layer.visible for layer in viewer.layers] == [True] * 4 + [False]
+    assert viewer.canvas.grid.actual_shape(viewer.layers) == (1, 2)
+    dock.result_panel.side_by_side.setChecked(False)
+    assert dock.explore_panel.tile_selection.layer.visible
+
+
 def test_ticks_and_layer_list_agree(dock, slide_path, result) -> None:
     dock.overlay.open_slide(slide_path)
     dock.overlay.show_result(result)

@@ -49,9 +49,10 @@ def test_values_are_told_in_panel_and_status_bar(qtbot, viewer, shown) -> None:
     }
     assert "Evidence for cancer: +0%" in line.text()
     assert line.sizeHint().height() == height
-    assert viewer.status.startswith("Attention 1.08 x average · Codeword 1 · ")
+    told = "Attention 1.08 x average · Codeword 1 · Centre x 320 µm, y 192 µm"
+    assert viewer.status == told
     viewer.status = "what napari says of the active layer"
-    assert viewer.status.startswith("Attention 1.08 x average")
+    assert viewer.status == told
     shown.session.codewords.set_name(0, "stroma")
     hover.look_at(world((1, 1)))
     hover.look_at(world((1, 2)))
@@ -63,12 +64,14 @@ def test_values_are_told_in_panel_and_status_bar(qtbot, viewer, shown) -> None:
     assert viewer.status == "free again"
 
 
-def test_the_map_that_is_drawn_comes_first(qtbot, shown) -> None:
+def test_the_map_that_is_drawn_comes_first(qtbot, viewer, shown) -> None:
+    shown.explore_panel.hover.look_at(world((0, 3)))
     shown.explore_panel.maps.show_values("similarity", "Like 'x'", np.arange(12) / 10, "…")
     qtbot.waitUntil(lambda: shown.explore_panel.maps.value() == "similarity")
     rows = tile_rows(shown.session.result, 3, shown.overlay.tile_map, "stroma")
     assert rows[0] == ("Like 'x'", "0.30")
     assert rows[1] == ("Codeword", "stroma")
+    assert viewer.status.startswith("Like 'x' 0.30")
 
 
 def test_moves_of_the_mouse_are_followed_until_the_dock_goes(viewer, shown) -> None:

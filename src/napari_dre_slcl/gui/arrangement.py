@@ -66,6 +66,7 @@ def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> Non
             layer.visible = True
     for layer in _present(layer_of, ("clusters",)):  # the map always says what it shows
         layer.name_overlay.box = True
+        layer.name_overlay.font_size = 8
         layer.name_overlay.visible = is_side_by_side
     set_grid(viewer, is_side_by_side)
 

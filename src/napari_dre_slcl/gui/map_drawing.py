@@ -11,10 +11,12 @@ from napari_dre_slcl.layers import LayerData
 __all__ = ["change_map", "change_raster", "number_colors", "set_limits"]
 
 _NAME = "given name"
+_FONT_PT = 8  # so that name and unit fit half a canvas
 _BAR_PX = (20, 180)  # long enough for three numbers
 _CONTENT = ("features", "colormap", "metadata")
 _PLACE = ("scale", "translate", "units", "axis_labels")
 _LONG = {"um": "micrometer"}  # as napari spells it
+_FONT_PT = 8  # so that name and unit fit half a canvas
 _BAR_PX = (20, 180)  # long enough for three numbers
 _ATTRIBUTES = ("scale", "translate", "units", "axis_labels", "features", "colormap", "metadata")
 
@@ -77,4 +79,5 @@ def number_colors(layer: Layer) -> None:
     layer.colorbar.size = _BAR_PX
     layer.colorbar.visible = True
     layer.name_overlay.box = True
+    layer.name_overlay.font_size = _FONT_PT
     layer.name_overlay.visible = True

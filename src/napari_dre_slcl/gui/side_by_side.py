@@ -31,9 +31,13 @@ def slide_copy(slide: Layer) -> LayerData:
 
 
 def stack_in_pairs(viewer: Any, *layers: Layer) -> None:
-    """Put layers on top of the layer list in this order, and show them."""
-    for layer in layers:
-        viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
+    """Put layers at the bottom of the layer list in this order, and show them.
+
+    napari counts hidden layers too when it forms the groups of its grid, from the bottom up: an odd
+    one below would part our pairs.
+    """
+    for layer in reversed(layers):
+        viewer.layers.move(viewer.layers.index(layer), 0)
         layer.visible = True
 
 

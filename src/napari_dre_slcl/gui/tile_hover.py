@@ -15,6 +15,7 @@ from napari_dre_slcl.results import SlideResult
 __all__ = ["TileHover", "tile_rows"]
 
 _MOST_HEADS = 3
+_CODEWORD, _CENTRE = "Codeword", "Centre"
 
 
 class TileHover(QObject):
@@ -42,7 +43,7 @@ class TileHover(QObject):
         self._viewer.events.status.connect(self._on_status)
         session.overlay.slide_changed.connect(self._forget)
         session.overlay.result_shown.connect(self._forget)
-        session.overlay.map_shown.connect(lambda _: self.facts_changed.emit())
+        session.overlay.map_shown.connect(self._on_map)
 
     @property
     def tile(self) -> int | None:
@@ -85,18 +86,28 @@ class TileHover(QObject):
         if tile == self._tile:
             return
         self._tile = tile
-        self._rows = [] if tile is None else self.rows_of(tile)
+        self._tell()
+        self.tile_changed.emit(tile)
+
+    def _tell(self) -> None:
+        """Write the map's value, the codeword and the place into the status bar: it is short."""
+        self._rows = [] if self._tile is None else self.rows_of(self._tile)
         self._text = " · ".join(
-            value if name == "Codeword" else f"{name} {value}" for name, value in self._rows
+            value if name == _CODEWORD else f"{name} {value}"
+            for number, (name, value) in enumerate(self._rows)
+            if number == 0 or name in (_CODEWORD, _CENTRE)
         )
         if self._text and self._viewer is not None:
             self._viewer.status = self._text
-        self.tile_changed.emit(tile)
 
     def _forget(self, *_: object) -> None:
         if self._tile is not None:
             self._tile, self._rows, self._text = None, [], ""
             self.tile_changed.emit(None)
+        self.facts_changed.emit()
+
+    def _on_map(self, tile_map: TileMap) -> None:
+        self._tell()
         self.facts_changed.emit()
 
     def _on_status(self, event: Any) -> None:
@@ -125,7 +136,7 @@ def tile_rows(
     if tile_map is not None:
         rows[tile_map.title] = value_text(tile_map.unit, float(tile_map.values[tile]))
     if result.n_codewords:
-        rows["Codeword"] = codeword
+        rows[_CODEWORD] = codeword
     times = float(result.attention[tile]) * len(result.attention)
     rows["Attention"] = value_text("x average", times)
     if result.evidence is not None:
@@ -136,7 +147,7 @@ def tile_rows(
             rows[words.title] = value_text(words.unit, 100 * float(value))
     if result.n_codewords:
         rows["Distance from the codeword"] = value_text("", float(result.residual_norm[tile]))
-    rows["Centre"] = _centre_text(result, tile)
+    rows[_CENTRE] = _centre_text(result, tile)
     return list(rows.items())
 
 
