@@ -43,6 +43,7 @@ def colour_cohort(
         image[:512, :768] -= number
         make_slide(folder / f"s{number:02}.tif", image=image.clip(0, 255).astype(np.uint8))
         words = ["dark dense tumour", "pale glandular tumour"][1 - is_dark]
+        words += [" beside vessels", " among lymphocytes"][number % 2]  # one of each patient
         mutation = "" if number == 3 else str(is_dark)
         lines.append(f"s{number:02}.tif,P{number // 2},{'AB'[is_dark]},{mutation},{words} {number}")
     table = folder / "cohort.csv"

@@ -184,7 +184,7 @@ def test_a_phrase_lies_where_a_report_of_these_words_lies(model_dir: Path, tmp_p
     events: list[Event] = []
     job = AskJob(
         model=model_dir,
-        phrases=("dark DENSE", "pale glandular", "dark xylophone"),
+        phrases=("beside VESSELS", "among lymphocytes", "vessels xylophone"),
         out=tmp_path / "phrases.npy",
     )
 
@@ -194,7 +194,16 @@ def test_a_phrase_lies_where_a_report_of_these_words_lies(model_dir: Path, tmp_p
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert vectors[0] @ vectors[2] > 0.9 > vectors[0] @ vectors[1]
     told = [event.message for event in events if isinstance(event, Log)]
-    assert told == ["Not in the reports of the training, left aside: 'xylophone'."]
+    assert told == ["Not in the training reports, or in hardly any, so left aside: 'xylophone'."]
+
+
+def test_a_model_folder_has_no_words_of_one_or_two_patients(model_dir: Path) -> None:
+    words = (model_dir / "model" / "text" / "words.json").read_text(encoding="utf-8")
+    terms = json.loads(words)["terms"]
+    assert "among lymphocytes" in terms
+    assert not any(digit in term for term in terms for digit in "0123456789")  # of one slide each
+    card = (model_dir / "model" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "at least 3 patients" in card
 
 
 def _without_text(model: Path) -> None:

@@ -79,6 +79,7 @@ def test_the_card_has_every_section_and_the_figures_that_are_known(
     assert sections == [
         "What it is",
         "Training data",
+        "Words of the reports",
         "Tasks",
         "Metrics",
         "Intended use",

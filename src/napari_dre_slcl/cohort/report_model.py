@@ -1,7 +1,7 @@
 """The fitted text encoder in the folder of a model: what places phrases among its reports.
 
 Knows files and text; neither torch nor what the model does. The folder holds words of the training
-reports.
+reports, those of `shared_words` alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ReportModel:
     Parameters
     ----------
     encoder : ReportEncoder
-        Fitted on training reports.
+        Fitted on training reports; it need not know all of their words.
     removed : tuple of str or None
         Names of tasks and classes whose sentences were left out of the reports; None where the
         diagnosis was not left out.
@@ -46,7 +46,7 @@ class ReportModel:
     removed: tuple[str, ...] | None = None
 
     def place(self, phrase: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-        """Return the (dim,) unit vector of a phrase, and its words that no training report has.
+        """Return the (dim,) unit vector of a phrase, and its words that are not known.
 
         Raises
         ------
@@ -60,8 +60,8 @@ class ReportModel:
         if not vector.any():
             shown = ", ".join(f"'{word}'" for word in unknown or words)
             raise JobError(
-                f"The reports that this model was trained on do not use {shown}. Try other words "
-                "of the reports, in their language."
+                f"The reports that this model was trained on do not use {shown}, or hardly ever. "
+                "Try other words of the reports, in their language."
             )
         return vector, unknown
 
@@ -128,8 +128,8 @@ def load_report_model(folder: Path, header: Mapping[str, Any]) -> ReportModel:
     hashes = header.get("text_sha256")
     if not hashes:
         raise ModelError(
-            f"The model '{folder}' was saved by an older version, without its text encoder, so "
-            "that no phrase can be asked. Train it again."
+            f"The model '{folder}' has no text encoder, so that no phrase can be asked: it was "
+            "saved by an older version, or its reports had no word in common. Train it again."
         )
     try:
         files = {name: (folder / _FOLDER / name).read_bytes() for name in (_WORDS, _DIRECTIONS)}

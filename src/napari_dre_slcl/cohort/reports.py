@@ -62,6 +62,17 @@ class ReportEncoder:
         terms = self._vectorizer.get_feature_names_out().tolist()
         return terms, np.asarray(self._vectorizer.idf_), self._directions
 
+    def occurrences(self, texts: Sequence[str]) -> csr_matrix:
+        """Return (n, n_terms) int64, 1 where a text has a term."""
+        counts = self._vectorizer.transform(texts)
+        return (counts > 0).astype(np.int64)
+
+    def reduced_to(self, is_kept: NDArray[np.bool_]) -> ReportEncoder:
+        """Return an encoder that knows the terms with True of (n_terms,) alone, weighed as here."""
+        terms, idf, directions = self.state()
+        kept = np.flatnonzero(is_kept)
+        return self.from_state([terms[number] for number in kept], idf[kept], directions[kept])
+
     def words(self, text: str) -> list[str]:
         """Return the words of a text, each once, as they are looked up."""
         tokenize = self._vectorizer.build_tokenizer()

@@ -75,7 +75,9 @@ def _by_words(job: AskJob, bundle: Bundle, reporter: Reporter) -> NDArray[np.flo
         vector, unknown = model.place(phrase)
         if unknown:
             shown = ", ".join(f"'{word}'" for word in unknown)
-            reporter.log(f"Not in the reports of the training, left aside: {shown}.", "warning")
+            reporter.log(
+                f"Not in the training reports, or in hardly any, so left aside: {shown}.", "warning"
+            )
         vectors.append(vector)
     return np.stack(vectors)
 

@@ -17,6 +17,7 @@ from napari_dre_slcl.cohort.ready_vectors import read_ready_vectors, shown_names
 from napari_dre_slcl.cohort.report_model import ReportModel
 from napari_dre_slcl.cohort.report_text import clean_report, has_words, label_words, trim_report
 from napari_dre_slcl.cohort.reports import ReportEncoder, check_reports, fit_report_encoder
+from napari_dre_slcl.cohort.shared_words import LEAST_PATIENTS, keep_shared_words
 from napari_dre_slcl.cohort.tasks import Task, find_tasks
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.read_reports import read_reports
@@ -89,22 +90,39 @@ def fit_report_space(
         texts = _without_diagnosis(texts, tasks, reporter)
     texts = [text if has_words(text) else "" for text in texts]
     if config.text.encoder == "tfidf-svd":
-        return _tfidf_space(texts, words, config, reporter)
+        return _tfidf_space(texts, [row.patient_id for row in rows], words, config, reporter)
     return _language_space(texts, words, config, reporter)
 
 
 def _tfidf_space(
-    texts: Sequence[str], words: Sequence[str] | None, config: DreSlclConfig, reporter: Reporter
+    texts: Sequence[str],
+    patients: Sequence[str],
+    words: Sequence[str] | None,
+    config: DreSlclConfig,
+    reporter: Reporter,
 ) -> ReportSpace:
     present = tuple(text for text in texts if text)
     encoder = _fitted(present, config.text.dim, config.training.seed)
     vectors = encoder.encode(texts)
     _say_what_was_made(reporter, texts, "TF-IDF and SVD give vectors", vectors)
+    whose = tuple(patient for text, patient in zip(texts, patients, strict=True) if text)
     return ReportSpace(
         vectors,
         lambda rows: encoder.encode(_prepared(rows, words)),
-        ReportModel(encoder, None if words is None else tuple(words)),
+        _kept_with_model(_shared(encoder, present, whose), words, reporter),
     )
+
+
+def _kept_with_model(
+    shared: ReportEncoder | None, words: Sequence[str] | None, reporter: Reporter
+) -> ReportModel | None:
+    if shared is not None:
+        return ReportModel(shared, None if words is None else tuple(words))
+    reporter.log(
+        f"No word occurs in the training reports of {LEAST_PATIENTS} patients, so that none is "
+        "kept with the model: no phrase can be asked of it."
+    )
+    return None
 
 
 def _language_space(
@@ -163,6 +181,13 @@ _cleaned = lru_cache(maxsize=8192)(clean_report)
 @lru_cache(maxsize=1)
 def _fitted(texts: tuple[str, ...], dim: int, seed: int) -> ReportEncoder:
     return fit_report_encoder(texts, dim, seed)
+
+
+@lru_cache(maxsize=1)
+def _shared(
+    encoder: ReportEncoder, texts: tuple[str, ...], patients: tuple[str, ...]
+) -> ReportEncoder | None:
+    return keep_shared_words(encoder, texts, patients)
 
 
 def _prepared(rows: Sequence[SlideRow], words: Sequence[str] | None) -> list[str]:

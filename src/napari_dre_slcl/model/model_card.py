@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from napari_dre_slcl.cohort.shared_words import LEAST_PATIENTS
+
 __all__ = ["model_card"]
 
 _SOURCES = {
@@ -37,6 +39,7 @@ def model_card(header: Mapping[str, Any]) -> str:
     sections = {
         "What it is": _what(header),
         "Training data": _data(header),
+        "Words of the reports": _words(header),
         "Tasks": _tasks(header),
         "Metrics": _metrics(header.get("metrics") or {}),
         "Intended use": _USE,
@@ -94,6 +97,18 @@ def _data(header: Mapping[str, Any]) -> str:
     }
     known = [f"- {name}: {count:,}" for name, count in counts.items() if count is not None]
     return "\n".join(known) or "Not recorded."
+
+
+def _words(header: Mapping[str, Any]) -> str:
+    if not header.get("text_sha256"):
+        return "None are kept here."
+    return (
+        f"The folder 'text' has the words and pairs of words that the training reports of at least "
+        f"{LEAST_PATIENTS} patients share, so that phrases can be asked. Rarer ones, such as names "
+        "of patients and numbers of cases, are left out. A name that many reports bear, such as "
+        "that of who signs them, is not: look through 'text/words.json', or delete the folder, "
+        "before you pass the model on. Predictions do not need it."
+    )
 
 
 def _tasks(header: Mapping[str, Any]) -> str:
