@@ -43,6 +43,32 @@ def test_twins_are_ordered_by_their_row_and_have_no_distance(index_of: MakeIndex
     assert max(hit.distance for hit in hits) < 1e-6
 
 
+def test_the_nearest_of_many_near_twins_is_found_though_float32_products_are_equal(
+    index_of: MakeIndex,
+) -> None:
+    rng = np.random.default_rng(0)
+    blank = rng.standard_normal(64)
+    blank /= np.linalg.norm(blank)
+    features = (blank + 1e-4 * rng.standard_normal((3000, 64)) / 8).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    index = index_of({"a": 3000}, dim=64, features=features)
+    query = features[1234].astype(float)
+    query /= np.linalg.norm(query)
+    distances = np.linalg.norm(index.features.astype(float) - query, axis=1)
+
+    hits = nearest_tiles(index, features[1234], 12)
+
+    assert [hit.number for hit in hits] == np.argsort(distances, kind="stable")[:12].tolist()
+    assert hits[0].number == 1234
+
+
+def test_a_tile_of_zeros_is_unrelated_and_never_near(index_of: MakeIndex) -> None:
+    features = np.array([[1, 0], [0, 0], [0.6, 0.8], [-1, 0]], np.float32)
+    hits = nearest_tiles(index_of({"a": 4}, dim=2, features=features), np.array([1, 0]), 4)
+    assert [hit.number for hit in hits] == [0, 2, 1, 3]
+    assert hits[2].distance == pytest.approx(2**0.5)
+
+
 def test_left_out_tiles_and_slides_are_never_found(index_of: MakeIndex) -> None:
     index = index_of({"a": 20, "b": 5})
     hits = nearest_tiles(index, index.features[3], 100, without_rows=[3])

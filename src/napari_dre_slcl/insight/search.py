@@ -21,8 +21,8 @@ __all__ = [
 
 _BLOCK_ROWS = 2**20  # 4 MB of products at a time
 _NEAR_ROWS = 4096
-_SPARE = 52
-"""Candidates beyond the wanted ones, so that rounding in float32 can lose none of them."""
+_EXACT_ROWS = 2**15
+_UNRELATED = 2**0.5
 
 
 def nearest_tiles(
@@ -58,20 +58,25 @@ def nearest_tiles(
     Raises
     ------
     SearchError
-        If the feature is of another width than those of the index, or not finite.
+        If the feature is of another width than those of the index, zero or not finite.
     """
     query = np.asarray(feature, np.float64).ravel()
     length = float(np.linalg.norm(query))
-    if len(query) != index.features.shape[1] or not np.isfinite(length) or not length:
+    if len(query) != index.features.shape[1]:
         raise SearchError(
             f"A tile of this slide has {len(query)} numbers, those of the index "
             f"'{index.folder}' have {index.features.shape[1]}. Both must come from one model: "
             "predict the slide with the model of the index."
         )
+    if not np.isfinite(length) or not length:
+        raise SearchError(
+            "The numbers of this tile are all zero or not finite, so that nothing is like it. "
+            "Choose another tile."
+        )
     query /= length
     left_out = _left_out_slices(index, without_rows, without_slides)
-    rows = _candidates(index.features, query.astype(np.float32), n + _SPARE, left_out)
-    distances = np.linalg.norm(index.features[rows].astype(np.float64) - query, axis=1)
+    rows = _candidates(index.features, query.astype(np.float32), max(1, n), left_out)
+    distances = _distances(index.features, query, rows)
     order = np.lexsort((rows, distances))[: max(0, n)]
     return [index.hit(int(rows[i]), distances[i]) for i in order]
 
@@ -85,18 +90,38 @@ def _left_out_slices(
 def _candidates(
     features: NDArray[np.float32], query: NDArray[np.float32], n: int, left_out: list[slice]
 ) -> NDArray[np.int64]:
-    """Return the rows of the n greatest products with the query, in no order."""
-    best_rows, best = np.empty(0, np.int64), np.empty(0, np.float32)
+    """Return all rows that may be among the n nearest, ascending.
+
+    Products in float32 cannot tell tiles that are nearly twins, such as blank ones, from each
+    other: whatever comes within their rounding of the n-th greatest is a candidate. Two sums of d
+    products err by d eps together at most (Higham, Accuracy and Stability, section 3.1), the
+    lengths of the rows by a few eps.
+    """
+    products = np.empty(len(features), np.float32)
     for first in range(0, len(features), _BLOCK_ROWS):
-        products = np.asarray(features[first : first + _BLOCK_ROWS]) @ query
-        for gone in left_out:
-            products[max(0, gone.start - first) : max(0, gone.stop - first)] = -np.inf
-        top = _top(products, n)  # a block at a time: many small ones would cost as much again
-        best_rows = np.concatenate([best_rows, top + first])
-        best = np.concatenate([best, products[top]])
-        kept = _top(best, n)
-        best_rows, best = best_rows[kept], best[kept]
-    return best_rows[np.isfinite(best)]
+        part = slice(first, first + _BLOCK_ROWS)
+        products[part] = np.asarray(features[part]) @ query
+    for gone in left_out:
+        products[gone] = -np.inf
+    products[np.isnan(products)] = -np.inf
+    least = -np.inf
+    if n < len(products):
+        rounding = (len(query) + 8) * np.finfo(np.float32).eps
+        least = np.partition(products, len(products) - n)[len(products) - n] - rounding
+    return np.flatnonzero((products >= least) & np.isfinite(products))
+
+
+def _distances(
+    features: NDArray[np.float32], query: NDArray[np.float64], rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return distances in float64; a row of zeros points nowhere and is unrelated to all."""
+    distances = np.empty(len(rows))
+    for first in range(0, len(rows), _EXACT_ROWS):
+        part = slice(first, first + _EXACT_ROWS)
+        found = features[rows[part]].astype(np.float64)
+        apart = np.linalg.norm(found - query, axis=1)
+        distances[part] = np.where(found.any(axis=1), apart, _UNRELATED)
+    return distances
 
 
 def _top(values: NDArray[np.float32], n: int) -> NDArray[np.int64]:
