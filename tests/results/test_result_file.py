@@ -130,3 +130,74 @@ def test_pickled_arrays_are_never_loaded(result: SlideResult, tmp_path: Path) ->
 def test_a_missing_result_is_named(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match=r"gone\.npz' cannot be read: No such file"):
         load_result(tmp_path / "gone.npz")
+
+
+def _written_with(result: SlideResult, path: Path, part: str, value: object) -> Path:
+    """Write a result with one part of its file replaced."""
+    save_result(result, path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    if isinstance(value, np.ndarray):
+        arrays[part] = value
+    else:
+        header = json.loads(str(arrays["header"])) | {part: value}
+        arrays["header"] = np.array(json.dumps(header))
+    np.savez(path, **arrays)
+    return path
+
+
+_PREDICTION = {"task": "t", "classes": ["a", "b"], "probabilities": [0.5, 0.5]}
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("header", np.array("null")),
+        ("header", np.array('"text"')),
+        ("rowcol", np.array([[0, 1], [2, 99]])),
+        ("rowcol", np.array([[0, 1], [-1, 4]])),
+        ("rowcol", np.array([[0.0, 1.0], [2.0, 4.0]])),
+        ("codeword", np.array([1, 2])),
+        ("codeword", np.array([-1, 0])),
+        ("codeword", np.array([1.0, 0.0])),
+        ("attention", np.array(["a", "b"])),
+        ("codeword_attention", np.ones(3, np.float32)),
+        ("tile_size_px", 0),
+        ("tile_size_px", "257"),
+        ("grid_shape", [3]),
+        ("grid_shape", [10**9, 10**9]),
+        ("slide_shape", [1024]),
+        ("slide_id", None),
+        ("slide_path", 5),
+        ("mpp", "x"),
+        ("mpp", float("nan")),
+        ("mpp", 0),
+        ("n_codewords", -1),
+        ("codeword_names", ["one"]),
+        ("codeword_names", [1, 2]),
+        ("provenance", {"encoder": 5}),
+        ("provenance", None),
+        ("predictions", [_PREDICTION | {"probabilities": [0.5]}]),
+        ("predictions", [_PREDICTION | {"probabilities": ["a", "b"]}]),
+        ("predictions", [_PREDICTION | {"positive": "c"}]),
+        ("predictions", [_PREDICTION | {"low": [0.1]}]),
+        ("predictions", [_PREDICTION | {"classes": [], "probabilities": []}]),
+    ],
+)
+def test_a_result_whose_parts_do_not_fit_is_refused(result, tmp_path, part, value) -> None:
+    path = _written_with(result, tmp_path / "x.dreslcl.npz", part, value)
+    with pytest.raises(ResultError, match="or it is damaged"):
+        load_result(path)
+
+
+def test_an_older_compressed_result_with_a_flipped_byte_is_refused(result, tmp_path) -> None:
+    path = save_result(result, tmp_path / "x.dreslcl.npz")
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    np.savez_compressed(path, **arrays)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"header.npy") + len(b"header.npy") + 30
+    content[start : start + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(ResultError):
+        load_result(path)

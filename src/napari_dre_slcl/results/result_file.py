@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import ResultError
+from napari_dre_slcl.results.checks import check_result
 from napari_dre_slcl.results.slide_result import SlideResult, TaskPrediction
 
 __all__ = ["RESULT_SUFFIX", "load_report_space", "load_result", "save_result"]
@@ -34,6 +36,19 @@ _ARRAYS = (
 # Most of the file by far; they may be left out, or read alone.
 _LARGE = ("features", "report_space")
 _OPTIONAL = ("evidence", "report_vector", "freshness")
+# What reading an archive raises that is none, or is damaged.
+_DAMAGED = (
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    NotImplementedError,
+    MemoryError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def save_result(result: SlideResult, path: Path) -> Path:
@@ -109,7 +124,7 @@ def load_result(path: Path, with_features: bool = True) -> SlideResult:
         raise ResultError(
             f"The result '{path}' cannot be read: {error.strerror or 'it is not a result file'}."
         ) from error
-    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise ResultError(
             f"'{path}' is not a result of this version, or it is damaged. Predict the slide again."
         ) from error
@@ -131,14 +146,14 @@ def load_report_space(path: Path) -> NDArray[np.float16] | None:
             return space
     except OSError as error:
         raise ResultError(f"The result '{path}' cannot be read: {error.strerror}.") from error
-    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise ResultError(
             f"'{path}' is not a result of this version, or it is damaged. Predict the slide again."
         ) from error
 
 
-def _from_header(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> SlideResult:
-    if header.pop("format") not in _READABLE:
+def _from_header(header: Any, arrays: dict[str, NDArray[Any]]) -> SlideResult:
+    if not isinstance(header, dict) or header.pop("format") not in _READABLE:
         raise ValueError("unknown format")
     predictions = tuple(_prediction(fields) for fields in header.pop("predictions"))
     shapes = {key: tuple(header.pop(key)) for key in ("slide_shape", "grid_shape")}
@@ -150,29 +165,10 @@ def _from_header(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Sli
         evidence_of=evidence_of,
         codeword_names=names,
     )
-    _check(result)
+    check_result(result)
     return result
 
 
 def _prediction(fields: dict[str, Any]) -> TaskPrediction:
     listed = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
     return TaskPrediction(**fields | listed)
-
-
-def _check(result: SlideResult) -> None:
-    n_tiles = len(result.rowcol)
-    if result.rowcol.shape != (n_tiles, 2) or any(
-        getattr(result, name).shape != (n_tiles,)
-        for name in ("codeword", "attention", "residual_norm")
-    ):
-        raise ValueError("the tile columns differ in length")
-    for array, dtype in ((result.features, np.float32), (result.report_space, np.float16)):
-        if array is not None and (array.ndim != 2 or len(array) != n_tiles or array.dtype != dtype):
-            raise ValueError("there is not one feature per tile")
-    if result.evidence is not None and result.evidence.shape != (
-        n_tiles,
-        len(result.evidence_of),
-    ):
-        raise ValueError("there is not one evidence per tile and class")
-    if result.freshness is not None and result.freshness.shape != (n_tiles,):
-        raise ValueError("there is not one freshness per tile")
