@@ -155,3 +155,7 @@ def test_mask_pixels_cover_their_part_of_the_slide(mpp: float | None) -> None:
     assert options["features"]["mask"][MaskClass.FOLD] == "fold"
     shown = {tuple(color) for label, color in options["colormap"].items() if label}
     assert len(shown) == 7
+
+
+def test_no_codewords_have_no_colours() -> None:
+    assert codeword_colors(0).shape == (0, 4)

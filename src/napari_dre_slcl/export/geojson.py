@@ -100,18 +100,26 @@ def _tiles(
     size = result.tile_size_px
     top, left = row * size, col * size
     corners = [left, top, left + size, top, left + size, top + size, left, top + size, left, top]
-    classes = [_json(_classification(look, n)) for n in range(result.n_codewords)]
-    said = [f',"classification":{classes[n]}' for n in result.codeword[part].tolist()]
+    said = _classes(result, look, part)
     own = _measured(result.rowcol[part], {name: one[part] for name, one in columns.items()})
     rows = zip(
         *(corner.tolist() for corner in corners),
         row.tolist(),
         col.tolist(),
-        said if classes else [""] * len(row),
+        said,
         own,
         strict=True,
     )
     return [_TILE % values for values in rows]
+
+
+def _classes(result: SlideResult, look: CodewordLook, part: slice) -> list[str]:
+    """Return the codeword of each tile as a property; nothing where the method has none."""
+    codewords = result.codeword[part].tolist()
+    if not result.n_codewords:
+        return [""] * len(codewords)
+    classes = [_json(_classification(look, n)) for n in range(result.n_codewords)]
+    return [f',"classification":{classes[n]}' for n in codewords]
 
 
 def _measured(rowcol: NDArray[np.int64], columns: dict[str, NDArray[Any]]) -> list[str]:

@@ -145,8 +145,8 @@ def _image_facts(result: SlideResult, maps: list[TileMap]) -> dict[str, Any]:
                 "color": highest_color(one),
                 "active": number == 0,
                 "window": {
-                    "min": float(np.nanmin(one.values)),
-                    "max": float(np.nanmax(one.values)),
+                    "min": one.extremes[0],
+                    "max": one.extremes[1],
                     "start": low,
                     "end": high,
                 },

@@ -41,7 +41,7 @@ def codeword_colors(n_codewords: int) -> NDArray[np.float32]:
         )
         for i in range(max(0, n_codewords - len(fixed)))
     ]
-    opaque = np.array((fixed + rest)[:n_codewords], dtype=np.float32)
+    opaque = np.array((fixed + rest)[:n_codewords], dtype=np.float32).reshape(-1, 3)
     return np.concatenate([opaque, np.ones((n_codewords, 1), dtype=np.float32)], axis=1)
 
 

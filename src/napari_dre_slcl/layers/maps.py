@@ -88,8 +88,9 @@ class TileMap:
     ) -> TileMap:
         """Return a map; without limits its colours span all but the outermost values."""
         column = np.asarray(values, np.float32)
-        span = limits or _span(column, kind)
-        ends = _extremes(column, kind)
+        numbers = _numbers(column)
+        span = limits or _span(numbers, kind)
+        ends = _extremes(numbers, kind)
         return cls(key, words.title, words.unit, words.explanation, column, span, kind, ends)
 
 
@@ -172,7 +173,9 @@ def _choice(
 
     def make() -> TileMap:
         column = np.asarray(values(), np.float32)
-        return TileMap.of(key, words, column, kind, None if limits is None else limits(column))
+        return TileMap.of(
+            key, words, column, kind, None if limits is None else limits(_numbers(column))
+        )
 
     return MapChoice(key, words.title, words.unit, words.explanation, make)
 
@@ -200,8 +203,15 @@ def times_average(result: SlideResult) -> Values:
     return (result.attention * len(result.attention)).astype(np.float32)
 
 
+def _numbers(values: Values) -> Values:
+    """Return the values that limits can be made of; a model that diverged gives others too."""
+    is_number = np.isfinite(values)
+    return values if is_number.all() else values[is_number]
+
+
 def _attention_span(values: Values) -> Limits:
-    return 0.0, max(float(np.percentile(values, _TOP_PERCENTILE)), _LEAST_ATTENTION_TOP)
+    top = float(np.percentile(values, _TOP_PERCENTILE)) if values.size else 0.0
+    return 0.0, max(top, _LEAST_ATTENTION_TOP)
 
 
 def _whole(values: Values) -> Limits:
