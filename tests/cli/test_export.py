@@ -56,9 +56,9 @@ def test_names_only_where_asked_for(result_file: Path, tmp_path: Path) -> None:
     assert main(arguments) == 0
     assert main([*arguments, "--identifiers"]) == 0
     pages = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
-    assert set(pages) == {"slide.html", "Jane_Doe.html"}
+    assert set(pages) == {"slide.html", "Jane Doe.html"}
     assert "Jane" not in pages["slide.html"]
-    assert "Jane Doe.tif" in pages["Jane_Doe.html"]
+    assert "Jane Doe.tif" in pages["Jane Doe.html"]
 
 
 def test_a_slide_that_has_moved_is_given(result_file: Path, tmp_path: Path) -> None:
@@ -78,3 +78,24 @@ def test_export_needs_no_torch(result_file: Path, tmp_path: Path) -> None:
         "sys.exit(code or ('torch' in sys.modules) * 9)"
     )
     assert subprocess.run([sys.executable, "-c", script], timeout=120, check=False).returncode == 0
+
+
+def test_two_results_of_one_slide_do_not_replace_each_other(
+    result_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", str(result_file), str(result_file), "--to", "csv", "--identifiers"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    assert "different folders" in told.err
+    assert f"-> {tmp_path / 'out' / 'Jane Doe.csv'}" in told.out
+
+
+def test_what_was_written_is_told_although_a_later_result_is_broken(
+    result_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.npz").write_bytes(b"text")
+    arguments = ["export", str(result_file), str(tmp_path / "broken.npz"), "--to", "csv"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    assert f"-> {tmp_path / 'out' / 'slide.csv'}" in told.out
+    assert "broken.npz' is not a result" in told.err

@@ -131,3 +131,58 @@ def test_names_of_the_model_win_while_it_is_the_same(result: SlideResult, tmp_pa
     assert look_of(result).names == ("a", "b", "c")
     (tmp_path / "model.json").write_text(header % ("cd" * 32))
     assert look_of(result).names == ("lymphocytes <&>", "stroma", "Codeword 3")
+
+
+@pytest.mark.parametrize("slide_id", ["", ".", "..", "../../etc/x", ".hidden", "a/b", "x" * 400])
+def test_a_slides_name_makes_visible_files_in_the_folder(
+    result: SlideResult, tmp_path: Path, slide_id: str
+) -> None:
+    request = ExportRequest(("csv",), tmp_path / "out", has_names=True)
+    (path,) = export_result(replace(result, slide_id=slide_id), request)
+    assert path.parent == tmp_path / "out"
+    assert not path.name.startswith(".")
+
+
+def test_no_two_slides_get_the_same_file(result: SlideResult, tmp_path: Path) -> None:
+    request = ExportRequest(("csv",), tmp_path / "out", has_names=True)
+    ids = ("a/b", "a_b", "a:b", "日本", "中国", "")
+    paths = [export_result(replace(result, slide_id=name), request)[0] for name in ids]
+    assert len(set(paths)) == len(ids)
+    assert paths[3].name == "日本.csv"
+
+
+def test_nothing_is_written_where_one_format_cannot_be(
+    make_result: Callable[..., SlideResult], tmp_path: Path
+) -> None:
+    full = make_result(tmp_path / "features.h5")
+    parts = {name: getattr(full, name)[:0] for name in ("rowcol", "codeword", "attention")}
+    nothing = replace(full, **parts, residual_norm=full.residual_norm[:0], evidence=None)
+    with pytest.raises(ExportError, match="no tiles to write"):
+        export_result(nothing, ExportRequest(("html", "csv"), tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_method_without_codewords_is_exported_whole(result: SlideResult, tmp_path: Path) -> None:
+    none = np.zeros(0, np.float32)
+    codeword = np.zeros_like(result.codeword)
+    without = replace(
+        result, n_codewords=0, codeword_names=(), codeword_attention=none, codeword=codeword
+    )
+    paths = export_result(without, ExportRequest(tuple(FORMATS), tmp_path / "out"))
+    assert all(path.exists() for path in paths)
+    assert "codeword" not in (tmp_path / "out" / "slide.csv").read_text()
+
+
+def test_evidence_that_is_no_number_is_exported_as_nothing(
+    result: SlideResult, tmp_path: Path
+) -> None:
+    broken = replace(result, evidence=np.full_like(result.evidence, np.nan))
+    paths = export_result(broken, ExportRequest(tuple(FORMATS), tmp_path / "out"))
+    assert "NaN" not in paths[0].read_text()
+
+
+def test_names_written_by_hand_fit_a_legend(result: SlideResult, tmp_path: Path) -> None:
+    named = replace(result, codeword_names=("two\nlines\x07", "x" * 500, "c"))
+    assert look_of(named).names == ("two lines", "x" * 60, "c")
+    request = ExportRequest(("png",), tmp_path / "out", map_key="codewords")
+    assert export_result(named, request)[0].is_file()

@@ -118,3 +118,28 @@ def test_page_of_a_large_slide_with_many_heads_stays_small(
         page = slide_report(result, look_of(result), slide)
     assert len(page) < 5_000_000
     assert "10 more maps of evidence" in page
+
+
+def test_short_names_are_taken_out_as_words_only(result: SlideResult, slide_path: Path) -> None:
+    facts = result.provenance | {"damaged": "1,024 tiles of 'a' cannot be decoded."}
+    named = replace(result, slide_id="a", slide_path="/x/y/a.tif", provenance=facts)
+    with open_slide(slide_path, 0.5) as slide:
+        page = slide_report(named, look_of(named), slide)
+    assert "1,024 tiles of &#x27;(slide)&#x27; cannot be decoded." in page
+    assert "ab" * 32 in page
+
+
+def test_a_slide_that_has_moved_and_its_folders_are_not_named(
+    result: SlideResult, slide_path: Path
+) -> None:
+    gone = replace(
+        result,
+        slide_id="Z9",
+        slide_path="/old/Z9.tif",
+        mpp_source="table '/home/jane/mpp.csv'",
+        provenance={"damaged": f"'{slide_path}' and '{slide_path.name}' are damaged."},
+    )
+    with open_slide(slide_path, 0.5) as slide:
+        page = words_of(slide_report(gone, look_of(gone), slide))
+    for name in (slide_path.stem, str(slide_path.parent), "jane", "Z9"):
+        assert name not in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,3 +30,11 @@ def test_csv_and_parquet_say_the_same(result: SlideResult, tmp_path: Path) -> No
 def test_no_column_names_the_slide(result: SlideResult, tmp_path: Path) -> None:
     text = write_csv(result, look_of(result), tmp_path / "a.csv").read_text()
     assert result.slide_id not in text
+
+
+def test_a_spreadsheet_computes_no_name(result: SlideResult, tmp_path: Path) -> None:
+    look = look_of(replace(result, codeword_names=("=1+1", "@SUM(A1)", "-2")))
+    table = pd.read_csv(write_csv(result, look, tmp_path / "a.csv"))
+    assert set(table["codeword_name"]) == {"'=1+1", "'@SUM(A1)", "'-2"}
+    other = pd.read_parquet(write_parquet(result, look, tmp_path / "a.parquet"))
+    assert set(other["codeword_name"]) == {"=1+1", "@SUM(A1)", "-2"}

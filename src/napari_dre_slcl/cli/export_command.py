@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +55,7 @@ def export(
     from napari_dre_slcl.cli.console import say
     from napari_dre_slcl.cli.progress import show_events
     from napari_dre_slcl.errors import ExportError
-    from napari_dre_slcl.export.export_slide import ExportRequest, export_result
+    from napari_dre_slcl.export.export_slide import ExportRequest, export_result, target_files
     from napari_dre_slcl.jobs.messages import Progress
     from napari_dre_slcl.results import load_result
 
@@ -66,14 +66,32 @@ def export(
     formats = tuple(part.strip() for text in to for part in text.split(",") if part.strip())
     request = ExportRequest(formats, out, slide, mpp_out, map_key, identifiers)
     written: list[tuple[Path, list[Path]]] = []
-    with show_events(as_json=False) as on_event:
-        for number, path in enumerate(results):
-            message = f"{number + 1} of {len(results)}"
-            report = _reporter(on_event, message, Progress)
-            written.append((path, export_result(load_result(path, False), request, None, report)))
-    for source, files in written:
-        for file in files:
-            say(f"{source.name} -> {file}")
+    try:
+        with show_events(as_json=False) as on_event:
+            for number, path in enumerate(results):
+                result = load_result(path, False)
+                _refuse_same_names(path, target_files(result, request).values(), written)
+                message = f"{number + 1} of {len(results)}"
+                report = _reporter(on_event, message, Progress)
+                written.append((path, export_result(result, request, None, report)))
+    finally:
+        # What is whole stays although a later result is broken, and neutral names need telling.
+        for source, files in written:
+            for file in files:
+                say(f"{source.name} -> {file}")
+
+
+def _refuse_same_names(
+    source: Path, files: Collection[Path], written: list[tuple[Path, list[Path]]]
+) -> None:
+    from napari_dre_slcl.errors import ExportError
+
+    for earlier, there in written:
+        if not set(files).isdisjoint(there):
+            raise ExportError(
+                f"The results '{earlier}' and '{source}' are of slides of the same id, and their "
+                "files would replace each other. Export them to different folders."
+            )
 
 
 def _reporter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from napari_dre_slcl.export.ome_zarr import OME_ZARR_SUFFIX, write_ome_zarr
 from napari_dre_slcl.export.picture import write_picture
 from napari_dre_slcl.export.slide_report import write_slide_report
 from napari_dre_slcl.export.steps import OnStep
+from napari_dre_slcl.export.tile_columns import refuse_without_tiles
 from napari_dre_slcl.export.tile_table import write_csv, write_parquet
 from napari_dre_slcl.layers import ATTENTION_KEY, TileMap
 from napari_dre_slcl.results import SlideResult
 from napari_dre_slcl.slide import Slide, open_slide
 
-__all__ = ["FORMATS", "ExportRequest", "OnProgress", "export_result"]
+__all__ = ["FORMATS", "ExportRequest", "OnProgress", "export_result", "target_files"]
 
 FORMATS = {
     "geojson": ".geojson",
@@ -31,6 +33,7 @@ FORMATS = {
     "html": ".html",
 }
 """What a result can be exported to, and how the files' names end."""
+_LONGEST_STEM = 100
 _WITH_PIXELS = ("png", "html")
 _FEATURE_FILES = (".h5", ".hdf5")
 _TABLES = {
@@ -106,7 +109,7 @@ def export_result(
     shown = _checked(result, request)
     look = look or look_of(result)
     slide = _open(result, request)
-    targets = _targets(result, request)
+    targets = target_files(result, request)
     try:
         for number, (name, target) in enumerate(targets.items()):
 
@@ -154,10 +157,10 @@ def _checked(result: SlideResult, request: ExportRequest) -> TileMap | None:
         raise ExportError(f"{said} Choose among {', '.join(FORMATS)}.")
     if request.out.exists() and not request.out.is_dir():
         raise ExportError(f"'{request.out}' is a file. Choose a folder for the export.")
+    if request.formats != ("html",):
+        refuse_without_tiles(result)
     if "png" not in request.formats:
         return None
-    if request.map_key == ATTENTION_KEY and not len(result.rowcol):
-        raise ExportError("The result does not say where its tiles lie: there is no map to draw.")
     return chosen_map(result, request.map_key)
 
 
@@ -187,15 +190,24 @@ def _open(result: SlideResult, request: ExportRequest) -> Slide | None:
     return slide
 
 
-def _targets(result: SlideResult, request: ExportRequest) -> dict[str, Path]:
-    """Return the file of each format."""
+def target_files(result: SlideResult, request: ExportRequest) -> dict[str, Path]:
+    """Return the file that each format would be written to now."""
     if request.has_names:
-        return _named(request, re.sub(r"[^A-Za-z0-9._-]", "_", result.slide_id))
+        return _named(request, _file_stem(result.slide_id))
     number, stem = 1, "slide"
     while any(path.exists() for path in _named(request, stem).values()):
         number += 1
         stem = f"slide-{number}"
     return _named(request, stem)
+
+
+def _file_stem(slide_id: str) -> str:
+    """Return a slide's name as that of a visible file; no two slides get the same."""
+    stem = re.sub(r"[^\w .-]", "_", slide_id)
+    stem = re.sub(r"^\.+", "_", stem)[:_LONGEST_STEM]
+    if stem and stem == slide_id:
+        return stem
+    return f"{stem or 'slide'}-{hashlib.sha256(slide_id.encode()).hexdigest()[:8]}"
 
 
 def _named(request: ExportRequest, stem: str) -> dict[str, Path]:

@@ -54,7 +54,8 @@ def legend_strip(
     ndarray
         (height, width_px, 3) uint8.
     """
-    canvas = Image.new("RGB", (width_px, 4000), _PAPER)
+    room = _ROW_PX * (8 + result.n_codewords)  # cropped to what is drawn
+    canvas = Image.new("RGB", (width_px, room), _PAPER)
     draw = ImageDraw.Draw(canvas)
     y = _draw_scale_bar(draw, mpp, width_px)
     if tile_map is None:
@@ -67,7 +68,8 @@ def legend_strip(
 def _draw_scale_bar(draw: ImageDraw.ImageDraw, mpp: float, width_px: int) -> int:
     length_um = scale_bar_um(width_px * mpp)
     right = _MARGIN_PX + round(length_um / mpp)
-    draw.rectangle((_MARGIN_PX, _MARGIN_PX + 6, right, _MARGIN_PX + 12), fill=_INK)
+    # A rectangle has both its ends.
+    draw.rectangle((_MARGIN_PX, _MARGIN_PX + 6, right - 1, _MARGIN_PX + 12), fill=_INK)
     said = f"{length_um / 1000:g} mm" if length_um >= 1000 else f"{length_um:g} µm"
     draw.text((right + 10, _MARGIN_PX - 2), said, fill=_INK, font=picture_font(_FONT_PX))
     return _MARGIN_PX + _ROW_PX

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import ModelError
-from napari_dre_slcl.insight.codeword_names import read_header, read_names
+from napari_dre_slcl.insight.codeword_names import MOST_SIGNS, read_header, read_names
 from napari_dre_slcl.layers import codeword_colors, codeword_name
 from napari_dre_slcl.results import SlideResult
 
@@ -52,7 +52,7 @@ def look_of(result: SlideResult) -> CodewordLook:
         names = tuple(map(_told, result.codeword_names))
     if len(names) != count:
         names = tuple(codeword_name(number) for number in range(count))
-    return CodewordLook(names, codeword_colors(count))
+    return CodewordLook(tuple(map(_one_line, names)), codeword_colors(count))
 
 
 def _model_names(result: SlideResult) -> tuple[str, ...]:
@@ -65,6 +65,12 @@ def _model_names(result: SlideResult) -> tuple[str, ...]:
         return read_names(Path(folder)) if is_same else ()
     except ModelError:
         return ()
+
+
+def _one_line(name: str) -> str:
+    """Return a name that fits a legend; one that was written by hand may hold anything."""
+    printed = "".join(sign if sign.isprintable() else " " for sign in name)
+    return " ".join(printed.split())[:MOST_SIGNS]
 
 
 def _told(name: str) -> str:

@@ -5,6 +5,7 @@ Slide id, file name and folders may tell who the patient is: they are left out u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ _WORDS = {
     "tissue mask": "Tissue mask",
     "tissue tiles": "Tiles",
 }
+_QUOTED_PATH = re.compile(r"'(?:[/\\~]|[A-Za-z]:)[^']*'")
 _IN_QUALITY = ("tissue tiles", "tiles", "damaged")
 
 
@@ -71,10 +73,18 @@ class _Source:
         """Take the slide's names out of a sentence, unless they are asked for."""
         if self.has_names:
             return text
-        path = Path(self.result.slide_path)
-        for name in (str(path), path.name, path.stem, self.result.slide_id):
-            text = text.replace(name, "(slide)") if name else text
-        return text
+        paths = [Path(self.result.slide_path)]
+        if self.slide is not None:
+            paths.append(Path(self.slide.info.path))
+        told = {self.result.slide_id: "(slide)"}
+        for path in paths:
+            told[str(path.parent)] = "(folder)"
+            told |= dict.fromkeys((str(path), path.name, path.stem), "(slide)")
+        for name in sorted(told, key=len, reverse=True):
+            if name.strip("./"):
+                # Whole words only: a slide may be called 1, or a.
+                text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", told[name], text)
+        return _QUOTED_PATH.sub("'(file)'", text)
 
 
 def write_slide_report(
@@ -149,7 +159,7 @@ def _about(source: _Source) -> str:
     if result.mpp is None:
         rows.append(("Pixel size", "unknown"))
     else:
-        rows.append(("Pixel size", f"{result.mpp:.4g} µm ({result.mpp_source})"))
+        rows.append(("Pixel size", f"{result.mpp:.4g} µm ({source.neutral(result.mpp_source)})"))
         if height and width:
             size = f"{width * result.mpp / 1000:.1f} x {height * result.mpp / 1000:.1f} mm"
             rows.append(("Size on the glass", size))
@@ -229,7 +239,7 @@ def _provenance(source: _Source) -> str:
     names = [
         name for name in facts if name not in _IN_QUALITY and (source.has_names or name in _NEUTRAL)
     ]
-    rows = [(_WORDS.get(name, name.capitalize()), source.neutral(facts[name])) for name in names]
+    rows = [(_WORDS.get(name, name.capitalize()), facts[name]) for name in names]
     rows.append(("Report by napari-dre-slcl", __version__))
     parts = [rows_table(rows)]
     if not source.has_names:

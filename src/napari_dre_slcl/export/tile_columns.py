@@ -75,7 +75,8 @@ def place_columns(result: SlideResult, look: CodewordLook) -> dict[str, NDArray[
 def refuse_without_tiles(result: SlideResult) -> None:
     """Raise `ExportError` where a result does not say where its tiles lie."""
     if not len(result.rowcol):
+        why = result.provenance.get("tiles", "It says of none where it lies.")
         raise ExportError(
-            f"The result of '{result.slide_id}' has no tiles to write. "
-            f"{result.provenance.get('tiles', '')} An HTML report can still be made."
+            f"The result of '{result.slide_id}' has no tiles to write. {why} An HTML report can "
+            "still be made."
         )

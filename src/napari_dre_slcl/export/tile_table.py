@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from napari_dre_slcl.results import SlideResult
 __all__ = ["tile_table", "write_csv", "write_parquet"]
 
 _ROWS = 50_000
+_FORMULA_SIGNS = ("=", "+", "-", "@")
 
 
 def tile_table(result: SlideResult, look: CodewordLook) -> pd.DataFrame:
@@ -66,7 +68,7 @@ def write_csv(
     OSError
         If the file cannot be written.
     """
-    table = tile_table(result, look)
+    table = tile_table(result, _without_formulas(look))
     with atomic_writer(path) as stream:
         for start in range(0, len(table), _ROWS):
             on_step(start, len(table))
@@ -74,6 +76,15 @@ def write_csv(
             text = part.to_csv(index=False, header=start == 0, lineterminator="\n")
             stream.write(text.encode())
     return path
+
+
+def _without_formulas(look: CodewordLook) -> CodewordLook:
+    """Mark names that a spreadsheet would compute, such as =1+1, as text."""
+    return replace(look, names=tuple(_as_text(name) for name in look.names))
+
+
+def _as_text(name: str) -> str:
+    return f"'{name}" if name.startswith(_FORMULA_SIGNS) else name
 
 
 def write_parquet(
