@@ -55,8 +55,8 @@ class CodewordStyle(QObject):
         self._look = _fresh_look(())
         self._key = ("", 0)
         self._folder: Path | None = None
-        session.overlay.result_shown.connect(lambda _: self.follow())
-        session.overlay.slide_changed.connect(lambda _: self.follow())
+        session.overlay.result_shown.connect(self._on_overlay)
+        session.overlay.slide_changed.connect(self._on_overlay)
 
     @property
     def n_codewords(self) -> int:
@@ -86,6 +86,9 @@ class CodewordStyle(QObject):
     def name(self, codeword: int) -> str:
         """Return the name of a codeword, by its number from 0."""
         return self._look.names[codeword] if codeword < self.n_codewords else default_name(codeword)
+
+    def _on_overlay(self, shown: object) -> None:
+        self.follow()
 
     def follow(self) -> None:
         """Mean the codewords of the result that is shown now."""

@@ -70,12 +70,15 @@ class MapBox(QWidget):
     def _connect(self) -> None:
         session = self._session
         overlay = session.overlay
-        self.choice.activated.connect(lambda _: self.show_map(self.choice.currentData()))
-        overlay.slide_changed.connect(lambda _: self.refresh())
-        overlay.result_shown.connect(lambda _: self.refresh())
+        self.choice.activated.connect(self._on_choice)
+        overlay.slide_changed.connect(self.refresh)
+        overlay.result_shown.connect(self.refresh)
         overlay.active_changed.connect(self._show_look)
-        session.index_changed.connect(lambda _: self.refresh())
+        session.index_changed.connect(self.refresh)
         overlay.map_shown.connect(self._show_choice)
+
+    def _on_choice(self, number: int) -> None:
+        self.show_map(self.choice.itemData(number))
 
     def set_colors(self, colors: ThemeColors) -> None:
         """Follow a change of theme."""
@@ -149,7 +152,7 @@ class MapBox(QWidget):
         if not overlay.is_side_by_side:
             overlay.set_visible("clusters", False)  # their colours would mix with the map's
 
-    def refresh(self) -> None:
+    def refresh(self, changed: object = None) -> None:
         """Offer what the result of the slide that is meant has."""
         result = self._session.result
         if result is not self._result:
