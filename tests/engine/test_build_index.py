@@ -9,10 +9,19 @@ import pytest
 
 from napari_dre_slcl.engine.build_index import run_index
 from napari_dre_slcl.engine.train import run_train
+from napari_dre_slcl.engine.what_if import run_what_if
 from napari_dre_slcl.errors import ConfigError
 from napari_dre_slcl.insight.search import nearest_tiles
 from napari_dre_slcl.insight.tile_index import TileIndex
-from napari_dre_slcl.jobs.messages import Cancelled, Event, IndexJob, Progress, Result, TrainJob
+from napari_dre_slcl.jobs.messages import (
+    Cancelled,
+    Event,
+    IndexJob,
+    Progress,
+    Result,
+    TrainJob,
+    WhatIfJob,
+)
 from napari_dre_slcl.results import load_result
 
 
@@ -107,6 +116,10 @@ def test_a_model_of_features_is_searched_in_feature_files(
     before = index.slides[0].result.stat().st_mtime_ns
     _run(job)
     assert index.slides[0].result.stat().st_mtime_ns == before
+    what_if = WhatIfJob(model=tmp_path / "run", result=index.slides[0].result)
+    found = run_what_if(what_if, lambda event: None, lambda: False).metrics
+    expected = load_result(index.slides[0].result).predictions[0].probability("B")
+    assert found["subtype/B"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_cohort_of_the_other_kind_is_refused(

@@ -126,6 +126,23 @@ def test_leaving_tiles_out_is_predicting_the_others_alone(
     assert found["subtype/B"] != pytest.approx(float(whole[1]), abs=1e-6)
 
 
+def test_a_method_that_looks_at_bags_of_tiles_says_of_all_tiles_what_it_predicted(
+    train_job: Callable[..., TrainJob], tmp_path: Path
+) -> None:
+    few = {"giga_ssl.bags": 2, "giga_ssl.tiles_per_view": 2, "training.epochs": 1}
+    job = train_job("run", method="giga-ssl", **few)
+    _run(job)
+    slide = job.cohort.parent / "s02.tif"
+    path = _run(PredictJob(model=job.run_dir, slides=(slide,), out=tmp_path)).paths["s02"]
+    stored = load_result(path)
+    assert len(stored.rowcol) > 4  # that the bags hold
+
+    found = _run(WhatIfJob(model=job.run_dir, result=path)).metrics
+
+    expected = stored.predictions[0].probability("B")
+    assert found["subtype/B"] == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_result_that_has_changed_is_read_again(
     result: SlideResult, result_file: Path, model_dir: Path, tmp_path: Path
 ) -> None:

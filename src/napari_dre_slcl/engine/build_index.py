@@ -35,7 +35,7 @@ __all__ = ["RESULTS_FOLDER", "run_index"]
 
 RESULTS_FOLDER = "results"
 _CHUNK = 8192
-_FILE_KEY = "feature file"
+_FILE_KEY = "feature file state"
 """Provenance of a result from a feature file: tells whether the file is still the same."""
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from napari_dre_slcl.cohort.tasks import Task
 from napari_dre_slcl.engine.tile_draws import DrawnPrediction, draw_predictions
 from napari_dre_slcl.model.bundle import Bundle
+from napari_dre_slcl.model.slide_net import SlideOutput
 from napari_dre_slcl.model.tile_terms import tile_evidence
 from napari_dre_slcl.results import SlideResult
 
@@ -88,7 +89,7 @@ def explain(
     bundle: Bundle,
     features: Tensor,
     rowcol: Tensor | None,
-    slide_vector: Tensor,
+    output: SlideOutput,
     *,
     is_asked: bool = True,
 ) -> Explanation:
@@ -102,8 +103,8 @@ def explain(
         (n, d) of all tiles of the slide.
     rowcol : Tensor, optional
         (n, 2) positions on the tile grid.
-    slide_vector : Tensor
-        (D,) that the network has given the slide.
+    output : SlideOutput
+        What the network has said of the slide.
     is_asked : bool
         Also place the slide and each tile in report space, for phrases.
 
@@ -121,13 +122,14 @@ def explain(
     if terms is not None and len(terms):
         evidence = tile_evidence(net, terms, targets).cpu().numpy().astype(np.float32)
         if len(terms) >= _LEAST_TILES:
-            draws = draw_predictions(net, terms)
+            called = [int(values.argmax()) for values in output.probabilities]
+            draws = draw_predictions(net, terms, called)
     of = tuple((bundle.tasks[task].name, bundle.tasks[task].classes[one]) for task, one in targets)
     return Explanation(
         evidence=evidence,
         evidence_of=() if evidence is None else of,
         report_space=None if space is None else space.half().cpu().numpy(),
-        report_vector=None if space is None else _in_report_space(bundle, slide_vector),
+        report_vector=None if space is None else _in_report_space(bundle, output.vector),
         draws=draws,
     )
 

@@ -161,7 +161,7 @@ def predict_encoded(
         rowcol = torch.from_numpy(np.ascontiguousarray(source.grid.rowcol, np.int64))
         facts, reason = _slide_facts(source), ""
     output = _describe(bundle, features, rowcol)
-    vector = output.vector
+    said_of_slide = output
     if reason:
         nothing = torch.empty(0)
         output = output._replace(codeword=nothing.long(), attention=nothing, residual_norm=nothing)
@@ -170,7 +170,7 @@ def predict_encoded(
         result.provenance["tiles"] = reason
     if not is_explained:
         return result
-    said = explain(bundle, features, rowcol, vector, is_asked=is_asked)
+    said = explain(bundle, features, rowcol, said_of_slide, is_asked=is_asked)
     return said.added_to(result, has_tiles=not reason)
 
 

@@ -5,7 +5,7 @@ The bootstrap of Efron 1979 over tiles. It knows nothing of how often the model 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +41,13 @@ class DrawnPrediction:
 
 
 @torch.no_grad()
-def draw_predictions(net: SumNet, terms: TileTerms) -> list[DrawnPrediction]:
+def draw_predictions(
+    net: SumNet, terms: TileTerms, called: Sequence[int] | None = None
+) -> list[DrawnPrediction]:
     """Predict a slide from 200 draws of as many tiles as it has, with replacement.
+
+    A method that looks at fewer tiles than the slide has gets as many as it looks at: those that
+    it picks of a draw are a draw of that size.
 
     Parameters
     ----------
@@ -50,6 +55,8 @@ def draw_predictions(net: SumNet, terms: TileTerms) -> list[DrawnPrediction]:
         In evaluation mode.
     terms : TileTerms
         Of the slide's n tiles, two at least.
+    called : sequence of int, optional
+        The most probable class of each task, as the user is told; that of the sums by default.
 
     Returns
     -------
@@ -58,7 +65,8 @@ def draw_predictions(net: SumNet, terms: TileTerms) -> list[DrawnPrediction]:
     """
     sums, whole = _drawn_sums(terms)
     drawn = [logits.softmax(1).cpu().numpy() for logits in net.logits_of_sums(sums)]
-    called = [int(logits[0].argmax()) for logits in net.logits_of_sums(whole)]
+    if called is None:
+        called = [int(logits[0].argmax()) for logits in net.logits_of_sums(whole)]
     found = []
     for probabilities, index in zip(drawn, called, strict=True):
         low, high = np.percentile(probabilities.astype(np.float64), _TAILS, axis=0)
@@ -77,7 +85,8 @@ def _drawn_sums(terms: TileTerms) -> tuple[Tensor, Tensor]:
     groups = list(_groups(slot))
     rng = np.random.default_rng([_SEED, len(slot)])
     sizes = np.array([len(tiles) for tiles in groups])
-    per_group = rng.multinomial(len(slot), sizes / len(slot), size=N_DRAWS)
+    n_drawn = len(slot) if terms.n_seen is None else min(len(slot), terms.n_seen)
+    per_group = rng.multinomial(n_drawn, sizes / len(slot), size=N_DRAWS)
     for number, tiles in enumerate(groups):
         values = terms.values[torch.from_numpy(tiles).to(terms.slot.device)]
         counts = _counts(rng, per_group[:, number], len(tiles))

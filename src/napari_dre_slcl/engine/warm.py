@@ -36,7 +36,7 @@ class WarmSlide:
     codeword : Tensor
         (n,) int64.
     terms : TileTerms or None
-        What each tile adds; None where the method's answer is no sum over tiles.
+        What each tile adds; None where the method's answer is no sum over all tiles.
     features, rowcol : Tensor or None
         (n, d) and (n, 2), kept where there are no terms.
     """
@@ -103,9 +103,14 @@ def _slide(bundle: Bundle, path: Path, stamp: tuple[int, int]) -> WarmSlide:
             "its model, or predict the slide again."
         )
     features, rowcol = _features(bundle, result, path)
+    if len(result.rowcol) not in (0, len(features)):
+        raise ResultError(
+            f"The feature file of the result '{path.name}' has changed since: it has "
+            f"{len(features):,} tiles, the result has {len(result.rowcol):,}. Predict it again."
+        )
     with torch.no_grad():
         terms = bundle.net.tile_terms(features, rowcol)
-    if terms is None:
+    if terms is None or terms.n_seen is not None:
         codeword = torch.from_numpy(result.codeword)
         return WarmSlide(len(features), codeword, None, features, rowcol)
     return WarmSlide(len(features), terms.slot, terms)

@@ -166,7 +166,8 @@ class GigaSslNet(nn.Module):
         )
         one = embedded.new_ones(len(embedded), 1)
         slot = torch.zeros(len(embedded), dtype=torch.long, device=embedded.device)
-        return TileTerms(torch.cat([embedded, one], dim=1), slot, 1)
+        n_seen = self._config.bags * self._config.tiles_per_view
+        return TileTerms(torch.cat([embedded, one], dim=1), slot, 1, n_seen)
 
     def logits_of_sums(self, sums: Tensor) -> list[Tensor]:
         """Return one (B, C) per task of (B, 1, width + 1) sums of `tile_terms`."""

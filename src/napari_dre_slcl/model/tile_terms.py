@@ -7,7 +7,7 @@ again and asking what each one adds all cost no more than adding up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -30,11 +30,15 @@ class TileTerms:
         (n,) int64, which of the sums it adds to.
     n_slots : int
         S.
+    n_seen : int or None
+        How many tiles the method looks at where it does not look at all alike: its answer then is
+        that of the sums on average alone.
     """
 
     values: Tensor
     slot: Tensor
     n_slots: int
+    n_seen: int | None = None
 
     def __len__(self) -> int:
         """Return the number of tiles."""
@@ -42,7 +46,7 @@ class TileTerms:
 
     def only(self, tiles: Tensor) -> TileTerms:
         """Return the terms of some tiles, by (m,) positions or (n,) bool."""
-        return TileTerms(self.values[tiles], self.slot[tiles], self.n_slots)
+        return replace(self, values=self.values[tiles], slot=self.slot[tiles])
 
 
 class SumNet(Protocol):
