@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from napari_dre_slcl.engine.report_recall import recall_at
 from napari_dre_slcl.engine.train import run_train
-from napari_dre_slcl.jobs.messages import Metric, Result
+from napari_dre_slcl.jobs.messages import Log, Metric, Result
 
 EYE = np.eye(20, dtype=np.float32)
 
@@ -40,3 +41,22 @@ def test_a_cohort_with_too_few_reports_has_no_figure_and_trains_on(job_in, tmp_p
     figures = [event.values for event in events if isinstance(event, Metric)]
     assert len(figures) == 2
     assert not any("val/recall@10" in values for values in figures)
+
+
+def test_ready_vectors_without_validation_slides_give_no_figure_and_end_no_training(
+    job_in, tmp_path: Path
+) -> None:
+    split = {"training.epochs": 1, "cohort.val_fraction": 0.3}
+    first = job_in(tmp_path, "first", **split)
+    assert isinstance(run_train(first, lambda event: None, lambda: False), Result)
+    slides = json.loads((first.run_dir / "fitted.json").read_text(encoding="utf-8"))["model"]
+    vectors = np.eye(len(slides), 4, dtype=np.float32) + 0.1
+    np.savez(tmp_path / "ready.npz", slide_id=np.array(slides), vectors=vectors)
+    ready = {"text.encoder": "vectors", "text.vectors": str(tmp_path / "ready.npz")}
+    events = []
+
+    end = run_train(job_in(tmp_path, **split, **ready), events.append, lambda: False)
+
+    assert isinstance(end, Result)
+    told = [event.message for event in events if isinstance(event, Log)]
+    assert sum("is not measured" in message for message in told) == 1

@@ -65,6 +65,10 @@ class HeldOut:
         self._encoded: dict[int, Tensor] = {}
         self._recall = ReportRecall(config, prepared, reporter)
 
+    def get_ready(self) -> None:
+        """Do before the training what it has no memory for: a language model may have to read."""
+        self._recall.get_ready()
+
     def validate(self, net: TrainedNet) -> dict[str, float]:
         """Return ``val/auc/<task>`` of a network on the validation slides, and report recall."""
         results = self._predict(self._bundle(net), self._prepared.rows("val"), "Validating")

@@ -12,6 +12,7 @@ from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.report_space import fit_report_space
 from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.model.nets import TrainedNet
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.results import SlideResult
@@ -44,6 +45,24 @@ class ReportRecall:
         self._reporter = reporter
         self._sought: dict[int, NDArray[np.float32]] | None = None
 
+    def get_ready(self) -> None:
+        """Place the validation reports now, before the training needs the memory.
+
+        Where that cannot be done there is a warning and no figure: a training does not end for it.
+
+        Raises
+        ------
+        Stopped
+            If the user stops while a language model reads; what it has read is kept.
+        """
+        if self._sought is not None or not self._prepared.reports.shape[1]:
+            return
+        try:
+            self._sought = self._read_sought()
+        except DreSlclError as error:
+            self._reporter.warn_once(f"Recall of validation reports is not measured. {error}")
+            self._sought = {}
+
     def measure(self, net: TrainedNet, results: Mapping[int, SlideResult]) -> dict[str, float]:
         """Return ``val/recall@10`` and ``chance/recall@10``.
 
@@ -61,15 +80,15 @@ class ReportRecall:
         """
         if not isinstance(net, DreSlclNet) or net.projection is None:
             return {}
-        if self._sought is None:
-            self._sought = self._read_sought()
-        rows = [row for row in results if row in self._sought]
+        self.get_ready()
+        sought = self._sought or {}
+        rows = [row for row in results if row in sought]
         if not rows:
             return {}
         vectors = torch.from_numpy(np.stack([results[row].slide_vector for row in rows]))
         with torch.no_grad():
             placed = net.project(vectors.float().to(net.device)).cpu().numpy()
-        own = np.stack([self._sought[row] for row in rows])
+        own = np.stack([sought[row] for row in rows])
         found = recall_at(placed, own, self._prepared.reports, _K)
         if found is None:
             return {}

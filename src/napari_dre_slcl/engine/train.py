@@ -282,6 +282,8 @@ def _train_and_test(
     held_out = HeldOut(run.config, prepared, reporter, state.skipped, save_results=not is_cell)
     # A cell looks at validation slides at its end, unless they decide when that is.
     validates = prepared.rows("val") and (run.config.training.patience or not is_cell)
+    if validates:
+        held_out.get_ready()
     lost = run.train(run_dir, state, held_out.validate if validates else None, pinned)
     fitted_on = run.fitted_on()
     # Patients on two sides were looked for when the split was made.
