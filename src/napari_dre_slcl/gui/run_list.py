@@ -57,6 +57,7 @@ class RunList(QWidget):
         self._watch = watch
         self._runs: dict[Path, RunSummary] = {}
         self._can_start = True
+        self._wanted: Path | None = None
         self._build()
         self._lay_out()
         self._connect()
@@ -123,6 +124,8 @@ class RunList(QWidget):
             self._rebuild(chosen.run_dir if chosen else None)
         for place, run in enumerate(runs):
             _fill(self.tree.topLevelItem(place), run)
+        if self._wanted is not None:
+            self.choose(self._wanted)
         self._follow_selection()
 
     def chosen(self) -> RunSummary | None:
@@ -131,10 +134,12 @@ class RunList(QWidget):
         return self._runs.get(Path(items[0].data(0, Qt.ItemDataRole.UserRole))) if items else None
 
     def choose(self, run_dir: Path) -> None:
-        """Select a run, where it is in the list."""
+        """Select a run, now or as soon as it is in the list."""
+        self._wanted = run_dir
         for place in range(self.tree.topLevelItemCount()):
             item = self.tree.topLevelItem(place)
             if item is not None and Path(item.data(0, Qt.ItemDataRole.UserRole)) == run_dir:
+                self._wanted = None
                 self.tree.setCurrentItem(item)
 
     def set_can_start(self, can_start: bool) -> None:

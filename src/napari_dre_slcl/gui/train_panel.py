@@ -125,6 +125,7 @@ class TrainPanel(QWidget):
         """Show how a run goes, or went, whichever process works on it."""
         self.view.begin(f"Reading the run '{run_dir.name}'…")
         self._set_running(False)
+        self.runs.choose(run_dir)
         self._session.runs.follow(run_dir)
 
     def _estimate(self) -> None:
@@ -150,6 +151,8 @@ class TrainPanel(QWidget):
         self._set_running(True)
         if isinstance(job, EstimateJob):
             self.buttons.pause_button.setEnabled(False)
+        elif isinstance(job, (TrainJob, ResumeJob)):
+            self.runs.choose(job.run_dir)
 
     def _on_own_event(self, event: Any) -> None:
         if self._session.runs.run_dir is None:
