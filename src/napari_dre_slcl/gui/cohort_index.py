@@ -57,7 +57,7 @@ class CohortIndex(QObject):
         self._session = session
         self._state = IndexState("")
         session.model_changed.connect(self._follow_model)
-        session.overlay.result_shown.connect(lambda _: self._follow_result())
+        session.overlay.result_shown.connect(self._follow_result)
         self._tell(IndexState(self._index_text()))
 
     @property
@@ -104,7 +104,7 @@ class CohortIndex(QObject):
             on_error=self._lose,
         )
 
-    def _follow_result(self) -> None:
+    def _follow_result(self, _: object = None) -> None:
         """Look for an index of the model of a result that was opened without choosing a model."""
         if self._session.index is None and self._session.model is None:
             self._follow_model(self._session.codewords.model)

@@ -67,8 +67,9 @@ class Session(QObject):
         self._selection = np.empty(0, np.int64)
         self.codewords = CodewordStyle(self)
         self.codewords.changed.connect(self.codewords_changed)
-        self.overlay.slide_changed.connect(lambda _: self.select_tiles(()))
-        self.overlay.result_shown.connect(lambda _: self.select_tiles(()))
+        # Never a lambda that holds self: PySide would keep the session of a closed window.
+        self.overlay.slide_changed.connect(self._select_nothing)
+        self.overlay.result_shown.connect(self._select_nothing)
         self.cohort_index = CohortIndex(self)
         self.thumbnails = TileThumbnails()
         self.visit = TileVisit(self)
@@ -116,6 +117,9 @@ class Session(QObject):
         if not np.array_equal(chosen, self._selection):
             self._selection = chosen
             self.selection_changed.emit(chosen)
+
+    def _select_nothing(self, _: object = None) -> None:
+        self.select_tiles(())
 
     def ask(
         self,
