@@ -36,8 +36,9 @@ def predictions_part(result: SlideResult) -> str:
             note(
                 "The interval says how much the answer hangs on which tissue was seen: 95 % of "
                 "the answers when as many tiles are drawn again with replacement. It does not say "
-                "how often the model is right. No call: the most probable class changes in more "
-                "than one of twenty such draws."
+                "how often the model is right, and it is rather too narrow, for tiles side by "
+                "side are alike. No call: the most probable class changes in more than one of "
+                "twenty such draws."
             )
         )
     parts.append(note("For research use. A model's answer is no diagnosis."))

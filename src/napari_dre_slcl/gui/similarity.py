@@ -96,4 +96,7 @@ def similarity_text(found: Similarity) -> str:
     parts = [f"Tiles from {low:.2f} to {high:.2f}"]
     if found.slide is not None:
         parts.append(f"the slide as a whole {found.slide:.2f}")
-    return "; ".join(parts) + ". 1 is most like the phrase, 0 has nothing to do with it."
+    return (
+        "; ".join(parts) + ". 1 is most like the phrase. Compare tiles with each other: every "
+        "phrase has a level of its own."
+    )

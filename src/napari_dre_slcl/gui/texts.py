@@ -154,7 +154,8 @@ def interval_hint(prediction: TaskPrediction) -> str:
     text = (
         "The line on the bar is where 95 of 100 answers lie when tiles of this slide are drawn\n"
         "again at random. It says how much the answer hangs on which tissue was seen,\n"
-        "not how often the model is right."
+        "not how often the model is right. It is rather too short: tiles side by side are\n"
+        "alike, and another piece of the same tumour may differ by more."
     )
     if prediction.stability is None:
         return text

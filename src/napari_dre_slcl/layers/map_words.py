@@ -34,7 +34,7 @@ WORDS = {
         "Attention, rank in this slide",
         "of 100",
         "Where a tile stands among all tiles of this slide: at 90, nine of ten tiles get less "
-        "attention. Some tile stands at 100 on every slide, even where nothing is special.",
+        "attention. Some tile stands at the top of every slide, even where nothing is special.",
     ),
     "attention-cohort": MapWords(
         "Attention, rank in the cohort",
@@ -63,8 +63,9 @@ def evidence_words(task: str, name: str) -> MapWords:
     return MapWords(
         f"Evidence for {task}: {name}" if name.lower() != task.lower() else f"Evidence for {name}",
         "% of the odds",
-        f"How a tile changes the model's odds of '{name}': above 0 it speaks for '{name}', below 0 "
-        "against. It explains this model's answer; it is no finding about the tissue.",
+        f"How the model's odds of '{name}' would change if this tile counted twice, as a straight "
+        f"line tells it: above 0 it speaks for '{name}' more than the rest of the slide does, "
+        "below 0 less. It explains this model's answer; it is no finding about the tissue.",
     )
 
 
