@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from napari_dre_slcl.engine.train import run_train
+from napari_dre_slcl.engine.train import run_resume, run_train
 from napari_dre_slcl.errors import JobError
-from napari_dre_slcl.jobs.messages import Result, Snapshot, TrainJob
+from napari_dre_slcl.jobs.messages import Cancelled, Result, ResumeJob, Snapshot, TrainJob
 from napari_dre_slcl.results import load_result
 
 SHORT = {"training.epochs": 2, "codebook.refit_after_epoch": 0}
@@ -58,6 +59,30 @@ def test_a_held_out_slide_is_encoded_for_it_and_has_no_age(
 
     assert sum(isinstance(event, Snapshot) for event in events) == 2
     assert load_result(job.run_dir / "pinned.dreslcl.npz").freshness is None
+
+
+def test_a_run_that_is_broken_off_goes_on_with_its_pinned_slide_to_the_same_weights(
+    train_job: Callable[..., TrainJob],
+) -> None:
+    looks = SHORT | {"cohort.val_fraction": 0.3, "residual.dropout": 0.1, "training.epochs": 3}
+    plain = train_job("plain", **looks)
+    _train(plain)
+    fitted = json.loads((plain.run_dir / "fitted.json").read_text(encoding="utf-8"))
+    pinned = train_job("run", **looks).model_copy(update={"pinned": fitted["model"][0]})
+    begun: list[object] = []
+
+    def has_snapshot() -> bool:
+        return any(isinstance(event, Snapshot) for event in begun)
+
+    assert isinstance(run_train(pinned, begun.append, has_snapshot), Cancelled)
+    gone_on: list[object] = []
+    job = ResumeJob(run_dir=pinned.run_dir)
+    assert isinstance(run_resume(job, gone_on.append, lambda: False), Result)
+
+    steps = [event.step for event in (*begun, *gone_on) if isinstance(event, Snapshot)]
+    assert sorted(set(steps)) == [1, 2, 3]
+    assert load_result(pinned.run_dir / "pinned.dreslcl.npz").freshness is not None
+    assert _weights(pinned.run_dir) == _weights(plain.run_dir)
 
 
 def test_a_method_without_a_bank_shows_it_at_the_end(train_job: Callable[..., TrainJob]) -> None:
