@@ -77,3 +77,11 @@ def test_a_folder_that_may_not_be_written_to_is_told(run: Path) -> None:
     (run / "model").chmod(0o500)
     with pytest.raises(ModelError, match="Copy the model"):
         write_names(run, {0: "x"})
+
+
+def test_codewords_of_a_model_of_format_1_can_be_named(tmp_path: Path) -> None:
+    header = {"format": 1, "config": {"codebook": {"codewords": 3}}}
+    (tmp_path / "model.json").write_text(json.dumps(header), encoding="utf-8")
+    assert read_names(tmp_path) == ("Codeword 1", "Codeword 2", "Codeword 3")
+    assert write_names(tmp_path, {2: "stroma"})[2] == "stroma"
+    assert read_names(tmp_path)[2] == "stroma"

@@ -57,7 +57,8 @@ def read_names(folder: Path) -> tuple[str, ...]:
     ModelError
         If there is no model, or its ``model.json`` is damaged.
     """
-    stored = read_header(folder).get(_KEY, [])
+    header = read_header(folder)
+    stored = header.get(_KEY, _names_of_before(header))
     if not isinstance(stored, list) or not all(isinstance(name, str) for name in stored):
         raise ModelError(f"'{model_folder(folder) / 'model.json'}' is damaged: {_KEY} is no list.")
     return tuple(_shown(number, name) for number, name in enumerate(stored))
@@ -146,6 +147,16 @@ def read_header(folder: Path) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise ModelError(f"'{path}' is damaged: it holds no object.")
     return header
+
+
+def _names_of_before(header: Mapping[str, Any]) -> list[str]:
+    """Return the names in a model of format 1, which says only how many codewords there are."""
+    config = header.get("config")
+    if not isinstance(config, dict) or config.get("method", "dre-slcl") != "dre-slcl":
+        return []
+    codebook = config.get("codebook")
+    n_codewords = codebook.get("codewords") if isinstance(codebook, dict) else None
+    return [default_name(k) for k in range(n_codewords)] if isinstance(n_codewords, int) else []
 
 
 def _shown(number: int, stored: str) -> str:
