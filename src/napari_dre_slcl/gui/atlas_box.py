@@ -92,14 +92,14 @@ class AtlasBox(QWidget):
 
     def _connect(self) -> None:
         session = self._session
-        session.index_changed.connect(lambda _: self._on_index())
-        session.overlay.slide_changed.connect(lambda _: self._on_slide())
-        session.overlay.result_shown.connect(lambda _: self._on_slide())
-        session.selection_changed.connect(lambda _: self._show_selection())
+        session.index_changed.connect(self._on_index)
+        session.overlay.slide_changed.connect(self._on_slide)
+        session.overlay.result_shown.connect(self._on_slide)
+        session.selection_changed.connect(self._show_selection)
         session.codewords_changed.connect(self._on_codewords)
         session.cohort_index.failed.connect(self.message.tell)
-        self.what.currentTextChanged.connect(lambda _: self._show_points())
-        self.color_by.currentTextChanged.connect(lambda _: self._paint())
+        self.what.currentTextChanged.connect(self._show_points)
+        self.color_by.currentTextChanged.connect(self._paint)
         self.tool.currentTextChanged.connect(self._use_tool)
         self.all_button.clicked.connect(self._show_all)
         self.map.brushed.connect(self._on_brushed)

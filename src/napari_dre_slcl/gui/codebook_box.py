@@ -96,10 +96,10 @@ class CodebookBox(QWidget):
     def _connect(self) -> None:
         session = self._session
         session.codewords_changed.connect(self._show_looks)
-        session.overlay.slide_changed.connect(lambda _: self._refresh())
-        session.overlay.result_shown.connect(lambda _: self._refresh())
-        session.index_changed.connect(lambda _: self._on_index())
-        self.classes.currentTextChanged.connect(lambda _: self._show_shares())
+        session.overlay.slide_changed.connect(self._refresh)
+        session.overlay.result_shown.connect(self._refresh)
+        session.index_changed.connect(self._on_index)
+        self.classes.currentTextChanged.connect(self._show_shares)
         self.all_button.clicked.connect(lambda: session.codewords.isolate(None))
         session.cohort_index.failed.connect(self.message.tell)
 

@@ -96,12 +96,12 @@ class SimilarBox(QWidget):
 
     def _connect(self) -> None:
         session = self._session
-        session.selection_changed.connect(lambda _: self._on_selection())
-        session.index_changed.connect(lambda _: self._on_index())
-        session.overlay.result_shown.connect(lambda _: self._refresh())
-        session.overlay.slide_changed.connect(lambda _: self._refresh())
+        session.selection_changed.connect(self._on_selection)
+        session.index_changed.connect(self._on_index)
+        session.overlay.result_shown.connect(self._refresh)
+        session.overlay.slide_changed.connect(self._refresh)
         session.cohort_index.failed.connect(self.message.tell)
-        self.where.currentIndexChanged.connect(lambda _: self._on_where())
+        self.where.currentIndexChanged.connect(self._on_where)
         self.tiles.activated.connect(self._visit_tile)
         self.slides.itemActivated.connect(self._visit_slide)
 

@@ -149,7 +149,7 @@ class TissueBox(QWidget):
         finder.changed.connect(self.show_state)
         finder.failed.connect(self.message.complain)
         self._overlay.visibility_changed.connect(self._show_visibility)
-        self._overlay.slide_changed.connect(lambda: self.message.tell(""))
+        self._overlay.slide_changed.connect(self._forget_message)
 
     def show_state(self) -> None:
         """Show what is known of the slide that is meant."""
@@ -223,6 +223,9 @@ class TissueBox(QWidget):
             self.counts.tell("Counting tiles…")
         else:
             self.counts.tell(preview_text(state.grid, state.n_unseen))
+
+    def _forget_message(self, _: object = None) -> None:
+        self.message.tell("")
 
     def _find(self) -> None:
         self.message.tell("")
