@@ -20,6 +20,7 @@ from napari_dre_slcl.gui.similarity import Similarity, SpaceReader, similarity_t
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.jobs.messages import AskJob, Event, Log, Progress, Result
 from napari_dre_slcl.layers import SIMILARITY_KEY
+from napari_dre_slcl.results import SlideResult
 
 __all__ = ["AskBox"]
 
@@ -122,9 +123,9 @@ class AskBox(QWidget):
 
     def _show(self, subject: Subject, phrase: str, warning: str, found: Similarity) -> None:
         result = self._session.result
-        if result is None or result.slide_id != subject.result.slide_id:
+        if result is None or _origin(result) != _origin(subject.result):
             self.message.tell("")
-            return  # another slide is meant by now
+            return  # another slide or model is meant by now
         self.message.tell(" ".join(filter(None, (warning, similarity_text(found)))))
         if len(found.values) == len(result.rowcol) > 0:
             title = f"Likeness to '{phrase}'"
@@ -137,3 +138,7 @@ class AskBox(QWidget):
         has_result = self._session.result is not None
         self.empty.setVisible(not has_result)
         self.phrases.setEnabled(has_result)
+
+
+def _origin(result: SlideResult) -> tuple[str, str]:
+    return result.slide_id, result.provenance.get("model_sha256", "")

@@ -36,7 +36,7 @@ class SpaceReader:
     """Reads where tiles lie in report space; the last file is kept for the next phrase."""
 
     def __init__(self) -> None:
-        self._key: tuple[Path, int] | None = None
+        self._key: tuple[Path, int, int] | None = None
         self._space: NDArray[np.float16] | None = None
 
     def similarity(
@@ -75,7 +75,11 @@ class SpaceReader:
         return Similarity(values, slide)
 
     def _read(self, file: Path) -> NDArray[np.float16]:
-        key = (file, file.stat().st_mtime_ns)
+        try:
+            status = file.stat()
+        except OSError as error:
+            raise ResultError(f"The result '{file}' cannot be read: {error.strerror}.") from error
+        key = (file, status.st_mtime_ns, status.st_size)
         if self._key != key or self._space is None:
             self._space = load_report_space(file)
             self._key = key
