@@ -159,3 +159,15 @@ def test_predict_names_a_broken_slide_and_predicts_the_others(
     assert main(["predict", str(tiny_run), *slides, "--out", str(out)]) == 0
     assert "gone.svs" in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["s0.dreslcl.npz"]
+
+
+def test_a_name_that_no_disk_takes_is_a_sentence(tmp_path: Path, capsys) -> None:
+    missing = tmp_path / ("x" * 300)
+    for arguments in (
+        ["cohort", "from-folder", str(missing), "--out", str(tmp_path / "a.csv")],
+        ["train", "--cohort", str(missing), "--run", str(tmp_path / "run")],
+        ["codewords", str(missing)],
+        ["runs", str(missing)],
+    ):
+        assert main(arguments) in (0, 2)
+        assert "Traceback" not in capsys.readouterr().err

@@ -105,3 +105,12 @@ def test_the_table_itself_is_never_written_over(table: Path, tmp_path: Path) -> 
         write_sheet(sheet, other)
     assert free_table(table, "changed").name == "cohort-changed-2.csv"
     assert table.read_text() == TEXT
+
+
+@pytest.mark.parametrize("name", ["new.xlsx", "new.parquet", "new.docx"])
+def test_csv_is_not_written_under_the_name_of_another_kind(
+    table: Path, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(CohortError, match=r"a name with \.csv"):
+        write_sheet(read_sheet(table), tmp_path / name)
+    assert not (tmp_path / name).exists()

@@ -186,3 +186,14 @@ def test_names_written_by_hand_fit_a_legend(result: SlideResult, tmp_path: Path)
     assert look_of(named).names == ("two lines", "x" * 60, "c")
     request = ExportRequest(("png",), tmp_path / "out", map_key="codewords")
     assert export_result(named, request)[0].is_file()
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_sentence(
+    result: SlideResult, tmp_path: Path
+) -> None:
+    request = ExportRequest(("csv",), tmp_path / ("x" * 300))
+    with pytest.raises(ExportError, match="cannot be used: File name too long"):
+        export_result(result, request)
+    request = ExportRequest(("png",), tmp_path / "out", slide=request.out / "a.tif")
+    with pytest.raises(ExportError, match="is not at"):
+        export_result(result, request)

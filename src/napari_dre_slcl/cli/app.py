@@ -58,6 +58,11 @@ def main(argv: list[str] | None = None) -> int:
     except DreSlclError as error:
         say_error(str(error))
         return BAD_INPUT
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say_error(f"'{error.filename}' cannot be used: {error.strerror}.")
+        return BAD_INPUT
     return 0
 
 

@@ -14,6 +14,7 @@ from napari_dre_slcl.errors import CohortError
 
 __all__ = ["free_table", "write_sheet"]
 
+_ENDINGS = (".csv", ".txt", "")
 _PATH_COLUMNS = ("slide", "features")
 
 
@@ -40,10 +41,12 @@ def write_sheet(sheet: Sheet, out: Path, may_replace: bool = False) -> Path:
     Raises
     ------
     CohortError
-        If there is such a file, or it cannot be written.
+        If there is such a file, its name is that of another kind of file, or it cannot be written.
     """
+    if out.suffix.lower() not in _ENDINGS:
+        raise CohortError(f"The table is written as CSV. Give '{out.name}' a name with .csv.")
     is_original = os.path.realpath(out) == os.path.realpath(sheet.table)
-    if out.exists() and (is_original or not may_replace):
+    if os.path.exists(out) and (is_original or not may_replace):
         why = "is the table that this was read from" if is_original else "exists already"
         raise CohortError(f"'{out}' {why}; it is not written over. Give another name.")
     text = io.StringIO()

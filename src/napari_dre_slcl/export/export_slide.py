@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,8 +109,8 @@ def export_result(
     """
     shown = _checked(result, request)
     look = look or look_of(result)
-    slide = _open(result, request)
     targets = target_files(result, request)
+    slide = _open(result, request)
     try:
         for number, (name, target) in enumerate(targets.items()):
 
@@ -155,7 +156,7 @@ def _checked(result: SlideResult, request: ExportRequest) -> TileMap | None:
     if unknown or not request.formats:
         said = f"There is no format '{unknown[0]}'." if unknown else "No format is chosen."
         raise ExportError(f"{said} Choose among {', '.join(FORMATS)}.")
-    if request.out.exists() and not request.out.is_dir():
+    if os.path.exists(request.out) and not request.out.is_dir():
         raise ExportError(f"'{request.out}' is a file. Choose a folder for the export.")
     if request.formats != ("html",):
         refuse_without_tiles(result)
@@ -171,7 +172,8 @@ def _open(result: SlideResult, request: ExportRequest) -> Slide | None:
         return None
     path = request.slide or Path(result.slide_path)
     is_from_features = "features" in result.provenance or path.suffix in _FEATURE_FILES
-    has_slide = path.exists() and path.suffix not in _FEATURE_FILES
+    # Unlike Path.exists, false where the folder may not be looked into.
+    has_slide = os.path.exists(path) and path.suffix not in _FEATURE_FILES
     if not has_slide:
         if is_from_features and request.slide is None and needing == ["html"]:
             return None
@@ -191,13 +193,24 @@ def _open(result: SlideResult, request: ExportRequest) -> Slide | None:
 
 
 def target_files(result: SlideResult, request: ExportRequest) -> dict[str, Path]:
-    """Return the file that each format would be written to now."""
+    """Return the file that each format would be written to now.
+
+    Raises
+    ------
+    ExportError
+        If the folder cannot be looked into.
+    """
     if request.has_names:
         return _named(request, _file_stem(result.slide_id))
     number, stem = 1, "slide"
-    while any(path.exists() for path in _named(request, stem).values()):
-        number += 1
-        stem = f"slide-{number}"
+    try:
+        while any(path.exists() for path in _named(request, stem).values()):
+            number += 1
+            stem = f"slide-{number}"
+    except OSError as error:
+        raise ExportError(
+            f"The folder '{request.out}' cannot be used: {error.strerror}. Choose another one."
+        ) from error
     return _named(request, stem)
 
 
