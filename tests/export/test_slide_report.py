@@ -101,6 +101,7 @@ def test_result_of_a_feature_file_has_a_page_without_pictures(
     page = slide_report(result, look_of(result), None)
     html5lib.HTMLParser(strict=True).parse(page)
     assert not _DATA.search(page)
+    assert "Tiles used" not in page
 
 
 def test_page_of_a_large_slide_with_many_heads_stays_small(

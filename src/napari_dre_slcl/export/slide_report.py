@@ -173,7 +173,8 @@ def _predictions(source: _Source) -> str:
 
 def _quality(source: _Source) -> str:
     result = source.result
-    rows = [("Tiles used", f"{len(result.rowcol):,}")]
+    # Feature files may not say where their tiles lie; how many were used stands below then.
+    rows = [("Tiles used", f"{len(result.rowcol):,}")] if len(result.rowcol) else []
     if "tissue tiles" in result.provenance:
         _, sign, reasons = result.provenance["tissue tiles"].partition("; left out: ")
         if sign:
