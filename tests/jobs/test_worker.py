@@ -62,6 +62,15 @@ def test_missing_model_fails_with_one_sentence_that_names_it(tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read anything")
+def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    end = run_job(predict_without_model(tmp_path / "closed"), lambda event: None)
+    assert isinstance(end, Failed)
+    assert "closed" in end.message
+    assert "unexpected" not in end.message
+
+
 def test_missing_cohort_leaves_no_run_folder(tmp_path: Path) -> None:
     spec = TrainJob(cohort=tmp_path / "none.csv", run_dir=tmp_path / "run", preset="cpu-small")
     end = run_job(spec, lambda event: None)

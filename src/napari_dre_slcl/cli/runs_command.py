@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from napari_dre_slcl.cli.console import output, say
-from napari_dre_slcl.jobs.known_runs import forget_run, known_runs, remember_run
-from napari_dre_slcl.jobs.run_summary import RunSummary, age_text, state_text, summarise_run
+
+if TYPE_CHECKING:
+    from napari_dre_slcl.jobs.run_summary import RunSummary
 
 __all__ = ["register"]
 
@@ -36,6 +37,9 @@ def runs(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per run.")] = False,
 ) -> None:
     """Show the runs that you have started: where each stands, how far it is, its figures."""
+    from napari_dre_slcl.jobs.known_runs import forget_run, known_runs, remember_run
+    from napari_dre_slcl.jobs.run_summary import summarise_run
+
     for run_dir in forget or ():
         forget_run(run_dir)
     for run_dir in add or ():
@@ -51,6 +55,8 @@ def runs(
 
 
 def _print(found: list[RunSummary]) -> None:
+    from napari_dre_slcl.jobs.run_summary import age_text, state_text
+
     table = Table("Run", "State", "Last heard", "Method", "Figures")
     for run in found:
         table.add_row(

@@ -19,19 +19,22 @@ def estimate_text(figures: Mapping[str, float]) -> str:
     """
     slides, tiles = figures.get("slides/train", 0), figures.get("tiles/train", 0)
     lines = [f"{slides:,.0f} training slides with {tiles:,.0f} tiles"]
-    whole = duration_text(figures.get("seconds/total", 0.0))
+    whole = _about(figures.get("seconds/total", 0.0))
     if "seconds/epoch" in figures:
-        epoch = duration_text(figures["seconds/epoch"])
-        lines.append(
-            f"Time: about {whole} in all; {figures.get('epochs', 0):.0f} epochs of about {epoch}"
-        )
+        epoch = _about(figures["seconds/epoch"])
+        lines.append(f"Time: {whole} in all; {figures.get('epochs', 0):.0f} epochs of {epoch}")
     else:
-        lines.append(f"Time: about {whole} to read the tiles, and what the method then takes")
+        lines.append(f"Time: {whole} to read the tiles, and what the method then takes")
     lines.append(_room("Memory", figures, "memory", "memory_free", "can be had"))
     if "bytes/gpu" in figures:
         lines.append(_room("GPU memory", figures, "gpu", "gpu_total", "in all"))
     lines.append(_room("Disk", figures, "disk", "disk_free", "free"))
     return "\n".join(lines)
+
+
+def _about(seconds: float) -> str:
+    text = duration_text(seconds)
+    return text if text.startswith("under") else f"about {text}"
 
 
 def _room(name: str, figures: Mapping[str, float], needed: str, room: str, words: str) -> str:

@@ -54,11 +54,6 @@ class JobQueue(QObject):
         runner.progressed.connect(self._on_progressed)
         runner.ended.connect(self._on_ended)
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a question has not been started yet."""
-        return bool(self._waiting)
-
     def ask(
         self,
         job: Job,

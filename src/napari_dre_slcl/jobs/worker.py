@@ -89,17 +89,25 @@ def run_job(spec: Job, on_event: OnEvent, requests: Requests | None = None) -> T
         end = _run(spec, note, requests, begin)
     except DreSlclError as error:
         end = Failed(message=str(error))
+    except PermissionError as error:
+        end = Failed(message=f"'{error.filename}' cannot be used: {error.strerror}.")
     except Exception as error:  # noqa: BLE001 - the engine process must answer whatever happens
-        end = Failed(
-            message=f"The job stopped on an unexpected {type(error).__name__}: {error}. "
-            f"The details are in '{record.write_trace(traceback.format_exc())}'."
-        )
+        end = _unexpected(error, record)
     # A full disk must not hide how the job has ended; there may be room for the status alone.
     with contextlib.suppress(OSError):
         record.add(end)
     with contextlib.suppress(OSError):
         record.close(_STATES[type(end)], getattr(end, "message", ""))
     return end
+
+
+def _unexpected(error: Exception, record: RunRecord) -> Failed:
+    """Say what has happened, and keep the traceback where it can be found."""
+    trace = record.write_trace(traceback.format_exc())
+    return Failed(
+        message=f"The job stopped on an unexpected {type(error).__name__}: {error}. "
+        f"The details are in '{trace}'."
+    )
 
 
 def _run(
