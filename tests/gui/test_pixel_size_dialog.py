@@ -49,7 +49,9 @@ def open_dialog(dock: Any, qtbot: Any) -> Callable[[Path], PixelSizeDialog]:
 def _tissue_of(picture: ScaledPicture) -> np.ndarray:
     """Return the upper third of what a picture shows, above ring and bar."""
     image = picture.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
-    content = image.constBits().asstring(image.sizeInBytes())
+    bits = image.constBits()
+    # PyQt hands out a pointer that can say its length, PySide a memoryview.
+    content = bits.asstring(image.sizeInBytes()) if hasattr(bits, "asstring") else bytes(bits)
     rows = np.frombuffer(content, np.uint8).reshape(image.height(), image.bytesPerLine())
     return rows[: image.height() // 3, : 3 * image.width()]
 
