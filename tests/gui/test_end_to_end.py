@@ -64,11 +64,11 @@ def predict_and_check(qtbot: Any, viewer: Any, dock: DreSlclDock, slide_path: Pa
     [path] = results.glob(f"{slide_path.stem}.*")
     result = load_result(path)
     kinds = [layer.metadata[METADATA_KEY]["kind"] for layer in viewer.layers]
-    assert kinds == ["slide", "clusters", "attention"]
+    assert kinds == ["slide", "clusters", "attention", "selection"]
     with open_slide(slide_path) as slide:
         grid = tile_slide(slide, load_preset("cpu-small").tiling)
     np.testing.assert_array_equal(result.rowcol, grid.rowcol)
-    clusters, attention = (viewer.layers[kinds.index(kind)] for kind in kinds[1:])
+    clusters, attention = (viewer.layers[kinds.index(kind)] for kind in kinds[1:3])
     rows, cols = grid.rowcol.T
     np.testing.assert_array_equal(clusters.data[rows, cols], result.codeword + 1)
     assert np.count_nonzero(clusters.data) == len(grid)

@@ -13,7 +13,9 @@ from napari_dre_slcl.results import load_result
 
 
 def kinds(viewer: Any) -> list[str]:
-    return [layer.metadata[METADATA_KEY]["kind"] for layer in viewer.layers]
+    """Return the kinds of all layers but the outlines of selected tiles, the lowest first."""
+    found = [layer.metadata[METADATA_KEY]["kind"] for layer in viewer.layers]
+    return [kind for kind in found if kind != "selection"]
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def test_result_lies_on_the_tiles_of_the_open_slide(viewer, dock, slide_path, re
     dock.overlay.open_slide(slide_path)
     dock.overlay.show_result(result)
     assert kinds(viewer) == ["slide", "clusters", "attention"]
-    slide, clusters, attention = viewer.layers
+    slide, clusters, attention, _ = viewer.layers
     pitch = result.tile_size_px * result.mpp
     for overlay in (clusters, attention):
         corner = overlay.extent.world[0] - pitch / 2
@@ -124,7 +126,7 @@ def test_slide_without_pixel_size_moves_to_micrometres_with_its_overlays(
     dock.slide_panel.pixel_size.field.setValue(0.25)
     dock.slide_panel.pixel_size.use_button.click()
     assert {str(layer.units[0]) for layer in viewer.layers} == {"micrometer"}
-    slide, clusters, _ = viewer.layers
+    slide, clusters, *_ = viewer.layers
     np.testing.assert_allclose(slide.scale, 0.25)
     np.testing.assert_allclose(clusters.scale, 0.25 * result.tile_size_px)
     np.testing.assert_allclose(clusters.translate, 0.25 * (result.tile_size_px - 1) / 2)
@@ -156,7 +158,7 @@ def test_side_by_side_draws_the_slide_under_both_and_goes_back(
     dock.overlay.set_mpp(0.3)
     scales = [layer.scale[0] for layer in viewer.layers]
     pitch = 0.3 * result.tile_size_px
-    np.testing.assert_allclose(scales, [0.3, pitch, 0.3, pitch])
+    np.testing.assert_allclose(scales, [0.3, pitch, 0.3, pitch, pitch])
     dock.result_panel.side_by_side.setChecked(False)
     assert kinds(viewer) == ["slide", "clusters", "attention"]
     assert not viewer.canvas.grid.enabled

@@ -30,7 +30,7 @@ def test_grid_of_a_real_slide_lies_on_its_tiles(
 
     dock.overlay.open_slide(path)
     dock.overlay.show_result(result)
-    slide, clusters, attention = viewer.layers
+    slide, clusters, attention, _ = viewer.layers
     pitch_um = tile_size_px * result.mpp
     corner = slide.extent.world[0] - np.asarray(slide.scale) / 2
     for overlay in (clusters, attention):

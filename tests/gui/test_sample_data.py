@@ -45,7 +45,8 @@ def run(command: str) -> None:
 
 
 def kinds(viewer: Any) -> list[str]:
-    return [layer.metadata["dre_slcl"]["kind"] for layer in viewer.layers]
+    found = [layer.metadata["dre_slcl"]["kind"] for layer in viewer.layers]
+    return [kind for kind in found if kind != "selection"]
 
 
 def test_sample_with_model_shows_a_full_result(

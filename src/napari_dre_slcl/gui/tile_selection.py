@@ -41,6 +41,7 @@ class TileSelection(QObject):
         self._layer: Layer | None = None
         self._viewer.mouse_drag_callbacks.append(self._on_press)
         session.selection_changed.connect(self._show)
+        session.overlay.result_shown.connect(self._make_ready)
 
     @property
     def layer(self) -> Layer | None:
@@ -97,6 +98,13 @@ class TileSelection(QObject):
         active = self._viewer.layers.selection.active
         return str(getattr(active, "mode", "pan_zoom")) == "pan_zoom"
 
+    def _make_ready(self, result: SlideResult) -> None:
+        """Make the layer with the result's own: the first click would have to wait for it."""
+        if self._viewer is not None and self.layer is None and len(result.rowcol):
+            overlay = self._session.overlay
+            self._layer = overlay.show_over(result.slide_path, selection_layer(result))
+            self._layer.visible = not overlay.is_side_by_side
+
     def _show(self, chosen: Any) -> None:
         overlay, result = self._session.overlay, self._session.result
         if self._viewer is None:
@@ -110,12 +118,13 @@ class TileSelection(QObject):
         data = selection_layer(result)
         if layer is None:
             layer = self._layer = overlay.show_over(result.slide_path, data)
-            layer.visible = not overlay.is_side_by_side  # it would take a place in the grid
         elif facts_of(layer)["path"] != result.slide_path:
             facts_of(layer).update(data[1]["metadata"][METADATA_KEY])
         for name, value in grid_transform(result.tile_size_px, result.mpp).items():
             setattr(layer, name, value)
         _outline(layer, cells)
+        if overlay.is_side_by_side:  # it would take a place in the grid
+            layer.visible = False
 
 
 def selection_layer(result: SlideResult) -> LayerData:
