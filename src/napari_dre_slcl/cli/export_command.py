@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from napari_dre_slcl.export.export_slide import ExportRequest
 
 __all__ = ["register"]
 
@@ -52,12 +55,8 @@ def export(
 
     Without --identifiers the files are called slide, slide-2 and so on, and name no patient.
     """
-    from napari_dre_slcl.cli.console import say
-    from napari_dre_slcl.cli.progress import show_events
     from napari_dre_slcl.errors import ExportError
-    from napari_dre_slcl.export.export_slide import ExportRequest, export_result, target_files
-    from napari_dre_slcl.jobs.messages import Progress
-    from napari_dre_slcl.results import load_result
+    from napari_dre_slcl.export.export_slide import ExportRequest
 
     if slide is not None and len(results) > 1:
         raise ExportError(
@@ -65,6 +64,17 @@ def export(
         )
     formats = tuple(part.strip() for text in to for part in text.split(",") if part.strip())
     request = ExportRequest(formats, out, slide, mpp_out, map_key, identifiers)
+    _export_all(results, request)
+
+
+def _export_all(results: list[Path], request: ExportRequest) -> None:
+    """Write one result after the other, and tell each file."""
+    from napari_dre_slcl.cli.console import say
+    from napari_dre_slcl.cli.progress import show_events
+    from napari_dre_slcl.export.export_slide import export_result, target_files
+    from napari_dre_slcl.jobs.messages import Progress
+    from napari_dre_slcl.results import load_result
+
     written: list[tuple[Path, list[Path]]] = []
     try:
         with show_events(as_json=False) as on_event:

@@ -70,24 +70,18 @@ def preflight(
         been picked. Neither changes what a step computes beyond rounding, unless the encoder
         normalises by batch.
     dict of float
-        The same figures for programs: ``seconds/epoch`` and ``seconds/total``, ``bytes/memory``
-        and what can be had of it (``bytes/memory_free``, where known), ``bytes/disk`` and
-        ``bytes/disk_free``, ``bytes/gpu`` and ``bytes/gpu_total`` with a GPU, ``tiles/train``,
-        ``slides/train`` and ``epochs``.
+        The same figures for programs, by the names that `_figures` gives them.
 
     Raises
     ------
-    JobError
-        If disk, memory or GPU memory cannot hold the run.
-    SlideError
-        If no tile can be read.
+    JobError, SlideError
+        If disk, memory or GPU memory cannot hold the run, or no tile can be read.
     """
     has_gpu = method.device.type != "cpu"
     work = Workload.of(config, method, prepared)
     disk, free = disk_needed(config, method, work), free_on_disk(run_dir)
     memory, room = main_memory_needed(config, method, work, has_gpu), available_memory()
-    _refuse_without_disk(disk, free, run_dir)
-    _refuse_without_memory(memory, room)
+    _refuse_what_cannot_fit(disk, free, run_dir, memory, room)
     probe = measure(config, method, loader, reporter)
     chunk = chunk_that_fits(work, probe, None if room is None else room - sum(memory.values()))
     readers = (
@@ -100,14 +94,34 @@ def preflight(
     picked = {"training.encode_chunk": chunk} | ({"training.workers": readers} if readers else {})
     _say_picked(config, method, work, chunk, readers, reporter)
     parts = seconds_to_go(config, work, probe, is_overlapped=has_gpu)
-    figures = {
-        **seconds_figures(config, parts),
-        **bytes_figures(memory, room, disk, free),
-        **_gpu_figures(method.device, probe),
+    figures = seconds_figures(config, parts) | bytes_figures(memory, room, disk, free)
+    return with_overrides(config, picked), figures | _figures(work, prepared, method.device, probe)
+
+
+def _refuse_what_cannot_fit(
+    disk: Mapping[str, int],
+    free: int,
+    run_dir: Path,
+    memory: Mapping[str, int],
+    room: int | None,
+) -> None:
+    _refuse_without_disk(disk, free, run_dir)
+    _refuse_without_memory(memory, room)
+
+
+def _figures(
+    work: Workload, prepared: PreparedCohort, device: torch.device, probe: Probe
+) -> dict[str, float]:
+    """Return how much is trained on, and ``bytes/gpu`` and ``bytes/gpu_total`` with a GPU.
+
+    Beside them stand ``seconds/epoch``, ``seconds/total`` and ``epochs``, ``bytes/memory`` and what
+    can be had of it (``bytes/memory_free``, where known), ``bytes/disk`` and ``bytes/disk_free``.
+    """
+    return {
+        **_gpu_figures(device, probe),
         "tiles/train": float(work.train_tiles),
         "slides/train": float(len(prepared.rows("train"))),
     }
-    return with_overrides(config, picked), figures
 
 
 def _gpu_figures(device: torch.device, probe: Probe) -> dict[str, float]:
