@@ -21,6 +21,7 @@ os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS) / "settings.yaml")
 
 from napari_dre_slcl.cohort.synthetic import generate_cohort  # noqa: E402
 from napari_dre_slcl.gui.dock import DreSlclDock  # noqa: E402
+from napari_dre_slcl.gui.session import Session  # noqa: E402
 from napari_dre_slcl.jobs.messages import IndexJob, PredictJob, Result, TrainJob  # noqa: E402
 from napari_dre_slcl.jobs.worker import run_job  # noqa: E402
 from napari_dre_slcl.results import SlideResult, TaskPrediction  # noqa: E402
@@ -137,3 +138,11 @@ def dock(viewer: Any) -> Iterator[DreSlclDock]:
     viewer.window.add_dock_widget(opened, name="DRE-SLCL")
     yield opened
     opened.close_down()
+
+
+@pytest.fixture
+def session(viewer: Any) -> Iterator[Session]:
+    """Return what the panels of a window share, without a dock around it."""
+    opened = Session(viewer)
+    yield opened
+    opened.close()

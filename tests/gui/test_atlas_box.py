@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,6 @@ from napari_dre_slcl.gui.point_map import PointMap
 from napari_dre_slcl.gui.point_raster import View, draw_points, inside
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import theme_colors
-
-
-@pytest.fixture
-def session(viewer: Any) -> Iterator[Session]:
-    opened = Session(viewer)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,6 @@ from napari_dre_slcl.results import load_result, save_result
 def run(searchable: Path, tmp_path: Path) -> Path:
     """Return a run whose model may be changed."""
     return Path(shutil.copytree(searchable, tmp_path / "run"))
-
-
-@pytest.fixture
-def session(viewer: Any) -> Iterator[Session]:
-    opened = Session(viewer)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,6 @@ from napari_dre_slcl.gui.similar_box import SimilarBox
 from napari_dre_slcl.gui.theme import theme_colors
 from napari_dre_slcl.insight.search import nearest_tiles
 from napari_dre_slcl.results import load_result
-
-
-@pytest.fixture
-def session(viewer: Any) -> Iterator[Session]:
-    opened = Session(viewer)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

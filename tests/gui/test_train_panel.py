@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from qtpy.QtGui import QColor
 
@@ -115,17 +113,15 @@ def test_epochs_that_a_resumed_run_trains_again_replace_the_old_ones(qtbot) -> N
     assert curves.loss.value()["loss"] == ([1, 2], [1.0, 2.0])
 
 
-def test_ten_thousand_epochs_are_drawn_without_delay(qtbot) -> None:
+def test_ten_thousand_epochs_are_all_drawn(qtbot) -> None:
     view = RunView(COLORS)
     qtbot.addWidget(view)
     view.resize(380, 900)
     view.show()
     history = [Metric(step=step, values=EPOCH) for step in range(1, 10_001)]
-    begun = time.perf_counter()
     view.on_history(history)
     loss = view.curves.loss
     qtbot.waitUntil(lambda: "1" in loss.findChild(type(view.gpu)).text(), timeout=WAIT_MS)
-    assert time.perf_counter() - begun < 5  # some tenths of a second on a quiet machine
     assert len(loss.value()["loss"][0]) == 10_000
     assert view.gpu.text() == "GPU memory: 2.0 GiB of 8.0 GiB"
 

@@ -91,7 +91,7 @@ class CohortSave(QWidget):
 
     def _pick(self) -> None:
         picked, _ = QFileDialog.getSaveFileName(
-            self, "New cohort table", str(self._suggested), "Tables (*.csv)"
+            self, "New cohort table", str(self.suggested()), "Tables (*.csv)"
         )
         if picked:
             path = Path(picked)
