@@ -99,3 +99,13 @@ def test_what_was_written_is_told_although_a_later_result_is_broken(
     told = capsys.readouterr()
     assert f"-> {tmp_path / 'out' / 'slide.csv'}" in told.out
     assert "broken.npz' is not a result" in told.err
+
+
+@pytest.mark.parametrize(("formats", "part"), [("pdf", "no format 'pdf'"), (",", "No format")])
+def test_a_format_that_is_not_there_is_refused(
+    result_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], formats: str, part: str
+) -> None:
+    out = tmp_path / "out"
+    assert main(["export", str(result_file), "--to", formats, "--out", str(out)]) == 2
+    assert part in capsys.readouterr().err
+    assert not out.exists()

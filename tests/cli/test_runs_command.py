@@ -31,7 +31,14 @@ def test_an_empty_list_says_what_to_do(capsys) -> None:
 
 def test_runs_are_added_listed_and_taken_off(tmp_path: Path, capsys) -> None:
     done = make_run(tmp_path / "done", state="finished")
-    assert main(["runs", "--add", str(done), "--add", str(tmp_path / "gone")]) == 0
+    gone = tmp_path / "gone"
+    assert main(["runs", "--add", str(gone)]) == 2
+    assert "There is no run folder" in capsys.readouterr().err
+    gone.mkdir()
+    assert main(["runs", "--add", str(done), "--add", str(gone)]) == 0
+    gone.rmdir()
+    capsys.readouterr()
+    assert main(["runs"]) == 0
     shown = capsys.readouterr().out
     assert "done" in shown
     assert "folder is gone" in shown

@@ -37,12 +37,15 @@ def runs(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per run.")] = False,
 ) -> None:
     """Show the runs that you have started: where each stands, how far it is, its figures."""
+    from napari_dre_slcl.errors import JobError
     from napari_dre_slcl.jobs.known_runs import forget_run, known_runs, remember_run
     from napari_dre_slcl.jobs.run_summary import summarise_run
 
     for run_dir in forget or ():
         forget_run(run_dir)
     for run_dir in add or ():
+        if not run_dir.is_dir():
+            raise JobError(f"There is no run folder '{run_dir}'. Give the folder of a run.")
         remember_run(run_dir)
     found = [summarise_run(run_dir) for run_dir in folders or known_runs()]
     if as_json:

@@ -152,10 +152,7 @@ def _write(
 
 def _checked(result: SlideResult, request: ExportRequest) -> TileMap | None:
     """Complain before anything is written; return the map of a picture, None for codewords."""
-    unknown = [name for name in request.formats if name not in FORMATS]
-    if unknown or not request.formats:
-        said = f"There is no format '{unknown[0]}'." if unknown else "No format is chosen."
-        raise ExportError(f"{said} Choose among {', '.join(FORMATS)}.")
+    _refuse_formats(request)
     if os.path.exists(request.out) and not request.out.is_dir():
         raise ExportError(f"'{request.out}' is a file. Choose a folder for the export.")
     if request.formats != ("html",):
@@ -192,14 +189,22 @@ def _open(result: SlideResult, request: ExportRequest) -> Slide | None:
     return slide
 
 
+def _refuse_formats(request: ExportRequest) -> None:
+    unknown = [name for name in request.formats if name not in FORMATS]
+    if unknown or not request.formats:
+        said = f"There is no format '{unknown[0]}'." if unknown else "No format is chosen."
+        raise ExportError(f"{said} Choose among {', '.join(FORMATS)}.")
+
+
 def target_files(result: SlideResult, request: ExportRequest) -> dict[str, Path]:
     """Return the file that each format would be written to now.
 
     Raises
     ------
     ExportError
-        If the folder cannot be looked into.
+        If a format is not known, or the folder cannot be looked into.
     """
+    _refuse_formats(request)
     if request.has_names:
         return _named(request, _file_stem(result.slide_id))
     number, stem = 1, "slide"
