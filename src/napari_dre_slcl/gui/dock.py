@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dre_slcl.errors import DreSlclError
+from napari_dre_slcl.gui import garbage
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.cohort_panel import CohortPanel
 from napari_dre_slcl.gui.explore_panel import ExplorePanel
@@ -76,6 +77,7 @@ class DreSlclDock(QWidget):
         self._lay_out()
         self._connect()
         self.overlay.refresh()
+        garbage.set_aside(self.session)
 
     @property
     def overlay(self) -> Overlay:
@@ -222,6 +224,7 @@ def _release(session: Session, mouse: tuple[TileHover, TileSelection], *_: Any) 
     for listener in mouse:
         listener.close()
     session.close()
+    garbage.take_back(session)
 
 
 def _top_of(widget: QWidget) -> QWidget:
