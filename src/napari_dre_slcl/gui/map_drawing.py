@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from napari.layers import Image, Layer
 
@@ -16,9 +18,6 @@ _BAR_PX = (20, 180)  # long enough for three numbers
 _CONTENT = ("features", "colormap", "metadata")
 _PLACE = ("scale", "translate", "units", "axis_labels")
 _LONG = {"um": "micrometer"}  # as napari spells it
-_FONT_PT = 8  # so that name and unit fit half a canvas
-_BAR_PX = (20, 180)  # long enough for three numbers
-_ATTRIBUTES = ("scale", "translate", "units", "axis_labels", "features", "colormap", "metadata")
 
 
 def change_raster(layer: Layer, layer_data: LayerData) -> None:
@@ -33,7 +32,8 @@ def change_raster(layer: Layer, layer_data: LayerData) -> None:
     """
     data, options, _ = layer_data
     layer.data = data
-    set_attributes(layer, {name: options[name] for name in _CONTENT if name in options})
+    same = {"colormap"} if _has_colormap(layer, options) else set()
+    set_attributes(layer, {name: options[name] for name in _CONTENT if name in {*options} - same})
     # Each of these lets napari lay out the whole scene anew, so they are seldom set.
     if not np.allclose((layer.scale, layer.translate), (options["scale"], options["translate"])):
         set_attributes(layer, {name: options[name] for name in _PLACE})
@@ -60,6 +60,11 @@ def change_map(layer: Layer, layer_data: LayerData) -> None:
         layer.name = options["name"]
     # napari may have added a number to our name.
     facts_of(layer)[_NAME] = layer.name if layer.name.startswith(options["name"]) else None
+
+
+def _has_colormap(layer: Layer, options: dict[str, Any]) -> bool:
+    """Whether a map is drawn in these colours; setting them again compiles its shaders anew."""
+    return isinstance(layer, Image) and layer.colormap.name == options["colormap"]["name"]
 
 
 def set_limits(layer: Layer, limits: tuple[float, float]) -> None:
