@@ -182,7 +182,18 @@ class TrainingConfig(Section):
         ge=1,
         le=256,
         title="Devices",
-        description="Processes that share the tiles of a step; GPUs, or CPU processes.",
+        description="Processes of this machine that share the slides: one per GPU, or CPU ones.",
+    )
+    nodes: int = Field(
+        1, ge=1, le=4096, title="Machines", description="Machines with so many processes each."
+    )
+    shards: int = Field(
+        0,
+        ge=0,
+        le=2**20,
+        title="Shards",
+        description="Draw batches with as many slides from each of so many parts of the cohort; "
+        "0 takes one part per process, and a resumed run keeps what it began with.",
     )
     tile_cache_mib: int = Field(
         2048, ge=0, title="Tile cache", description="Memory for decoded tiles in MiB."

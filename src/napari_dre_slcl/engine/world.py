@@ -1,0 +1,189 @@
+"""World: the processes of one training, and what little passes between them.
+
+Each process owns some slides, with their tiles and rows of the memory bank. Slide vectors are
+gathered, with gradient, and every process computes the loss of all of them; then gradients are
+added up. Features of tiles never travel.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from napari_dre_slcl.errors import JobError
+
+__all__ = ["SOLO", "World"]
+
+
+class World:
+    """One process's view of all.
+
+    Parameters
+    ----------
+    rank, size : int
+        Its number, from 0, and how many there are.
+    device : torch.device
+        Where its tensors are.
+    control : torch.distributed.ProcessGroup, optional
+        Over which messages go; a group of Gloo. Not needed by one process alone.
+    """
+
+    def __init__(
+        self,
+        rank: int = 0,
+        size: int = 1,
+        device: torch.device | None = None,
+        control: Any = None,
+    ) -> None:
+        self.rank = rank
+        self.size = size
+        self.device = device or torch.device("cpu")
+        self._control = control
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files of the run and speaks for all."""
+        return self.rank == 0
+
+    def wait(self, problem: str = "") -> None:
+        """Wait until all have come so far; as `Team` says."""
+        for rank, told in enumerate(self.exchange(problem)):
+            if told:
+                raise JobError(told if rank == self.rank else f"{self.name(rank)}: {told}")
+
+    def name(self, rank: int) -> str:
+        """Return what sentences call a process."""
+        return f"Process {rank + 1} of {self.size}"
+
+    def exchange(self, message: Any) -> list[Any]:
+        """Return the messages of all, in the order of their ranks.
+
+        Parameters
+        ----------
+        message : object
+            What JSON can hold.
+        """
+        if self.size == 1:
+            return [message]
+        with self._connected():
+            content = torch.frombuffer(bytearray(json.dumps(message).encode()), dtype=torch.uint8)
+            lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+            dist.all_gather(lengths, torch.tensor([len(content)]), group=self._control)
+            longest = max(int(length) for length in lengths)
+            padded = torch.nn.functional.pad(content, (0, longest - len(content)))
+            parts = [torch.empty_like(padded) for _ in range(self.size)]
+            dist.all_gather(parts, padded, group=self._control)
+        return [
+            json.loads(bytes(part[: int(length)].numpy()))
+            for part, length in zip(parts, lengths, strict=True)
+        ]
+
+    def from_main(self, message: Any = None) -> Any:
+        """Return the message of the first process; what others give is not looked at."""
+        return self.exchange(message if self.is_main else None)[0]
+
+    def gather(self, rows: Tensor, counts: Sequence[int]) -> Tensor:
+        """Return the rows of all processes, in the order of their ranks, with gradient.
+
+        Every process must then compute the same loss of them: the gradient of a process's own rows
+        is what that loss gives for them, and nothing travels back.
+
+        Parameters
+        ----------
+        rows : Tensor
+            (counts[rank], d) of this process.
+        counts : sequence of int
+            Rows of each process.
+
+        Returns
+        -------
+        Tensor
+            (sum of counts, d).
+        """
+        if self.size == 1:
+            return rows
+        with self._connected():
+            gathered: Tensor = _Gather.apply(rows, list(counts), self.rank)  # type: ignore[no-untyped-call]
+        return gathered
+
+    def add_gradients(
+        self, weights: Sequence[nn.Parameter], repeated: Sequence[nn.Parameter]
+    ) -> None:
+        """Give every process the gradient of the whole step.
+
+        Parameters
+        ----------
+        weights : sequence of Parameter
+            All that are trained.
+        repeated : sequence of Parameter
+            Those of them that come after `gather`: every process has found their whole gradient.
+        """
+        if self.size == 1 or not weights:
+            return
+        whole = {id(weight) for weight in repeated}
+        parts = [
+            torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights
+        ]
+        has_gradient = torch.tensor(
+            [float(weight.grad is not None) for weight in weights], device=parts[0].device
+        )
+        flat = [
+            (part / self.size if id(weight) in whole else part).flatten().float()
+            for weight, part in zip(weights, parts, strict=True)
+        ]
+        total = torch.cat([*flat, has_gradient])
+        with self._connected():
+            dist.all_reduce(total)
+        *sums, found = total.split([*(weight.numel() for weight in weights), len(weights)])
+        for weight, part, is_found in zip(weights, sums, found.tolist(), strict=True):
+            # A weight that no process used keeps no gradient: the optimiser passes it over.
+            weight.grad = part.view(weight.shape).to(weight.dtype) if is_found else None
+
+    def copy_from_main(self, module: nn.Module) -> None:
+        """Set weights and buffers of a module to those of the first process."""
+        if self.size == 1:
+            return
+        with self._connected(), torch.no_grad():
+            for tensor in module.state_dict().values():
+                dist.broadcast(tensor, 0)
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Tell in a sentence why nothing could be exchanged within a block."""
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            reason = str(error).split("\n")[0]
+            raise JobError(
+                f"{self.name(self.rank)} has lost the others, so training stopped: {reason} "
+                "Go on from the last checkpoint with 'dre-slcl resume'."
+            ) from error
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, counts: list[int], rank: int) -> Tensor:
+        ctx.counts, ctx.rank = counts, rank
+        longest = max(counts)
+        padded = torch.nn.functional.pad(rows, (0, 0, 0, longest - len(rows))).contiguous()
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return torch.split(gradient, ctx.counts)[ctx.rank], None, None
+
+
+SOLO = World()
+"""The one process of a training on one device."""
