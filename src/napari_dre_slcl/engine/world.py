@@ -141,7 +141,7 @@ class World:
         total = torch.cat([*flat, has_gradient])
         with self._connected():
             dist.all_reduce(total)
-        *sums, found = total.split([*(weight.numel() for weight in weights), len(weights)])
+        *sums, found = torch.split(total, [*(weight.numel() for weight in weights), len(weights)])
         for weight, part, is_found in zip(weights, sums, found.tolist(), strict=True):
             # A weight that no process used keeps no gradient: the optimiser passes it over.
             weight.grad = part.view(weight.shape).to(weight.dtype) if is_found else None
