@@ -11,12 +11,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.jobs.cluster_messages import ClusterChoice, EmbedJob, WorkerRow, Workers
 
 __all__ = [
     "PAUSED_STAGE",
     "AskJob",
     "Cancelled",
+    "ClusterChoice",
     "Command",
+    "EmbedJob",
     "EstimateJob",
     "Event",
     "Failed",
@@ -32,6 +35,8 @@ __all__ = [
     "Snapshot",
     "TrainJob",
     "WhatIfJob",
+    "WorkerRow",
+    "Workers",
     "event_line",
     "parse_command",
     "parse_event",
@@ -88,7 +93,8 @@ class PredictJob(_Message):
 
     kind: Literal["predict"] = "predict"
     model: Path = Field(description="Model folder, or a run folder that holds one.")
-    slides: tuple[Path, ...] = Field(description="Slide files or DICOM folders.")
+    slides: tuple[Path, ...] = Field((), description="Slide files or DICOM folders.")
+    cohort: Path | None = Field(None, description="Cohort table, in the place of slides.")
     out: Path = Field(description="Folder for the results.")
     mpp: float | None = Field(
         None, description="Pixel size in µm, 0.1 to 10; wins over what the slides state."
@@ -104,6 +110,12 @@ class PredictJob(_Message):
         description="Share of a tile that must be tissue; by default that of the training.",
     )
     device: str = Field("auto", description="auto, cpu, cuda or mps.")
+    part_tiles: int = Field(
+        20_000,
+        ge=1,
+        description="With a cohort or a cluster: larger slides are done in parts of so many.",
+    )
+    cluster: ClusterChoice | None = Field(None, description="Who does it; empty: this process.")
 
 
 class IndexJob(_Message):
@@ -141,10 +153,10 @@ class AskJob(_Message):
 
 
 JobSpec = Annotated[
-    TrainJob | EstimateJob | ResumeJob | PredictJob | IndexJob | WhatIfJob | AskJob,
+    TrainJob | EstimateJob | ResumeJob | PredictJob | EmbedJob | IndexJob | WhatIfJob | AskJob,
     Field(discriminator="kind"),
 ]
-Job = TrainJob | EstimateJob | ResumeJob | PredictJob | IndexJob | WhatIfJob | AskJob
+Job = TrainJob | EstimateJob | ResumeJob | PredictJob | EmbedJob | IndexJob | WhatIfJob | AskJob
 """Any job."""
 
 
@@ -186,9 +198,9 @@ class Result(_Message):
     """The job has ended well; ``paths`` names what it wrote."""
 
     event: Literal["result"] = "result"
-    kind: Literal["train", "estimate", "predict", "index", "what-if", "ask"]
+    kind: Literal["train", "estimate", "predict", "embed", "index", "what-if", "ask"]
     paths: dict[str, Path] = Field(
-        description="train: run, model, metrics, predictions. predict: slide id -> result file. "
+        description="train: run, model, metrics, predictions. predict, embed: slide id -> file. "
         "index: index. ask: vectors. what-if: none, 'task/class' -> probability in metrics. "
         "estimate: none, seconds, bytes and counts in metrics."
     )
@@ -213,7 +225,7 @@ class Cancelled(_Message):
 
 
 Event = Annotated[
-    Progress | Metric | Snapshot | Log | Result | Failed | Cancelled,
+    Progress | Metric | Snapshot | Workers | Log | Result | Failed | Cancelled,
     Field(discriminator="event"),
 ]
 
@@ -234,7 +246,9 @@ def event_line(event: BaseModel) -> str:
     return event.model_dump_json()
 
 
-def parse_event(line: str) -> Progress | Metric | Snapshot | Log | Result | Failed | Cancelled:
+def parse_event(
+    line: str,
+) -> Progress | Metric | Snapshot | Workers | Log | Result | Failed | Cancelled:
     """Read one event line.
 
     Raises
@@ -243,7 +257,7 @@ def parse_event(line: str) -> Progress | Metric | Snapshot | Log | Result | Fail
         If the line is no event of this version.
     """
     try:
-        event: Progress | Metric | Snapshot | Log | Result | Failed | Cancelled
+        event: Progress | Metric | Snapshot | Workers | Log | Result | Failed | Cancelled
         event = _EVENT.validate_json(line)
     except ValidationError as error:
         raise JobError(

@@ -24,6 +24,7 @@ from napari_dre_slcl.jobs.known_runs import remember_run
 from napari_dre_slcl.jobs.messages import (
     AskJob,
     Cancelled,
+    EmbedJob,
     EstimateJob,
     Event,
     Failed,
@@ -117,6 +118,10 @@ def _run(
         from napari_dre_slcl.engine.predict import run_predict
 
         return run_predict(spec, note, requests.should_stop)
+    if isinstance(spec, EmbedJob):
+        from napari_dre_slcl.engine.embed_cohort import run_embed
+
+        return run_embed(spec, note, requests.should_stop)
     if isinstance(spec, IndexJob):
         from napari_dre_slcl.engine.build_index import run_index
 
