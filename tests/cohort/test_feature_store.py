@@ -71,6 +71,22 @@ def test_attributes_tell_size_and_resolution(tmp_path: Path) -> None:
     assert read_features(bare.path).coords_yx is None
 
 
+def test_what_is_written_is_packed_in_pieces_that_any_reader_unpacks(tmp_path: Path) -> None:
+    table = np.random.default_rng(0).normal(size=(300, 1024)).astype(np.float32)
+    corners = np.arange(600).reshape(300, 2) * 512
+    paths = [tmp_path / name / "s.h5" for name in ("first", "again")]
+    for path in paths:
+        write_features(path, table, corners, ORIGIN, 512, 0.25)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with h5py.File(paths[0]) as file:
+        assert (file["features"].compression, file["features"].chunks) == ("gzip", (16, 1024))
+        assert file["coords"].id.get_storage_size() < 0.3 * corners.nbytes
+        np.testing.assert_array_equal(file["features"][()], table)
+    tiles = np.array([299, 0, 17, 150])
+    np.testing.assert_array_equal(read_rows(open_features(paths[0]), tiles), table[tiles])
+    assert [path.name for path in paths[0].parent.iterdir()] == ["s.h5"]
+
+
 def test_what_is_written_is_tridents_layout_and_comes_back(tmp_path: Path) -> None:
     path = write_features(tmp_path / "x" / "s.h5", FEATURES, XY[:, ::-1], ORIGIN, 512, 0.25)
     with h5py.File(path) as file:

@@ -5,7 +5,6 @@ Knows numpy and files, not what made the features. Files hold (x, y); everything
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.atomic_file import atomic_writer
+from napari_dre_slcl.cohort.feature_write import FeatureOrigin, write_features
 from napari_dre_slcl.errors import SlideError
 
 __all__ = [
@@ -95,28 +94,6 @@ class StoredFeatures:
     features: NDArray[np.float32]
     coords_yx: NDArray[np.int64] | None
     file: FeatureFile
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureOrigin:
-    """What features were made from; equal origins and places give equal features.
-
-    Parameters
-    ----------
-    encoder : str
-        Name of the tile encoder.
-    encoder_sha256 : str
-        Hash of its weights and input scaling.
-    mpp : float
-        µm per pixel of a tile.
-    tile_px : int
-        Edge of a tile in pixels of that size.
-    """
-
-    encoder: str
-    encoder_sha256: str
-    mpp: float
-    tile_px: int
 
 
 def feature_file(folder: Path, names: Sequence[str]) -> Path | None:
@@ -218,62 +195,6 @@ def read_rows(file: FeatureFile, tiles: NDArray[np.int64]) -> NDArray[np.float32
     features = _as_float32(found)[wanted - first if is_dense else slice(None)]
     _check_finite(file.path, features)
     return np.asarray(features[place])
-
-
-def write_features(
-    path: Path,
-    features: NDArray[np.floating[Any]],
-    coords_yx: NDArray[np.int64],
-    origin: FeatureOrigin,
-    size_px: int,
-    slide_mpp: float,
-) -> Path:
-    """Write features in TRIDENT's layout, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        Target; named after the slide, ending in ``.h5``.
-    features : ndarray, shape (n, d)
-        One row per tile; stored as float32.
-    coords_yx : ndarray of int64, shape (n, 2)
-        Top-left corners in level-0 pixels; stored as (x, y).
-    origin : FeatureOrigin
-        What made them.
-    size_px : int
-        Edge of a tile in level-0 pixels.
-    slide_mpp : float
-        µm per level-0 pixel.
-
-    Raises
-    ------
-    SlideError
-        If the file cannot be written.
-    """
-    about: dict[str, Any] = {
-        "name": path.stem,
-        "patch_size": origin.tile_px,
-        "patch_size_level0": size_px,
-        "level0_magnification": 10 / slide_mpp,
-        "target_magnification": 10 / origin.mpp,
-        "overlap": 0,
-        "level0_mpp": slide_mpp,
-        "mpp": origin.mpp,
-    }
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as stored:
-        table = stored.create_dataset("features", data=np.asarray(features, np.float32))
-        table.attrs["name"] = path.stem
-        table.attrs["encoder"] = origin.encoder
-        table.attrs["encoder_sha256"] = origin.encoder_sha256
-        coords = stored.create_dataset("coords", data=np.asarray(coords_yx, np.int64)[:, ::-1])
-        coords.attrs.update(about)
-    try:
-        with atomic_writer(path) as stream:
-            stream.write(buffer.getbuffer())
-    except OSError as error:
-        raise SlideError(f"The features '{path}' cannot be written: {error.strerror}.") from error
-    return path
 
 
 @contextmanager
