@@ -43,13 +43,15 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def check_devices(settings: TrainingConfig) -> None:
+def check_devices(settings: TrainingConfig, *, is_one_shown: bool = False) -> None:
     """Refuse more devices than there are.
 
     Parameters
     ----------
     settings : TrainingConfig
         Its ``device`` and ``devices``.
+    is_one_shown : bool, default False
+        What started this process may show it one GPU only, its own.
 
     Raises
     ------
@@ -66,6 +68,8 @@ def check_devices(settings: TrainingConfig) -> None:
             "macOS. Set it to 1."
         )
     present = torch.cuda.device_count() if kind == "cuda" else processors()
+    if kind == "cuda" and present == 1 and is_one_shown:
+        return
     what = "GPUs" if kind == "cuda" else "processors"
     if asked > present:
         raise ConfigError(

@@ -84,7 +84,12 @@ class ResumeJob(_Message):
     kind: Literal["resume"] = "resume"
     run_dir: Path = Field(description="Run folder of the training.")
     devices: int | None = Field(
-        None, ge=1, description="Processes that share the tiles from here on; empty as before."
+        None, ge=1, description="Processes per machine from here on; empty as before."
+    )
+    nodes: int | None = Field(
+        None,
+        ge=1,
+        description="Machines from here on, each with so many processes; empty as before.",
     )
 
 

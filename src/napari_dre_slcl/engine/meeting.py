@@ -1,0 +1,207 @@
+"""Where the processes of a training meet: each says who it is, and the first one says who may stay.
+
+Everything that a user can get wrong about several processes is found here, in bounded time, before
+torch and its libraries try to join them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch.distributed as dist
+
+from napari_dre_slcl._version import __version__
+from napari_dre_slcl.engine.placement import Place
+from napari_dre_slcl.errors import JobError
+
+__all__ = ["Card", "Meeting", "patience_s", "what_is_wrong"]
+
+_LOOK_EVERY_S = 0.1
+_KEYS = "dre-slcl/"
+
+
+def patience_s() -> float:
+    """Return how long processes wait for each other: ``DRE_SLCL_JOIN_S``, else a minute."""
+    with suppress(ValueError):
+        return max(1.0, float(os.environ.get("DRE_SLCL_JOIN_S", "60")))
+    return 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a process says of itself.
+
+    Parameters
+    ----------
+    host : str
+        Its machine.
+    version : str
+        Of this package.
+    problem : str
+        Why it cannot take part; empty where it can.
+    """
+
+    host: str
+    version: str = __version__
+    problem: str = ""
+
+
+class Meeting:
+    """A store that all processes reach; the first one keeps it, unless torchrun does.
+
+    Parameters
+    ----------
+    place : Place
+        Of this process.
+    address, port : str and int
+        Of the store. Port 0 takes any that is free; the first process alone can do so.
+
+    Attributes
+    ----------
+    port : int
+        Of the store.
+
+    Raises
+    ------
+    JobError
+        If the port is taken, or the store does not answer.
+    """
+
+    def __init__(self, place: Place, address: str, port: int) -> None:
+        self._place = place
+        self._where = f"{address}:{port}"
+        keeps = place.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+        # An agent of torchrun that starts processes again keeps its store.
+        self._round = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self._end_s = time.monotonic() + patience_s()
+        listener = _listener(address, port, is_local=place.nodes == 1) if keeps else None
+        if listener is None:
+            self.port = port
+            self._knock(address, port)
+        else:
+            self.port = int(listener.getsockname()[1])
+        self._where = f"{address}:{self.port}"
+        try:
+            self._store = dist.TCPStore(
+                address,
+                self.port,
+                None,
+                keeps,
+                timedelta(seconds=patience_s()),
+                wait_for_workers=False,
+                multi_tenant=True,
+                **({} if listener is None else {"master_listen_fd": listener.detach()}),
+            )
+        except RuntimeError as error:
+            raise JobError(self._silence()) from error
+
+    def say(self, card: Card) -> None:
+        """Put down the card of this process."""
+        self._write(f"card/{self._place.rank}", asdict(card))
+
+    def cards(self, check: Callable[[], str]) -> list[Card]:
+        """Wait for the cards of all; the first process calls this.
+
+        Parameters
+        ----------
+        check : callable
+            Asked often; a sentence from it ends the wait.
+
+        Raises
+        ------
+        JobError
+            If a card is missing in the end.
+        """
+        found = []
+        for rank in range(self._place.size):
+            key = f"card/{rank}"
+            while not self._store.check([self._key(key)]):
+                if problem := check():
+                    raise JobError(problem)
+                if time.monotonic() > self._end_s:
+                    raise JobError(
+                        f"Process {rank + 1} of {self._place.size} has not come to {self._where} "
+                        f"within {patience_s():.0f} s. Look at its own output; start all processes "
+                        "at about the same time, or set DRE_SLCL_JOIN_S to more seconds."
+                    )
+                time.sleep(_LOOK_EVERY_S)
+            found.append(Card(**self._read(key)))
+        return found
+
+    def judge(self, verdict: dict[str, Any]) -> None:
+        """Tell all what becomes of the meeting; the first process calls this."""
+        with suppress(RuntimeError):
+            self._write("verdict", verdict)
+
+    def verdict(self) -> dict[str, Any]:
+        """Wait for what the first process tells.
+
+        Raises
+        ------
+        JobError
+            If it tells nothing.
+        """
+        try:
+            found: dict[str, Any] = self._read("verdict")
+        except RuntimeError as error:
+            raise JobError(self._silence()) from error
+        return found
+
+    def _knock(self, address: str, port: int) -> None:
+        """Wait until somebody listens; torch's own attempts would write to the terminal."""
+        while True:
+            try:
+                socket.create_connection((address, port), timeout=5).close()
+                return
+            except OSError as error:
+                if time.monotonic() > self._end_s:
+                    raise JobError(self._silence()) from error
+                time.sleep(_LOOK_EVERY_S * 2)
+
+    def _silence(self) -> str:
+        return (
+            f"The first process of the training does not answer at {self._where} within "
+            f"{patience_s():.0f} s. Check that it runs, that MASTER_ADDR and MASTER_PORT are the "
+            "same everywhere, and that no firewall lies between."
+        )
+
+    def _key(self, name: str) -> str:
+        return f"{_KEYS}{self._round}/{name}"
+
+    def _write(self, name: str, message: Any) -> None:
+        self._store.set(self._key(name), json.dumps(message))
+
+    def _read(self, name: str) -> Any:
+        return json.loads(self._store.get(self._key(name)))
+
+
+def what_is_wrong(cards: Sequence[Card]) -> str:
+    """Return why processes cannot train together; empty where they can."""
+    for rank, card in enumerate(cards):
+        name = f"Process {rank + 1} of {len(cards)} (on {card.host})"
+        if card.problem:
+            return card.problem if rank == 0 else f"{name}: {card.problem}"
+        if card.version != cards[0].version:
+            return (
+                f"{name} has version {card.version} of this package, and the first one (on "
+                f"{cards[0].host}) has {cards[0].version}. Install the same on all machines."
+            )
+    return ""
+
+
+def _listener(address: str, port: int, *, is_local: bool) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1" if is_local else "", port), backlog=512)
+    except OSError as error:
+        raise JobError(
+            f"Port {port} of '{address}', where the processes of the training are to meet, cannot "
+            f"be used: {error.strerror}. Set MASTER_PORT to one that is free."
+        ) from error
