@@ -18,11 +18,11 @@ from napari_dre_slcl.engine.checkpoint import (
     read_state,
 )
 from napari_dre_slcl.engine.checkpoint_files import (
+    CheckpointWriter,
     latest_checkpoint,
     read_tensors,
     remove_checkpoints,
     remove_other_checkpoints,
-    write_checkpoint,
 )
 from napari_dre_slcl.engine.loss_table import LossTable
 from napari_dre_slcl.engine.run_state import RunState
@@ -136,10 +136,20 @@ def test_a_fused_optimiser_goes_on_alike_whatever_the_layout_of_a_weight() -> No
     assert torch.equal(conv.bias, again.bias)
 
 
+def _write(parent: Path, name: str, tensors: dict[str, dict], serial: int) -> Path:
+    writer = CheckpointWriter(parent, serial)
+    try:
+        writer.begin()
+        writer.write(tensors)
+        return writer.finish(name, json.dumps({"serial": serial}))
+    finally:
+        writer.discard()
+
+
 def test_the_newest_whole_checkpoint_counts_whatever_its_name(tmp_path: Path) -> None:
     weights = {"model": {"w": torch.arange(3.0)}}
-    write_checkpoint(tmp_path, "step-2", weights, json.dumps({"serial": 1}))
-    newest = write_checkpoint(tmp_path, "step-1", weights, json.dumps({"serial": 2}))
+    _write(tmp_path, "step-2", weights, 1)
+    newest = _write(tmp_path, "step-1", weights, 2)
     (tmp_path / ".part-x").mkdir()
     (tmp_path / ".part-x" / "state.json").write_text(json.dumps({"serial": 3}))
     (tmp_path / "step-9").mkdir()
@@ -150,9 +160,9 @@ def test_the_newest_whole_checkpoint_counts_whatever_its_name(tmp_path: Path) ->
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    before = write_checkpoint(tmp_path, "step-1", {}, json.dumps({"serial": 1}))
+    before = _write(tmp_path, "step-1", {}, 1)
     with pytest.raises(OSError, match="not empty"):
-        write_checkpoint(tmp_path, "step-1", {}, json.dumps({"serial": 2}))
+        _write(tmp_path, "step-1", {}, 2)
     assert latest_checkpoint(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
 
@@ -203,7 +213,7 @@ def test_a_checkpoint_of_a_later_version_is_told(tmp_path: Path) -> None:
 
 def test_unfinished_checkpoints_make_room_before_the_next_is_written(tmp_path: Path) -> None:
     (tmp_path / ".part-killed").mkdir()
-    write_checkpoint(tmp_path, "step-1", {"model": {"a": torch.zeros(1)}}, '{"serial": 1}')
+    _write(tmp_path, "step-1", {"model": {"a": torch.zeros(1)}}, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
     remove_checkpoints(tmp_path)
     assert not tmp_path.exists()

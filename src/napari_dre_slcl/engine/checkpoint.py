@@ -14,16 +14,19 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from napari_dre_slcl.engine.bank_deltas import delta_file, read_deltas
 from napari_dre_slcl.engine.checkpoint_files import (
     STATE_FILE,
+    CheckpointWriter,
     latest_checkpoint,
     read_tensors,
     remove_other_checkpoints,
-    write_checkpoint,
 )
 from napari_dre_slcl.engine.run_state import RunState
 from napari_dre_slcl.engine.weight_average import WeightAverage
 from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.model.bank_team import ALONE, Team
+from napari_dre_slcl.model.bank_together import together
 from napari_dre_slcl.model.memory_bank import MemoryBank
 
 __all__ = [
@@ -37,7 +40,6 @@ __all__ = [
 ]
 
 CHECKPOINTS = "checkpoints"
-_DELTA = "bank-delta"
 _CHANNELS_LAST = "@channels_last"
 ReadTensors = Callable[[str], dict[str, Tensor]]
 
@@ -100,25 +102,32 @@ class TrainedParts:
 class Checkpoints:
     """Writes and reads the checkpoints of a run folder; only the newest is kept.
 
+    Of several processes the first writes what all have alike, and each what changed in its own
+    rows of the bank. Any number of processes can go on from that.
+
     Parameters
     ----------
     run_dir : Path
-        The run folder.
+        The run folder, the same for all.
+    team : Team
+        The processes; all of them call every method.
     """
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, team: Team = ALONE) -> None:
         self._folder = run_dir / CHECKPOINTS
+        self._team = team
+        self._is_main = team.rank == 0
 
     def save(self, state: RunState, kept: Kept, bank: MemoryBank | None = None) -> None:
         """Write a checkpoint; then let the bank's files follow, and delete the one before.
 
-        Killed at any moment, this leaves a whole checkpoint whose changes to the bank can be
-        written again.
+        Killed at any moment, in any process, this leaves a whole checkpoint whose changes to the
+        bank can be written again.
 
         Parameters
         ----------
         state : RunState
-            Where the run stands; its serial number rises.
+            Where the run stands, the same in all processes; its serial number rises.
         kept : Kept
             Weights and optimiser.
         bank : MemoryBank, optional
@@ -128,35 +137,54 @@ class Checkpoints:
         ------
         OSError
             If the disk is full, or cannot be written; the checkpoint before is whole.
+        JobError
+            If that happened to another process.
         """
         state.serial += 1
+        writer = CheckpointWriter(self._folder, state.serial)
         changes = bank.changes() if bank is not None else {}
-        tensors = kept.tensors() | {_DELTA: changes}
-        path = write_checkpoint(self._folder, self._name(state), tensors, state.model_dump_json())
+        try:
+            with together(self._team):
+                if self._is_main:
+                    writer.begin()
+            with together(self._team):
+                files = dict(kept.tensors()) if self._is_main else {}
+                if bank is not None:
+                    files |= delta_file(self._team, changes)
+                writer.write(files)
+            with together(self._team):
+                if self._is_main:
+                    path = writer.finish(self._name(state), state.model_dump_json())
+        finally:
+            if self._is_main:
+                writer.discard()
         if bank is not None:
             bank.apply(changes)
-        remove_other_checkpoints(self._folder, keep=path)
+        if self._is_main:
+            remove_other_checkpoints(self._folder, keep=path)
 
     def restore(self, kept: Kept, bank: MemoryBank | None = None) -> None:
-        """Load the newest checkpoint.
+        """Load the newest checkpoint, whatever number of processes has written it.
 
         Raises
         ------
         JobError
             If it is damaged or belongs to another network.
         """
-        path = latest_checkpoint(self._folder)
-        if path is None:
-            raise JobError(f"The folder '{self._folder}' has no checkpoint to go on from.")
-        try:
-            kept.load(lambda name: read_tensors(path / f"{name}.safetensors"))
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise JobError(
-                f"The checkpoint '{path}' belongs to another network: {error}. "
-                "Start the training again."
-            ) from error
+        with together(self._team):
+            path = latest_checkpoint(self._folder)
+            if path is None:
+                raise JobError(f"The folder '{self._folder}' has no checkpoint to go on from.")
+            try:
+                kept.load(lambda name: read_tensors(path / f"{name}.safetensors"))
+            except (RuntimeError, KeyError, ValueError) as error:
+                raise JobError(
+                    f"The checkpoint '{path}' belongs to another network: {error}. "
+                    "Start the training again."
+                ) from error
+            changes = [] if bank is None else read_deltas(path, bank.concerns)
         if bank is not None:
-            bank.apply(read_tensors(path / f"{_DELTA}.safetensors"))
+            bank.apply(changes)
 
     def _name(self, state: RunState) -> str:
         is_early = state.phase == "pretrain"

@@ -8,22 +8,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
 from napari_dre_slcl.errors import JobError
 
 __all__ = [
+    "CheckpointWriter",
     "latest_checkpoint",
     "read_tensors",
     "remove_checkpoints",
     "remove_other_checkpoints",
-    "write_checkpoint",
 ]
 
 STATE_FILE = "state.json"
@@ -31,42 +30,65 @@ _ASIDE = ".part-"
 Tensors = Mapping[str, Tensor]
 
 
-def write_checkpoint(
-    parent: Path, name: str, tensors: Mapping[str, Tensors], state_json: str
-) -> Path:
-    """Write a checkpoint folder, whole or not at all.
+class CheckpointWriter:
+    """Writes a checkpoint folder, whole or not at all, perhaps from several processes.
+
+    One begins it; all write files of their own; that one finishes it when all have written.
 
     Parameters
     ----------
     parent : Path
         Folder of the checkpoints.
-    name : str
-        Of the new one; must not exist.
-    tensors : mapping
-        File name without suffix -> tensors by name.
-    state_json : str
-        JSON object with the number ``serial``.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; what was written of it is gone then.
+    serial : int
+        Number of this one, by which all know the folder aside.
     """
-    parent.mkdir(parents=True, exist_ok=True)
-    for unfinished in parent.glob(f"{_ASIDE}*"):  # of a killed process; it would take up room
-        shutil.rmtree(unfinished, ignore_errors=True)
-    aside = Path(tempfile.mkdtemp(dir=parent, prefix=_ASIDE))
-    try:
+
+    def __init__(self, parent: Path, serial: int) -> None:
+        self._parent = parent
+        self._aside = parent / f"{_ASIDE}{serial:08d}"
+
+    def begin(self) -> None:
+        """Make the folder aside, and delete those of killed processes."""
+        self._parent.mkdir(parents=True, exist_ok=True)
+        for unfinished in self._parent.glob(f"{_ASIDE}*"):  # it would take up room
+            shutil.rmtree(unfinished, ignore_errors=True)
+        self._aside.mkdir()
+
+    def write(self, tensors: Mapping[str, Tensors]) -> None:
+        """Write files durably.
+
+        Parameters
+        ----------
+        tensors : mapping
+            File name without suffix -> tensors by name.
+        """
         for file, content in tensors.items():
-            _write_through(aside / f"{file}.safetensors", save(_plain(content)))
-        _write_through(aside / STATE_FILE, state_json.encode())
-        aside.chmod(0o755)
-        _flush_folder(aside)
-        aside.rename(parent / name)
-        _flush_folder(parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return parent / name
+            _write_through(self._aside / f"{file}.safetensors", save(_plain(content)))
+
+    def finish(self, name: str, state_json: str) -> Path:
+        """Give the checkpoint its state and its name, by which it counts.
+
+        Parameters
+        ----------
+        name : str
+            Must not exist.
+        state_json : str
+            JSON object with the number ``serial``.
+
+        Returns
+        -------
+        Path
+            Of the checkpoint.
+        """
+        _write_through(self._aside / STATE_FILE, state_json.encode())
+        _flush_folder(self._aside)
+        self._aside.rename(self._parent / name)
+        _flush_folder(self._parent)
+        return self._parent / name
+
+    def discard(self) -> None:
+        """Delete what was written of a checkpoint that was not finished."""
+        shutil.rmtree(self._aside, ignore_errors=True)
 
 
 def latest_checkpoint(parent: Path) -> Path | None:
@@ -100,8 +122,8 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read one file of a checkpoint.
+def read_tensors(path: Path, names: Sequence[str] | None = None) -> dict[str, Tensor]:
+    """Read one file of a checkpoint, or only some of its tensors.
 
     Raises
     ------
@@ -109,9 +131,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         If it is missing or damaged.
     """
     try:
-        return load(path.read_bytes())
+        if names is None:
+            return load(path.read_bytes())
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name).clone() for name in names}
     except OSError as error:
-        raise JobError(f"The checkpoint '{path}' cannot be read: {error.strerror}.") from error
+        reason = error.strerror or error
+        raise JobError(f"The checkpoint '{path}' cannot be read: {reason}.") from error
     except SafetensorError as error:
         raise JobError(
             f"The checkpoint '{path}' is damaged ({error}). Bring the file back as it was, or "

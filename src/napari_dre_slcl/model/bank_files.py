@@ -1,20 +1,19 @@
-"""The memory bank's arrays: in memory, or as preallocated files of one generation each.
+"""The memory bank's arrays as preallocated files, one set for each generation.
 
 A generation is one complete encoding of all tiles. Live arrays of files are copy-on-write views or
-copies, so the files change only where `BankFiles.writable` is used.
+copies, so the files change only where `BankFiles.writable` is used. All processes share the files;
+each reads and writes the rows that it holds.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,84 +22,14 @@ from torch import Tensor
 
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.model.bank_rows import FileRows, SharedFile
+from napari_dre_slcl.model.bank_shape import Arrays, BankShape
 
-__all__ = ["Arrays", "BankFiles", "BankShape", "new_arrays"]
+__all__ = ["BankFiles"]
 
-Arrays = dict[str, Tensor]
-
-_FORMAT = 1
+_Loaded = TypeVar("_Loaded")
 _HEADER = "bank.json"
 _KEPT = "kept.json"
-_NUMPY = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
-
-
-@dataclass(frozen=True, slots=True)
-class BankShape:
-    """How large a bank is.
-
-    Parameters
-    ----------
-    tile_counts : tuple of int
-        Tiles of each slide.
-    dim : int
-        Width d of a feature.
-    codewords : int
-        K.
-    dtype : torch.dtype
-        Of the stored features: float16, float32 or float64.
-    """
-
-    tile_counts: tuple[int, ...]
-    dim: int
-    codewords: int
-    dtype: torch.dtype
-
-    def arrays(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Return shape and type of each array by name."""
-        n, s, k, d = sum(self.tile_counts), len(self.tile_counts), self.codewords, self.dim
-        weight = np.float64 if self.dtype == torch.float64 else np.float32
-        shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-            "features": ((n, d), _NUMPY[self.dtype]),
-            "filled": ((n,), np.uint8),
-            "codeword": ((n,), np.int16),
-            "weight": ((n,), weight),
-            "written": ((n,), np.int32),
-            "drift": ((n,), np.float32),
-            # Doubles: what is added and taken away again a hundred thousand times leaves no trace.
-            "residual": ((s, k, d), np.float64),
-            "mass": ((s, k), np.float64),
-            "count": ((s, k), np.int64),
-            "codewords": ((k, d), np.float64),
-        }
-        return {name: (shape, np.dtype(kind)) for name, (shape, kind) in shapes.items()}
-
-    def n_bytes(self) -> int:
-        """Return the bytes of all arrays together."""
-        return sum(
-            int(np.prod(shape, dtype=np.int64)) * kind.itemsize
-            for shape, kind in self.arrays().values()
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """Return what two banks must share to be the same bank."""
-        counts = np.asarray(self.tile_counts, np.int64).tobytes()
-        return {
-            "format": _FORMAT,
-            "slides": len(self.tile_counts),
-            "tiles": sum(self.tile_counts),
-            "tile_counts_sha256": hashlib.sha256(counts).hexdigest(),
-            "dim": self.dim,
-            "codewords": self.codewords,
-            "dtype": str(self.dtype).removeprefix("torch."),
-        }
-
-
-def new_arrays(shape: BankShape) -> Arrays:
-    """Return empty arrays in memory."""
-    return {
-        name: torch.from_numpy(np.zeros(size, kind))
-        for name, (size, kind) in shape.arrays().items()
-    }
 
 
 class BankFiles:
@@ -113,34 +42,33 @@ class BankFiles:
     shape : BankShape
         What the files must hold.
     memory_mib : int
-        Arrays of up to so many MiB are read into memory; larger ones are mapped.
+        What this process holds is read into memory up to so many MiB, and mapped above.
     """
 
     def __init__(self, folder: Path, shape: BankShape, memory_mib: int) -> None:
         self._folder = folder
         self._shape = shape
-        self.is_in_memory = shape.n_bytes() <= memory_mib * 2**20
+        self.is_in_memory = shape.part_bytes() <= memory_mib * 2**20
 
     def kept(self) -> list[int]:
         """Return the numbers of the generations that a checkpoint may name, ascending."""
         return [number for number in self._numbers() if (self._path(number) / _KEPT).is_file()]
 
-    def begin(self, tag: str, after: int) -> int:
-        """Return the generation after ``after`` with this tag, made anew where there is none.
+    def begin(self, tag: str, number: int) -> None:
+        """Make a generation, where there is none of this number, tag and shape.
 
-        Generations after ``after`` with another tag, or of another shape, are thrown away.
+        It is thrown away where it has another tag or shape, and so are all after it.
         """
-        for number in self._numbers():
-            if number > after:
-                header = self._header(number)
-                if header == self._shape.facts() | {"tag": tag}:
-                    return number
-                self._drop(number)
-        self._create(after + 1, tag)
-        return after + 1
+        for later in self._numbers():
+            if later > number:
+                self._drop(later)
+        if self._header(number) == self._shape.facts() | {"tag": tag}:
+            return
+        self._drop(number)
+        self._create(number, tag)
 
     def read(self, number: int) -> Arrays:
-        """Return the arrays of a generation: copies in memory, or copy-on-write views.
+        """Return what this process holds of a generation: copies, or copy-on-write views.
 
         Raises
         ------
@@ -154,29 +82,32 @@ class BankFiles:
                 f"The memory bank in '{self._path(number)}' belongs to another cohort, encoder or "
                 "codebook. Start a new run."
             )
+        return {name: self._read(number, name) for name in self._shape.arrays()}
 
-        def load(path: Path) -> np.ndarray[Any, Any]:
-            if self.is_in_memory:
-                return np.array(npy.open_memmap(path, mode="r"))
-            return npy.open_memmap(path, mode="c")
+    def writable(self, number: int) -> FileRows:
+        """Return what writes to a generation's files."""
 
-        return self._load(number, load)
+        def open_file(name: str) -> SharedFile:
+            part = self._shape.part(name)
+            return self._load(number, name, lambda path: SharedFile(path, part))
 
-    def writable(self, number: int) -> tuple[Arrays, Callable[..., None]]:
-        """Return arrays that write to a generation's files, and what flushes some of them."""
-        maps: dict[str, np.memmap[Any, Any]] = {}
+        return FileRows({name: open_file(name) for name in self._shape.arrays()})
 
-        def load(path: Path) -> np.memmap[Any, Any]:
-            maps[path.stem] = npy.open_memmap(path, mode="r+")
-            return maps[path.stem]
+    def rows(self, number: int, name: str, rows: Tensor) -> Tensor:
+        """Return rows of a generation's array as the file has them, whoever holds them.
 
-        arrays = self._load(number, load)
-
-        def flush(*names: str) -> None:
-            for name in names or maps:
-                maps[name].flush()
-
-        return arrays, flush
+        Parameters
+        ----------
+        number : int
+            Of the generation.
+        name : str
+            Of the array.
+        rows : Tensor
+            (n,) numbers in the whole bank.
+        """
+        # Opened anew: what another machine has written since is seen then.
+        array = self._load(number, name, lambda path: npy.open_memmap(path, mode="r"))
+        return torch.from_numpy(array[rows.numpy()])
 
     def keep(self, number: int) -> None:
         """Note that a checkpoint names this generation, and delete those before it."""
@@ -207,20 +138,29 @@ class BankFiles:
             return {}
         return header if isinstance(header, dict) else {}
 
-    def _load(self, number: int, load: Callable[[Path], np.ndarray[Any, Any]]) -> Arrays:
-        arrays: Arrays = {}
-        for name, (size, kind) in self._shape.arrays().items():
-            path = self._path(number) / f"{name}.npy"
-            try:
-                array = load(path)
-            except (OSError, ValueError) as error:
-                raise JobError(
-                    f"The memory bank's file '{path}' cannot be read: {error}. Start a new run."
-                ) from error
-            if array.shape != size or array.dtype != kind:
-                raise JobError(f"The memory bank's file '{path}' is damaged. Start a new run.")
-            arrays[name] = torch.from_numpy(array)
-        return arrays
+    def _read(self, number: int, name: str) -> Tensor:
+        part = self._shape.part(name)
+
+        def load(path: Path) -> np.ndarray[Any, Any]:
+            array = npy.open_memmap(path, mode="r" if self.is_in_memory else "c")
+            held = array[part.start : part.stop]
+            return np.array(held) if self.is_in_memory else held
+
+        return torch.from_numpy(self._load(number, name, load))
+
+    def _load(self, number: int, name: str, load: Callable[[Path], _Loaded]) -> _Loaded:
+        """Load one array's file, or tell in a sentence why not."""
+        path = self._path(number) / f"{name}.npy"
+        try:
+            shape, kind = _described(path)
+            loaded = load(path)
+        except (OSError, ValueError) as error:
+            raise JobError(
+                f"The memory bank's file '{path}' cannot be read: {error}. Start a new run."
+            ) from error
+        if (shape, kind) != self._shape.arrays()[name]:
+            raise JobError(f"The memory bank's file '{path}' is damaged. Start a new run.")
+        return loaded
 
     def _create(self, number: int, tag: str) -> None:
         aside = self._folder / f".gen-{number:04d}.part"
@@ -244,6 +184,12 @@ class BankFiles:
             f"The memory bank needs {self._shape.n_bytes() / 1e6:,.0f} MB in '{self._folder}', "
             "and the disk has no room for it. Free space, or choose a run folder on another disk."
         )
+
+
+def _described(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of an array's file."""
+    array = npy.open_memmap(path, mode="r")
+    return array.shape, array.dtype
 
 
 def _reserve(path: Path) -> None:

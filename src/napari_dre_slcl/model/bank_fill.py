@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from napari_dre_slcl.model.bank_files import Arrays
+from napari_dre_slcl.model.bank_rows import HeldRows
 
 __all__ = ["BankFill"]
 
@@ -22,46 +21,40 @@ class BankFill:
     ----------
     number : int
         Of the generation.
-    arrays : dict of str to Tensor
+    rows : HeldRows
         Where its features go.
     step : int
         Counts as the time of writing.
-    flush : callable, optional
-        Makes named arrays durable; none where they are in memory only.
     """
 
-    def __init__(
-        self, number: int, arrays: Arrays, step: int, flush: Callable[..., None] | None = None
-    ) -> None:
+    def __init__(self, number: int, rows: HeldRows, step: int) -> None:
         self.number = number
-        self._arrays = arrays
+        self._rows = rows
         self._step = step
-        self._flush = flush
         self._pending: list[Tensor] = []
         self._flushed_s = time.monotonic()
 
     def is_filled(self, rows: Tensor) -> Tensor:
         """Return for each row whether its feature is there, and durably so."""
         self.flush()
-        return self._arrays["filled"][rows] > 0
+        return self._rows.arrays["filled"][rows] > 0
 
     def store(self, rows: Tensor, features: Tensor, drift: Tensor) -> None:
         """Store features as they are, and how far each is from the one before."""
-        self._arrays["features"][rows] = features
-        self._arrays["drift"][rows] = drift
-        self._arrays["written"][rows] = self._step
+        self._rows.write("features", rows, features)
+        self._rows.write("drift", rows, drift)
+        self._rows.write("written", rows, torch.full((len(rows),), self._step, dtype=torch.int32))
         self._pending.append(rows)
-        if self._flush is None or time.monotonic() - self._flushed_s > _FLUSH_S:
+        if not self._rows.is_on_disk or time.monotonic() - self._flushed_s > _FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
         """Make what was stored durable, then note that it is there."""
         if not self._pending:
             return
-        if self._flush is not None:
-            self._flush("features", "drift", "written")
-        self._arrays["filled"][torch.cat(self._pending)] = 1
-        if self._flush is not None:
-            self._flush("filled")
+        self._rows.flush("features", "drift", "written")
+        rows = torch.cat(self._pending)
+        self._rows.write("filled", rows, torch.ones(len(rows), dtype=torch.uint8))
+        self._rows.flush("filled")
         self._pending = []
         self._flushed_s = time.monotonic()

@@ -1,15 +1,19 @@
 """The redo log of the memory bank: what changed since the last checkpoint, and how to redo it.
 
 The log is written into the checkpoint before the bank's files change; redoing it twice is the same
-as once. So a process may be killed at any moment.
+as once. So a process may be killed at any moment. Numbers in it are those of the whole bank, so
+that another number of processes can redo it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
-from napari_dre_slcl.model.bank_files import Arrays
+from napari_dre_slcl.model.bank_rows import HeldRows
+from napari_dre_slcl.model.bank_shape import Arrays
 
 __all__ = ["BankJournal"]
 
@@ -22,13 +26,14 @@ class BankJournal:
 
     Parameters
     ----------
-    n_tiles, n_slides : int
-        Size of the bank.
+    tiles, slides : range
+        Of the whole bank, that this process holds. Marks count from their first.
     """
 
-    def __init__(self, n_tiles: int, n_slides: int) -> None:
-        self._rows = torch.zeros(n_tiles, dtype=torch.bool)
-        self._slides = torch.zeros(n_slides, dtype=torch.bool)
+    def __init__(self, tiles: range, slides: range) -> None:
+        self._tiles, self._owned = tiles, slides
+        self._rows = torch.zeros(len(tiles), dtype=torch.bool)
+        self._slides = torch.zeros(len(slides), dtype=torch.bool)
         self._is_indexed_anew = False
 
     def mark(self, rows: Tensor, slides: Tensor) -> None:
@@ -53,12 +58,20 @@ class BankJournal:
         Returns
         -------
         dict of str to Tensor
+            ``span`` (4,), first tile and the one after the last, and the same of slides;
             ``rows`` (r,) and their ``features``; ``codeword``, ``weight``, ``written``, ``drift``
-            of those rows, or of every tile after a new index; ``slides`` (t,) and their
-            ``residual``, ``mass``, ``count``; ``codewords`` (K, d).
+            of those rows, or of every tile of the span after a new index; ``slides`` (t,) and
+            their ``residual``, ``mass``, ``count``; ``codewords`` (K, d).
         """
         rows, slides = self._rows.nonzero().squeeze(1), self._slides.nonzero().squeeze(1)
-        changes = {"rows": rows, "slides": slides, "features": arrays["features"][rows]}
+        changes = {
+            "span": torch.tensor(
+                [self._tiles.start, self._tiles.stop, self._owned.start, self._owned.stop]
+            ),
+            "rows": rows + self._tiles.start,
+            "slides": slides + self._owned.start,
+            "features": arrays["features"][rows],
+        }
         for name in _PER_TILE:
             changes[name] = arrays[name].clone() if self._is_indexed_anew else arrays[name][rows]
         for name in _PER_SLIDE:
@@ -66,17 +79,32 @@ class BankJournal:
         changes["codewords"] = arrays["codewords"].clone()
         return changes
 
-    @staticmethod
-    def redo(arrays: Arrays, changes: dict[str, Tensor]) -> tuple[str, ...]:
-        """Write collected changes into arrays; return the names of those that changed."""
-        rows, slides = changes["rows"], changes["slides"]
-        arrays["features"][rows] = changes["features"]
+    def concerns(self, changes: Mapping[str, Tensor]) -> bool:
+        """Return whether changes may be of tiles that this process holds."""
+        first, last = changes["span"][:2].tolist()
+        return bool(max(first, self._tiles.start) < min(last, self._tiles.stop))
+
+    def redo(self, into: HeldRows, changes: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """Write what this process holds of collected changes; return the names that changed."""
+        rows, tiles = _within(changes["rows"], self._tiles)
+        sums, slides = _within(changes["slides"], self._owned)
+        first, last = changes["span"][:2].tolist()
+        into.write("features", tiles, changes["features"][rows])
         for name in _PER_TILE:
-            if len(changes[name]) == len(arrays[name]):  # of every tile, in order
-                arrays[name].copy_(changes[name])
+            if len(changes[name]) == last - first:  # of every tile, in order
+                low, high = max(first, self._tiles.start), min(last, self._tiles.stop)
+                values = changes[name][low - first : high - first]
+                into.write(name, slice(low - self._tiles.start, high - self._tiles.start), values)
             else:
-                arrays[name][rows] = changes[name]
+                into.write(name, tiles, changes[name][rows])
         for name in _PER_SLIDE:
-            arrays[name][slides] = changes[name]
-        arrays["codewords"].copy_(changes["codewords"])
+            into.write(name, slides, changes[name][sums])
+        into.write("codewords", slice(None), changes["codewords"])
         return ("features", *_PER_TILE, *_PER_SLIDE, "codewords")
+
+
+def _within(numbers: Tensor, held: range) -> tuple[slice, Tensor]:
+    """Return which of the ascending numbers are held, and where, counted from the first held."""
+    bounds = torch.tensor([held.start, held.stop])
+    first, last = torch.searchsorted(numbers, bounds).tolist()
+    return slice(first, last), numbers[first:last] - held.start

@@ -13,17 +13,21 @@ import torch
 from torch import Tensor
 
 from napari_dre_slcl.errors import SlideError
-from napari_dre_slcl.model.bank_files import Arrays, BankFiles, BankShape, new_arrays
-from napari_dre_slcl.model.bank_fill import BankFill
-from napari_dre_slcl.model.bank_journal import BankJournal
+from napari_dre_slcl.model.bank_generations import BankGenerations, cosine
+from napari_dre_slcl.model.bank_shape import BankShape
 from napari_dre_slcl.model.bank_sums import Assign, add_rows, index_slide, sums_without
+from napari_dre_slcl.model.bank_tally import ages_of, bank_summary, tally_rows
+from napari_dre_slcl.model.bank_team import ALONE, Team
 from napari_dre_slcl.model.residual_sums import ResidualSums
 
-__all__ = ["MemoryBank"]
+__all__ = ["MemoryBank", "bank_summary"]
 
 
-class MemoryBank:
+class MemoryBank(BankGenerations):
     """Features of all tiles, slide after slide, in one array.
+
+    Of several processes each owns some slides: it alone holds their rows and sums. Slides have the
+    same numbers in all of them.
 
     Parameters
     ----------
@@ -37,11 +41,15 @@ class MemoryBank:
         Where the bank's files are, or will be; none keeps the bank in memory only. What is there
         is opened. The files hold nothing newer than the last `apply`.
     memory_mib : int
-        A bank with files is held in memory too where it takes no more than this.
+        Owned rows with files are held in memory too where they take no more than this.
     dtype : torch.dtype
         Of the stored features.
     momentum : float
         Share of the old feature that a write keeps; 0 overwrites.
+    owned : range, optional
+        Slides of this process, neighbours; all by default, and perhaps none.
+    team : Team
+        All processes that share the files; together they own every slide once.
 
     Raises
     ------
@@ -61,22 +69,19 @@ class MemoryBank:
         memory_mib: int = 4096,
         dtype: torch.dtype = torch.float16,
         momentum: float = 0.0,
+        owned: range | None = None,
+        team: Team = ALONE,
     ) -> None:
         if any(count < 1 for count in tile_counts):
             empty = next(index for index, count in enumerate(tile_counts) if count < 1)
             raise SlideError(f"Slide number {empty + 1} of the bank has no tiles. Leave it out.")
-        self._shape = BankShape(tuple(int(n) for n in tile_counts), dim, codewords, dtype)
-        self._starts = torch.tensor([0, *self._shape.tile_counts]).cumsum(0)
+        self.owned = range(len(tile_counts)) if owned is None else owned
+        counts = tuple(int(count) for count in tile_counts)
+        shape = BankShape(counts, dim, codewords, dtype, self.owned)
+        super().__init__(shape, folder, memory_mib, team)
+        held = counts[self.owned.start : self.owned.stop]
+        self._starts = torch.tensor([0, *held]).cumsum(0)
         self._momentum = momentum
-        self._journal = BankJournal(self.n_tiles, len(self))
-        self._files = BankFiles(folder, self._shape, memory_mib) if folder is not None else None
-        self._current: Arrays | None = None
-        self._fill: BankFill | None = None
-        self.generation = 0
-        if self._files is None:
-            self._current = new_arrays(self._shape)
-        elif kept := self._files.kept():
-            self._open(kept[-1])
 
     def __len__(self) -> int:
         """Return the number of slides."""
@@ -85,7 +90,7 @@ class MemoryBank:
     @property
     def n_tiles(self) -> int:
         """Number of tiles of all slides."""
-        return int(self._starts[-1])
+        return self._shape.n_tiles
 
     @property
     def dim(self) -> int:
@@ -94,27 +99,23 @@ class MemoryBank:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of a generation, on disk or in memory."""
+        """Bytes of a generation of all slides."""
         return self._shape.n_bytes()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a generation is current and every tile of it has been encoded."""
-        return self._current is not None and bool(self._current["filled"].all())
 
     def tile_count(self, slide: int) -> int:
         """Return the number of tiles of a slide."""
         return self._shape.tile_counts[slide]
 
     def rows(self, slide: int, tiles: Tensor | None = None) -> Tensor:
-        """Return the numbers in the whole bank of some tiles of a slide; all by default."""
-        start = int(self._starts[slide])
-        if tiles is None:
-            return torch.arange(start, start + self.tile_count(slide))
-        return tiles + start
+        """Return the numbers of the rows of an owned slide's tiles; of all by default.
+
+        They mean something in this process alone.
+        """
+        first, last = self._bounds(slide)
+        return torch.arange(first, last) if tiles is None else tiles + first
 
     def features(self, slide: int, tiles: Tensor | None = None) -> Tensor:
-        """Return stored features of a slide, never part of a gradient.
+        """Return stored features of an owned slide, never part of a gradient.
 
         Parameters
         ----------
@@ -130,69 +131,65 @@ class MemoryBank:
         """
         return self._wide(self._of_slide("features", slide, tiles))
 
-    def codewords_of(self, slide: int, tiles: Tensor | None = None) -> Tensor:
-        """Return the (n,) int64 codeword of some tiles of a slide."""
-        return self._of_slide("codeword", slide, tiles).long()
+    def features_of_any(self, slide: int, tiles: Tensor) -> Tensor:
+        """Return (n, d) stored features of any slide; those of others as their files have them.
 
-    def weights_of(self, slide: int, tiles: Tensor | None = None) -> Tensor:
-        """Return the (n,) weight that some tiles of a slide had when they were written."""
-        return self._wide(self._of_slide("weight", slide, tiles))
-
-    def ages(self, step: int) -> Tensor:
-        """Return the (n_tiles,) number of steps since each tile was written."""
-        return step - self._arrays["written"].long()
-
-    def drifts(self) -> Tensor:
-        """Return for each tile the cosine of its feature and the one before; 1 at first."""
-        return self._arrays["drift"].clone()
-
-    def summary(self, step: int, since: int) -> dict[str, float]:
-        """Return mean ``drift`` of tiles written at ``since`` or later, and mean ``age``."""
-        written, drift = self._arrays["written"], self._arrays["drift"]
-        recent = drift[written >= since]
-        return {
-            "drift": float(recent.double().mean()) if len(recent) else 1.0,
-            "age": step - float(written.double().mean()),
-        }
-
-    def stalest(self, n: int) -> list[tuple[int, Tensor]]:
-        """Return the n tiles written longest ago, as (slide, tiles) in order of the slides."""
-        rows = self._arrays["written"].sort(stable=True).indices[:n].sort().values
-        slides = self._slides_of(rows)
-        return [
-            (int(slide), rows[slides == slide] - self._starts[slide])
-            for slide in slides.unique().tolist()
-        ]
-
-    def begin_generation(self, tag: str, step: int = 0) -> None:
-        """Begin to encode every tile anew, or go on where that was broken off.
-
-        The generation before stays current until `commit_generation`, and on disk until the next
-        `apply`. A bank in memory alone is filled in place.
-
-        Parameters
-        ----------
-        tag : str
-            What the new features are made with. A generation begun with the same tag is taken up
-            again; one with another tag is thrown away.
-        step : int
-            Counts as the time of writing.
+        The files follow with `commit_generation` and `apply`.
 
         Raises
         ------
-        JobError
-            If the disk has no room.
+        ValueError
+            If the slide is not owned and the bank has no files.
         """
-        if self._files is None:
-            self._arrays["filled"].zero_()
-            self._fill = BankFill(self.generation + 1, self._arrays, step)
-            return
-        number = self._files.begin(tag, self.generation)
-        arrays, flush = self._files.writable(number)
-        self._fill = BankFill(number, arrays, step, flush)
+        if slide in self.owned:
+            return self.features(slide, tiles)
+        return self._wide(self._of_other("features", slide, tiles))
+
+    def ages_of_any(self, slide: int, step: int) -> Tensor:
+        """Return the (n,) number of steps since each tile of any slide was written.
+
+        As of `features_of_any`, with the same error.
+        """
+        if slide in self.owned:
+            return self.ages(step)[self.rows(slide)]
+        every = torch.arange(self.tile_count(slide))
+        return ages_of(self._of_other("written", slide, every), step)
+
+    def codewords_of(self, slide: int, tiles: Tensor | None = None) -> Tensor:
+        """Return the (n,) int64 codeword of some tiles of an owned slide."""
+        return self._of_slide("codeword", slide, tiles).long()
+
+    def weights_of(self, slide: int, tiles: Tensor | None = None) -> Tensor:
+        """Return the (n,) weight that some tiles of an owned slide had when they were written."""
+        return self._wide(self._of_slide("weight", slide, tiles))
+
+    def ages(self, step: int) -> Tensor:
+        """Return the number of steps since each row was written, (n_tiles,) where all are owned."""
+        return ages_of(self._arrays["written"], step)
+
+    def drifts(self) -> Tensor:
+        """Return for each row the cosine of its feature and the one before; 1 at first."""
+        return self._arrays["drift"].clone()
+
+    def tally(self, step: int, since: int) -> dict[str, float]:
+        """Return sums over owned rows; `bank_summary` makes means of all processes' sums."""
+        return tally_rows(self._arrays, step, since)
+
+    def summary(self, step: int, since: int) -> dict[str, float]:
+        """Return mean ``drift`` of rows written at ``since`` or later, and mean ``age``."""
+        return bank_summary([self.tally(step, since)])
+
+    def stalest(self, n: int) -> list[tuple[int, Tensor]]:
+        """Return the n owned tiles written longest ago, as (slide, tiles) in order of slides."""
+        rows = self._arrays["written"].sort(stable=True).indices[:n].sort().values
+        slides = self._slides_of(rows)
+        return [
+            (self.owned.start + int(slide), rows[slides == slide] - self._starts[slide])
+            for slide in slides.unique().tolist()
+        ]
 
     def missing(self, slide: int) -> Tensor:
-        """Return the tiles of a slide that the generation being filled lacks."""
+        """Return the tiles of an owned slide that the generation being filled lacks."""
         rows = self.rows(slide)
         is_filled = self._fill.is_filled(rows) if self._fill else self._arrays["filled"][rows] > 0
         return (~is_filled).nonzero().squeeze(1)
@@ -207,7 +204,7 @@ class MemoryBank:
         Parameters
         ----------
         slide : int
-            Number of the slide.
+            Number of an owned slide.
         tiles : Tensor
             (n,) distinct tile numbers.
         features : Tensor
@@ -218,26 +215,11 @@ class MemoryBank:
         assert self._fill is not None
         rows, stored = self.rows(slide, tiles), self._stored(features)
         old = self._arrays["features"][rows] if self.generation else stored
-        self._fill.store(rows, stored, _cosine(old, stored))
-
-    def commit_generation(self) -> None:
-        """Make the filled generation the current one; `index` it next.
-
-        Until the next `apply`, a bank that is opened anew knows it as one that is being filled.
-        """
-        if self._fill is None:
-            return
-        self._fill.flush()
-        number, self._fill = self._fill.number, None
-        if self._files is None:
-            self._journal.clear()
-            self.generation = number
-        else:
-            self._open(number)
+        self._fill.store(rows, stored, cosine(old, stored))
 
     @torch.no_grad()
     def index(self, assign: Assign, codewords: Tensor) -> None:
-        """Set codeword and weight of every tile, and add up the residual sums of every slide.
+        """Set codeword and weight of every owned tile, and add up the slides' residual sums.
 
         Slides with tiles that were never encoded are left out.
 
@@ -249,12 +231,12 @@ class MemoryBank:
             (K, d).
         """
         self._arrays["codewords"].copy_(codewords)
-        for slide in range(len(self)):
-            index_slide(self._arrays, slide, self.rows(slide), assign)
+        for position, slide in enumerate(self.owned):
+            index_slide(self._arrays, position, self.rows(slide), assign)
         self._journal.mark_index()
 
     def sums(self, slide: int) -> ResidualSums:
-        """Return the residual sums over all tiles of a slide: residual (K, d), mass, count (K,)."""
+        """Return the sums over all tiles of an owned slide: residual (K, d), mass, count (K,)."""
         return self.without(slide, torch.empty(0, dtype=torch.int64))
 
     def without(self, slide: int, tiles: Tensor) -> ResidualSums:
@@ -268,9 +250,9 @@ class MemoryBank:
         Parameters
         ----------
         slides : Tensor
-            (B,) distinct slide numbers.
+            (B,) distinct numbers of owned slides.
         rows : Tensor
-            (n,) distinct numbers in the whole bank, of tiles of these slides.
+            (n,) distinct numbers as `rows` returns them, of tiles of these slides.
 
         Returns
         -------
@@ -278,7 +260,10 @@ class MemoryBank:
             residual (B, K, d), mass and count (B, K), on the CPU; exact zeros where no tile is
             left. The cost depends on n and B, not on the number of tiles.
         """
-        part = sums_without(self._arrays, slides, rows, self._slides_of(rows))
+        held = slides.long() - self.owned.start
+        if len(held) and not 0 <= int(held.min()) <= int(held.max()) < len(self.owned):
+            raise ValueError("some of the slides belong to another process")
+        part = sums_without(self._arrays, held, rows, self._slides_of(rows))
         residual, mass, count = part["residual"], part["mass"], part["count"]
         return ResidualSums(self._wide(residual), self._wide(mass), self._wide(count))
 
@@ -300,7 +285,7 @@ class MemoryBank:
         Parameters
         ----------
         rows : Tensor
-            (n,) distinct numbers in the whole bank.
+            (n,) distinct numbers as `rows` returns them.
         features : Tensor
             (n, d) as `blended` returns them.
         codeword, weight : Tensor
@@ -311,7 +296,7 @@ class MemoryBank:
         arrays, slides = self._arrays, self._slides_of(rows)
         add_rows(arrays, rows, slides, -1)
         stored = features.detach().cpu().to(self._shape.dtype)
-        arrays["drift"][rows] = _cosine(arrays["features"][rows], stored)
+        arrays["drift"][rows] = cosine(arrays["features"][rows], stored)
         arrays["features"][rows] = stored
         arrays["codeword"][rows] = codeword.cpu().to(arrays["codeword"].dtype)
         arrays["weight"][rows] = weight.detach().cpu().to(arrays["weight"].dtype)
@@ -319,69 +304,23 @@ class MemoryBank:
         add_rows(arrays, rows, slides, 1)
         self._journal.mark(rows, slides)
 
-    def changes(self) -> dict[str, Tensor]:
-        """Return what changed since the last `apply`, for the checkpoint."""
-        return {
-            "generation": torch.tensor([self.generation]),
-            **self._journal.collect(self._arrays),
-        }
-
-    def apply(self, changes: dict[str, Tensor]) -> None:
-        """Write changes into the bank, and durably into its files; older generations go.
-
-        Call it once the checkpoint that holds them is safe on disk, and with that checkpoint's
-        changes when a run goes on; more than once is as good as once.
-
-        Parameters
-        ----------
-        changes : dict of str to Tensor
-            As `changes` returned them.
-
-        Raises
-        ------
-        JobError
-            If the files of their generation are missing.
-        """
-        if self._files is None:
-            self._journal.redo(self._arrays, changes)
-            self._journal.clear()
-            return
-        number = int(changes["generation"])
-        arrays, flush = self._files.writable(number)
-        flush(*self._journal.redo(arrays, changes))
-        del arrays, flush
-        if number == self.generation and self._files.is_in_memory:
-            self._journal.redo(self._arrays, changes)
-            self._journal.clear()
-        else:
-            self._open(number)
-        self._files.keep(number)
-
-    def close(self) -> None:
-        """Let go of the files; what was not applied is lost."""
-        if self._fill is not None:
-            self._fill.flush()
-        self._fill = None
-        if self._files is not None:
-            self._current = None
-
-    @property
-    def _arrays(self) -> Arrays:
-        if self._current is None:
-            raise ValueError("the bank holds no complete generation yet")
-        return self._current
-
-    def _open(self, number: int) -> None:
-        assert self._files is not None
-        self._current = None  # lets go of the old views first
-        self._current = self._files.read(number)
-        self.generation = number
-        self._journal.clear()
+    def _bounds(self, slide: int) -> tuple[int, int]:
+        """Return the first row of an owned slide and the one after its last."""
+        if slide not in self.owned:
+            raise ValueError(f"slide {slide} belongs to another process, not to {self.owned}")
+        position = slide - self.owned.start
+        return int(self._starts[position]), int(self._starts[position + 1])
 
     def _of_slide(self, name: str, slide: int, tiles: Tensor | None) -> Tensor:
-        start, stop = int(self._starts[slide]), int(self._starts[slide + 1])
-        stored = self._arrays[name][start:stop]
+        first, last = self._bounds(slide)
+        stored = self._arrays[name][first:last]
         return stored.clone() if tiles is None else stored[tiles]
+
+    def _of_other(self, name: str, slide: int, tiles: Tensor) -> Tensor:
+        if self._files is None:
+            raise ValueError(f"slide {slide} belongs to another process, and there are no files")
+        first = self._shape.tiles_of(range(slide, slide + 1)).start
+        return self._files.rows(self.generation, name, tiles + first)
 
     def _wide(self, stored: Tensor) -> Tensor:
         return stored.to(torch.float64 if self._shape.dtype == torch.float64 else torch.float32)
@@ -392,7 +331,3 @@ class MemoryBank:
 
     def _slides_of(self, rows: Tensor) -> Tensor:
         return torch.searchsorted(self._starts, rows, right=True) - 1
-
-
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    return torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=1).float()
