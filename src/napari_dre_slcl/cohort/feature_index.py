@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,16 +151,19 @@ def write_index(folder: Path, rows: Mapping[str, IndexedFile]) -> Path | None:
     return folder / INDEX_NAME
 
 
-def look_at(paths: Iterable[Path]) -> list[IndexedFile | SlideError]:
+def look_at(paths: Sequence[Path]) -> Iterator[IndexedFile | SlideError]:
     """Open feature files, several at a time.
 
-    Returns
-    -------
-    list of IndexedFile or of SlideError
+    Yields
+    ------
+    IndexedFile or SlideError
         One for each path, in their order: what it holds, or why it cannot be used.
     """
-    with ThreadPoolExecutor(_LOOKERS, thread_name_prefix="feature-files") as lookers:
-        return list(lookers.map(_look, paths))
+    lookers = ThreadPoolExecutor(_LOOKERS, thread_name_prefix="feature-files")
+    try:
+        yield from lookers.map(_look, paths)
+    finally:
+        lookers.shutdown(cancel_futures=True)
 
 
 def _look(path: Path) -> IndexedFile | SlideError:
@@ -170,7 +173,9 @@ def _look(path: Path) -> IndexedFile | SlideError:
     except SlideError as error:
         return error
     except OSError as error:
-        return SlideError(f"The feature file '{path}' cannot be read ({error.strerror}).")
+        is_gone = isinstance(error, FileNotFoundError)
+        what = "does not exist" if is_gone else f"cannot be read ({error.strerror})"
+        return SlideError(f"The feature file '{path}' {what}.")
 
 
 def _feature_files(folder: Path) -> dict[str, tuple[Path, os.stat_result]]:

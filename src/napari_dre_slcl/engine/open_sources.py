@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.cohort.feature_store import feature_file
+from napari_dre_slcl.cohort.open_feature_files import open_feature_files
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.damage import left_out_warning
 from napari_dre_slcl.engine.feature_source import FeatureSource, tile_count
@@ -58,42 +59,44 @@ def _find_features(cohort: Cohort, folder: Path, reporter: Reporter) -> tuple[Fe
     """Find the feature file of every slide, by its slide_id or the name of its file."""
     if not folder.is_dir():
         raise CohortError(f"The folder of feature files '{folder}' does not exist.")
-    sources: list[FeatureSource] = []
+    paths: list[Path] = []
     missing: list[str] = []
-    for number, row in enumerate(cohort.rows):
-        reporter.progress("Finding features", number, len(cohort), row.slide_id)
-        names = [row.slide_id, *([row.path.stem] if row.path else [])]
-        path = feature_file(folder, names)
+    for row in cohort.rows:
+        path = feature_file(folder, [row.slide_id, *([row.path.stem] if row.path else [])])
         if path is None:
             missing.append(row.slide_id)
         else:
-            sources.append(FeatureSource.open(path, row.path))
+            paths.append(path)
     if missing:
         raise CohortError(
             f"The folder '{folder}' has no feature file for {len(missing):,} of {len(cohort):,} "
             f"slides, the first is '{missing[0]}.h5'. Add the files, or leave these slides out of "
             "the cohort table."
         )
-    return _checked(sources, reporter)
+    return _opened(paths, [row.path for row in cohort.rows], reporter)
 
 
 def _listed_features(cohort: Cohort, reporter: Reporter) -> tuple[FeatureSource, ...]:
     """Open the feature file that the table names for every slide."""
-    sources = []
-    for number, row in enumerate(cohort.rows):
-        reporter.progress("Finding features", number, len(cohort), row.slide_id)
+    paths: list[Path] = []
+    for row in cohort.rows:
         if row.features is None:
             raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no features.")
-        sources.append(FeatureSource.open(row.features))
-    return _checked(sources, reporter)
+        paths.append(row.features)
+    return _opened(paths, [None] * len(paths), reporter)
 
 
-def _checked(sources: Sequence[FeatureSource], reporter: Reporter) -> tuple[FeatureSource, ...]:
-    reporter.progress("Finding features", len(sources), len(sources))
+def _opened(
+    paths: Sequence[Path], slides: Sequence[Path | None], reporter: Reporter
+) -> tuple[FeatureSource, ...]:
+    files = open_feature_files(
+        paths, lambda done, total: reporter.progress("Finding features", done, total)
+    )
+    sources = tuple(FeatureSource(file, slide) for file, slide in zip(files, slides, strict=True))
     _check_widths(sources)
     n_tiles = sum(map(tile_count, sources))
     reporter.log(f"Feature files: {n_tiles:,} tiles, {sources[0].file.dim} numbers each.")
-    return tuple(sources)
+    return sources
 
 
 def _check_widths(sources: Sequence[FeatureSource]) -> None:
