@@ -15,6 +15,7 @@ from napari_dre_slcl.cli.embed_slides import register as register_embed_slides
 from napari_dre_slcl.cli.evaluation_commands import register as register_evaluation
 from napari_dre_slcl.cli.export_command import register as register_export
 from napari_dre_slcl.cli.index_command import register as register_index
+from napari_dre_slcl.cli.plan import register as register_plan
 from napari_dre_slcl.cli.runs_command import register as register_runs
 from napari_dre_slcl.errors import DreSlclError
 
@@ -103,6 +104,13 @@ def train(
             help="Train the tile encoder for N epochs without labels first; pretrain.epochs.",
         ),
     ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Processes per machine, one per GPU or CPU ones."),
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, metavar="M", help="Machines, each with so many processes.")
+    ] = None,
     pinned: Annotated[
         str | None,
         typer.Option(
@@ -127,6 +135,10 @@ def train(
         changes["pretrain.epochs"] = str(pretrain)
     if method is not None:
         changes["method"] = method
+    if devices is not None:
+        changes["training.devices"] = str(devices)
+    if nodes is not None:
+        changes["training.nodes"] = str(nodes)
     job = TrainJob(cohort=cohort, run_dir=run, preset=preset, overrides=changes, pinned=pinned)
     if estimate:
         estimate_training(job, as_json=json)
@@ -141,14 +153,17 @@ def resume(
     run: Annotated[Path, typer.Argument(help="Run folder of the training.")],
     devices: Annotated[
         int | None,
-        typer.Option(min=1, help="Share the tiles out over so many devices from here on."),
+        typer.Option(min=1, metavar="N", help="Processes per machine from here on."),
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, metavar="M", help="Machines from here on.")
     ] = None,
     json: _Json = False,
 ) -> None:
     """Go on with a training that was killed, cancelled or stopped by an error."""
     from napari_dre_slcl.cli.resume import resume_run
 
-    resume_run(run, devices, as_json=json)
+    resume_run(run, devices, nodes, as_json=json)
 
 
 @app.command()
@@ -327,6 +342,7 @@ register_evaluation(app)
 register_embed_slides(app)
 register_index(app)
 register_runs(app)
+register_plan(app)
 register_export(app)
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import typer
 
 from napari_dre_slcl.cli.console import status
 from napari_dre_slcl.cli.progress import show_events
+from napari_dre_slcl.engine.placement import rank_given
 from napari_dre_slcl.errors import ConfigError, JobError
-from napari_dre_slcl.jobs.messages import Cancelled, Failed, Job, Result
+from napari_dre_slcl.jobs.messages import Cancelled, Failed, Job, Result, ResumeJob, TrainJob
 
 __all__ = ["CANCELLED", "parse_overrides", "run_to_end"]
 
@@ -48,11 +49,17 @@ def run_to_end(job: Job, as_json: bool) -> Result:
     JobError
         If the job fails; the text is the engine's sentence.
     typer.Exit
-        With code 130 where the user cancelled it.
+        With code 130 where the user cancelled it; at the end of any process of a training but the
+        first, which shows what there is to see.
     """
     from napari_dre_slcl.jobs.requests import Requests, obey_signals
     from napari_dre_slcl.jobs.worker import run_job
 
+    if isinstance(job, TrainJob | ResumeJob) and rank_given() > 0:
+        from napari_dre_slcl.engine.rank import follow, is_follower
+
+        if is_follower(job):
+            raise typer.Exit(follow(job))
     requests = Requests()
     with show_events(as_json) as on_event, obey_signals(requests):
         end = run_job(job, on_event, requests)

@@ -11,15 +11,15 @@ from napari_dre_slcl.jobs.messages import ResumeJob
 __all__ = ["resume_run"]
 
 
-def resume_run(run: Path, devices: int | None, as_json: bool) -> None:
+def resume_run(run: Path, devices: int | None, nodes: int | None, *, as_json: bool) -> None:
     """Go on from a run's last checkpoint and print its held-out figures.
 
     Parameters
     ----------
     run : Path
         Run folder.
-    devices : int or None
-        Other than the run had; None keeps its number.
+    devices, nodes : int or None
+        Processes per machine and machines, other than the run had; None keeps its number.
     as_json : bool
         Print events as JSON lines.
 
@@ -28,6 +28,6 @@ def resume_run(run: Path, devices: int | None, as_json: bool) -> None:
     JobError
         If the run cannot go on, with the reason.
     """
-    result = run_to_end(ResumeJob(run_dir=run, devices=devices), as_json=as_json)
+    result = run_to_end(ResumeJob(run_dir=run, devices=devices, nodes=nodes), as_json=as_json)
     if not as_json:
         print_training(result)

@@ -20,6 +20,7 @@ import torch.distributed as dist
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.engine.placement import Place
+from napari_dre_slcl.engine.watch import listen
 from napari_dre_slcl.errors import JobError
 
 __all__ = ["Card", "Meeting", "patience_s", "what_is_wrong"]
@@ -63,10 +64,12 @@ class Meeting:
         Of this process.
     address, port : str and int
         Of the store. Port 0 takes any that is free; the first process alone can do so.
+    within_s : float, optional
+        How long to wait for others; `patience_s` by default.
 
     Attributes
     ----------
-    port : int
+    address, port : str and int
         Of the store.
 
     Raises
@@ -75,14 +78,17 @@ class Meeting:
         If the port is taken, or the store does not answer.
     """
 
-    def __init__(self, place: Place, address: str, port: int) -> None:
+    def __init__(
+        self, place: Place, address: str, port: int, within_s: float | None = None
+    ) -> None:
         self._place = place
-        self._where = f"{address}:{port}"
+        self.address, self._where = address, f"{address}:{port}"
         keeps = place.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
         # An agent of torchrun that starts processes again keeps its store.
         self._round = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        self._end_s = time.monotonic() + patience_s()
-        listener = _listener(address, port, is_local=place.nodes == 1) if keeps else None
+        self._within_s = patience_s() if within_s is None else within_s
+        self._end_s = time.monotonic() + self._within_s
+        listener = _listener(address, port) if keeps else None
         if listener is None:
             self.port = port
             self._knock(address, port)
@@ -95,7 +101,7 @@ class Meeting:
                 self.port,
                 None,
                 keeps,
-                timedelta(seconds=patience_s()),
+                timedelta(seconds=self._within_s),
                 wait_for_workers=False,
                 multi_tenant=True,
                 **({} if listener is None else {"master_listen_fd": listener.detach()}),
@@ -129,11 +135,12 @@ class Meeting:
                 if time.monotonic() > self._end_s:
                     raise JobError(
                         f"Process {rank + 1} of {self._place.size} has not come to {self._where} "
-                        f"within {patience_s():.0f} s. Look at its own output; start all processes "
-                        "at about the same time, or set DRE_SLCL_JOIN_S to more seconds."
+                        f"within {self._within_s:.0f} s. Look at its own output; start all "
+                        "processes at about the same time, or set DRE_SLCL_JOIN_S to more seconds."
                     )
                 time.sleep(_LOOK_EVERY_S)
-            found.append(Card(**self._read(key)))
+            said = self._read(key)
+            found.append(Card(**{name: str(said.get(name, "")) for name in Card.__slots__}))
         return found
 
     def judge(self, verdict: dict[str, Any]) -> None:
@@ -169,7 +176,7 @@ class Meeting:
     def _silence(self) -> str:
         return (
             f"The first process of the training does not answer at {self._where} within "
-            f"{patience_s():.0f} s. Check that it runs, that MASTER_ADDR and MASTER_PORT are the "
+            f"{self._within_s:.0f} s. Check that it runs, that MASTER_ADDR and MASTER_PORT are the "
             "same everywhere, and that no firewall lies between."
         )
 
@@ -197,9 +204,9 @@ def what_is_wrong(cards: Sequence[Card]) -> str:
     return ""
 
 
-def _listener(address: str, port: int, *, is_local: bool) -> socket.socket:
+def _listener(address: str, port: int) -> socket.socket:
     try:
-        return socket.create_server(("127.0.0.1" if is_local else "", port), backlog=512)
+        return listen(port, is_local=address in ("127.0.0.1", "localhost"))
     except OSError as error:
         raise JobError(
             f"Port {port} of '{address}', where the processes of the training are to meet, cannot "

@@ -14,7 +14,7 @@ from napari_dre_slcl.config import DreSlclConfig, TrainingConfig, with_overrides
 from napari_dre_slcl.errors import ConfigError
 from napari_dre_slcl.jobs.messages import ResumeJob, TrainJob
 
-__all__ = ["SPAWNED", "Place", "find_place", "placed", "rank_given"]
+__all__ = ["SPAWNED", "Place", "find_place", "given_place", "placed", "rank_given"]
 
 SPAWNED = "DRE_SLCL_SPAWNED"
 """Variable that tells a process that another one of its training has started it."""
@@ -47,7 +47,7 @@ class Place:
     by: Literal["hand", "parent", "torchrun", "slurm"] = "hand"
 
     @property
-    def is_given(self) -> bool:
+    def isgiven_place(self) -> bool:
         """Whether the numbers come from what started this process, not from settings."""
         return self.by != "hand"
 
@@ -72,7 +72,7 @@ def find_place(settings: TrainingConfig, environ: Mapping[str, str] = os.environ
     ConfigError
         If variables are missing or contradict each other.
     """
-    given = _given(environ)
+    given = given_place(environ)
     if given is not None:
         return given
     if settings.nodes == 1:
@@ -85,7 +85,7 @@ def find_place(settings: TrainingConfig, environ: Mapping[str, str] = os.environ
             "srun, or set on each machine MASTER_ADDR and MASTER_PORT to an address and a free "
             "port of the first one, and NODE_RANK to its number, from 0."
         )
-    node = _number(environ, "NODE_RANK")
+    node, _port = _number(environ, "NODE_RANK"), _number(environ, "MASTER_PORT")
     if node >= settings.nodes:
         raise ConfigError(
             f"NODE_RANK is {node}, and there are {settings.nodes} machines (--nodes). Number them "
@@ -133,14 +133,25 @@ def rank_given(environ: Mapping[str, str] = os.environ) -> int:
 
     A user's ``NODE_RANK`` counts as well, whatever the settings say of machines.
     """
-    given = _given(environ)
+    given = given_place(environ)
     if given is not None:
         return given.rank
     return _number(environ, "NODE_RANK") if "NODE_RANK" in environ else 0
 
 
-def _given(environ: Mapping[str, str]) -> Place | None:
-    """Return the place that torchrun, SLURM or another process of the training has given."""
+def given_place(environ: Mapping[str, str] = os.environ) -> Place | None:
+    """Return the place that torchrun, SLURM or another process of the training has given.
+
+    Returns
+    -------
+    Place or None
+        None where it is settings that count.
+
+    Raises
+    ------
+    ConfigError
+        If variables contradict each other.
+    """
     if SPAWNED in environ or "TORCHELASTIC_RUN_ID" in environ:
         return Place(
             _number(environ, "RANK"),

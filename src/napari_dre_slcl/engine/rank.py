@@ -11,12 +11,15 @@ import sys
 import threading
 from pathlib import Path
 
-from napari_dre_slcl.engine.launch import ToldElsewhere
+from napari_dre_slcl.config import load_preset, with_overrides
+from napari_dre_slcl.engine.introduction import ToldElsewhere, excused
+from napari_dre_slcl.engine.placement import given_place, rank_given
+from napari_dre_slcl.engine.run_folder import read_run_dir
 from napari_dre_slcl.engine.train import run_resume, run_train
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.jobs.messages import ResumeJob, TrainJob, parse_job
 
-__all__ = ["follow", "main"]
+__all__ = ["follow", "is_follower", "main"]
 
 
 def follow(job: TrainJob | ResumeJob) -> int:
@@ -39,9 +42,33 @@ def follow(job: TrainJob | ResumeJob) -> int:
     except ToldElsewhere:
         return 1
     except DreSlclError as error:
-        sys.stderr.write(f"{error}\n")
+        if not excused(str(error)) and _should_speak():
+            sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def is_follower(job: TrainJob | ResumeJob) -> bool:
+    """Return whether this process takes part in a job whose first process is another.
+
+    Parameters
+    ----------
+    job : TrainJob or ResumeJob
+        A variable ``NODE_RANK`` counts if it is on several machines.
+    """
+    if given_place() is not None or rank_given() == 0:
+        return rank_given() > 0
+    if isinstance(job, ResumeJob):
+        nodes = job.nodes or read_run_dir(job.run_dir)[1].training.nodes
+    else:
+        nodes = with_overrides(load_preset(job.preset), job.overrides).training.nodes
+    return nodes > 1
+
+
+def _should_speak() -> bool:
+    """Whether this process is one of those that speak where the first one cannot be reached."""
+    place = given_place()
+    return place is None or place.rank == 1 or place.local_rank == 0
 
 
 def leave_signals_to_the_first() -> None:

@@ -8,24 +8,21 @@ seconds. So a process that computes, waits or holds still for hours is never tak
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import selectors
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, NoReturn
 
 from napari_dre_slcl.errors import JobError
 
-__all__ = ["Hub", "Line"]
+__all__ = ["HOST_GONE_S", "Hub", "listen", "notice_lost_machines"]
 
 _PATIENCE_S = 30.0
-_HOST_GONE_S = 12
+HOST_GONE_S = 12
 """How long a machine may be silent; its system answers, not the process."""
 _HELLO_BYTES = 256
 _LOOK_EVERY_S = 0.2
@@ -55,12 +52,13 @@ class Hub:
         self._names = dict(names)
         self._how_to_go_on = how_to_go_on
         self._children: Mapping[int, subprocess.Popen[bytes]] = {}
-        self._listener = socket.create_server(("127.0.0.1" if is_local else "", 0), backlog=512)
+        self._listener = listen(0, is_local=is_local)
         self.port = int(self._listener.getsockname()[1])
         self.token = secrets.token_hex(16)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ, None)
         self._lines: dict[int, socket.socket] = {}
+        self._heard: dict[int, bytes] = {}
         self._done: set[int] = set()
         self._problem = ""
         self._since_s = 0.0
@@ -74,8 +72,13 @@ class Hub:
         self._children = children
         self._thread.start()
 
-    def wait_for_all(self) -> None:
+    def wait_for_all(self, check: Callable[[], str]) -> None:
         """Wait until every process has its line.
+
+        Parameters
+        ----------
+        check : callable
+            Asked often; a sentence from it ends the wait.
 
         Raises
         ------
@@ -84,7 +87,8 @@ class Hub:
         """
         give_up_s = time.monotonic() + _PATIENCE_S
         while missing := sorted(self._names.keys() - self._lines.keys()):
-            self.check()
+            if problem := self._problem or check():
+                raise JobError(problem)
             if time.monotonic() > give_up_s:
                 raise JobError(
                     f"{self._names[missing[0]]} cannot reach the first process at port "
@@ -101,19 +105,19 @@ class Hub:
         self._has_problem.wait(within_s)
         return self._problem or None
 
-    def check(self) -> None:
-        """Raise `JobError` where a process was lost."""
-        if self._problem:
-            raise JobError(self._problem)
-
     def close(self, *, is_well: bool) -> None:
         """Tell the others that all is over, and let go of them.
 
         Parameters
         ----------
         is_well : bool
-            They may come to their own end; else they end at once.
+            Wait until they have come to their own end; else they end at once.
         """
+        give_up_s = time.monotonic() + _PATIENCE_S
+        while is_well and self._done < self._names.keys() and time.monotonic() < give_up_s:
+            if self._problem:
+                break
+            time.sleep(_LOOK_EVERY_S / 4)
         self._is_closed.set()
         self._thread.join()
         for line in self._lines.values():
@@ -137,12 +141,13 @@ class Hub:
         with suppress(OSError, ValueError, KeyError, TypeError):
             line, _address = self._listener.accept()
             line.settimeout(_LOOK_EVERY_S * 10)
-            hello = json.loads(line.makefile("rb").readline(_HELLO_BYTES))
+            hello = json.loads(_first_line(line))
             rank = int(hello["rank"])
             if not secrets.compare_digest(str(hello["token"]), self.token) or rank in self._lines:
                 line.close()
                 return
-            _notice_lost_machines(line)
+            notice_lost_machines(line)
+            self._heard[rank] = b""
             self._lines[rank] = line
             self._selector.register(line, selectors.EVENT_READ, rank)
 
@@ -151,17 +156,19 @@ class Hub:
             words = self._lines[rank].recv(2**16)
         except OSError:
             words = b""
-        if not words or rank in self._done:
+        self._heard[rank] += words
+        if not words:
             self._selector.unregister(self._lines[rank])
             if rank not in self._done:
-                self._note(f"{self._names[rank]} has ended{self._how(rank)}")
-            return
-        said = words.decode(errors="replace").strip()
-        if said == "done":
-            self._done.add(rank)
-        else:
-            self._selector.unregister(self._lines[rank])
-            self._note(f"{self._names[rank]}: {json.loads(said)}", is_sentence=True)
+                self._note(
+                    f"{self._names[rank]} has ended{self._how(rank)}, so training stopped. "
+                    f"{self._how_to_go_on}"
+                )
+        while b"\n" in self._heard[rank]:
+            said, self._heard[rank] = self._heard[rank].split(b"\n", 1)
+            self._done.add(rank)  # whatever it says, it says at its end
+            if said != b"done":
+                self._note(f"{self._names[rank]}: {json.loads(said)}")
 
     def _how(self, rank: int) -> str:
         child = self._children.get(rank)
@@ -172,11 +179,10 @@ class Hub:
             return f" ({_how_it_ended(code)})"
         return ""
 
-    def _note(self, what: str, *, is_sentence: bool = False) -> None:
+    def _note(self, sentence: str) -> None:
         if self._problem:
             return  # the first one has brought the others down
-        end = "" if is_sentence else f", so training stopped. {self._how_to_go_on}"
-        self._problem, self._since_s = f"{what}{end}", time.monotonic()
+        self._problem, self._since_s = sentence, time.monotonic()
         self._has_problem.set()
 
     def _tell_of_trouble(self) -> None:
@@ -186,73 +192,15 @@ class Hub:
                 do(self._problem)
 
 
-class Line:
-    """Another process's end of its line; this process ends when the first one is gone.
-
-    Parameters
-    ----------
-    address : tuple of str and int
-        Of the hub.
-    token : str
-        The hub's.
-    rank : int
-        Of this process.
-    last_words : str
-        Written to standard error when the first process is gone without a word; may be empty.
-
-    Raises
-    ------
-    OSError
-        If the hub cannot be reached.
-    """
-
-    def __init__(self, address: tuple[str, int], token: str, rank: int, last_words: str) -> None:
-        self._socket = socket.create_connection(address, timeout=_PATIENCE_S)
-        self._socket.settimeout(None)
-        _notice_lost_machines(self._socket)
-        self._last_words = last_words
-        self._is_over = threading.Event()
-        self._send({"rank": rank, "token": token})
-        threading.Thread(target=self._listen, name="dre-slcl-watch", daemon=True).start()
-
-    def lost(self) -> None:
-        """Return nothing: this process ends when the first one does."""
-
-    def fail(self, sentence: str) -> None:
-        """Tell the first process what went wrong here."""
-        self._send(sentence)
-
-    def wait_for_verdict(self, seconds: float) -> None:
-        """Give the first process time to end this one, if it is about to."""
-        self._is_over.wait(seconds)
-
-    def end(self) -> None:
-        """Tell that this process has come to its end, and wait for that of the first one."""
-        with suppress(OSError):
-            self._socket.sendall(b"done\n")
-        self._is_over.wait()
-
-    def _send(self, message: Any) -> None:
-        with suppress(OSError):
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
-
-    def _listen(self) -> None:
-        word = b""
-        with suppress(OSError):
-            word = self._socket.recv(64)
-        if word.startswith(b"over"):
-            self._is_over.set()
-            time.sleep(_HOST_GONE_S)  # as long as this process may take to its own end
-            _leave("")
-        _leave("" if word else self._last_words)
-
-
-def _leave(words: str) -> NoReturn:
-    """End this process, whatever it does: it waits for others that are gone."""
-    if words:
-        sys.stderr.write(f"{words}\n")
-        sys.stderr.flush()
-    os._exit(1)
+def _first_line(line: socket.socket) -> bytes:
+    """Read no further than the first line."""
+    read = b""
+    while not read.endswith(b"\n") and len(read) < _HELLO_BYTES:
+        byte = line.recv(1)
+        if not byte:
+            break
+        read += byte
+    return read
 
 
 def _how_it_ended(code: int) -> str:
@@ -261,16 +209,26 @@ def _how_it_ended(code: int) -> str:
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _notice_lost_machines(line: socket.socket) -> None:
+def listen(port: int, *, is_local: bool) -> socket.socket:
+    """Return a socket that listens: to this machine alone, or to all, of either kind of address."""
+    if is_local:
+        return socket.create_server(("127.0.0.1", port), backlog=512)
+    if socket.has_dualstack_ipv6():
+        family = socket.AF_INET6
+        return socket.create_server(("", port), family=family, backlog=512, dualstack_ipv6=True)
+    return socket.create_server(("", port), backlog=512)
+
+
+def notice_lost_machines(line: socket.socket) -> None:
     """Have the system ask the other one whether it is there, every few seconds."""
     line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
     options = {
-        idle: _HOST_GONE_S // 3,
-        getattr(socket, "TCP_KEEPINTVL", None): _HOST_GONE_S // 6,
+        idle: HOST_GONE_S // 3,
+        getattr(socket, "TCP_KEEPINTVL", None): HOST_GONE_S // 6,
         getattr(socket, "TCP_KEEPCNT", None): 4,
         # What was sent and never acknowledged stops the questions, so it has a limit of its own.
-        getattr(socket, "TCP_USER_TIMEOUT", None): _HOST_GONE_S * 1000,
+        getattr(socket, "TCP_USER_TIMEOUT", None): HOST_GONE_S * 1000,
     }
     for option, value in options.items():
         if option is not None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from napari_dre_slcl.engine.placement import rank_given
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.jobs.known_runs import remember_run
 from napari_dre_slcl.jobs.messages import (
@@ -77,6 +78,8 @@ def run_job(spec: Job, on_event: OnEvent, requests: Requests | None = None) -> T
 
     def note(event: Event) -> None:
         record.add(event)
+        if isinstance(event, Failed):  # the last word of a process that cannot come back
+            record.close(_STATES[Failed], event.message)
         on_event(event)
 
     def begin() -> None:
@@ -254,6 +257,18 @@ def _run_file(path: Path, send: OnEvent, requests: Requests) -> Terminal:
     return run_job(spec, send, requests)
 
 
+def _follow(path: Path) -> int | None:
+    """Take part in a training whose first process speaks; None where this one is the first."""
+    if rank_given() == 0:
+        return None
+    spec = parse_job(path)
+    if not isinstance(spec, TrainJob | ResumeJob):
+        return None
+    from napari_dre_slcl.engine.rank import follow, is_follower
+
+    return follow(spec) if is_follower(spec) else None
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one job file, or serve.
 
@@ -271,6 +286,8 @@ def main(argv: list[str] | None = None) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m napari_dre_slcl.jobs.worker (JOB.json | --serve)\n")
         return 2
+    if (code := _follow(Path(arguments[0]))) is not None:
+        return code
     events = _EventStream()
     if arguments[0] == "--serve":
         return serve(sys.stdin, events.send)

@@ -1,0 +1,187 @@
+"""How the processes of a training get to know each other, before torch joins them."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightning_fabric.plugins.environments import ClusterEnvironment
+
+from napari_dre_slcl.atomic_file import write_text
+from napari_dre_slcl.config import TrainingConfig
+from napari_dre_slcl.engine.children import Children
+from napari_dre_slcl.engine.device import check_devices, choose_device
+from napari_dre_slcl.engine.meeting import Card, Meeting, what_is_wrong
+from napari_dre_slcl.engine.placed_environment import PlacedEnvironment
+from napari_dre_slcl.engine.placement import Place, given_place
+from napari_dre_slcl.engine.process_group import LOCAL, environment_of, share_threads
+from napari_dre_slcl.engine.reporter import Stopped
+from napari_dre_slcl.engine.watch import Hub
+from napari_dre_slcl.engine.watch_line import Line
+from napari_dre_slcl.errors import ConfigError, JobError
+from napari_dre_slcl.jobs.messages import ResumeJob, TrainJob
+
+__all__ = ["ToldElsewhere", "excused", "introduced"]
+
+_EXCUSE_S = 10.0
+
+
+class ToldElsewhere(JobError):
+    """What went wrong in this process has been told to the first one, which tells the user."""
+
+
+def excused(problem: str) -> bool:
+    """Tell the first process why this one does not come; False where it cannot be told."""
+    place = given_place()
+    if place is None:
+        return False
+    environment = environment_of(place)
+    try:
+        address, port = environment.main_address, environment.main_port
+        Meeting(place, address, port, _EXCUSE_S).say(Card(platform.node(), problem=problem))
+    except (JobError, RuntimeError):
+        return False
+    return True
+
+
+@contextmanager
+def introduced(
+    job: TrainJob | ResumeJob,
+    place: Place,
+    settings: TrainingConfig,
+    environment: ClusterEnvironment,
+) -> Iterator[Hub | Line]:
+    """Let all processes meet, and end those started here at the end of the block.
+
+    Parameters
+    ----------
+    job : TrainJob or ResumeJob
+        What processes that are started here run.
+    place : Place
+        Of this process.
+    settings : TrainingConfig
+        Its device.
+    environment : ClusterEnvironment
+        Where all meet; told the port where it is chosen here.
+
+    Yields
+    ------
+    Hub or Line
+        A hub in the first process, and its line to it in each other.
+
+    Raises
+    ------
+    JobError
+        If not all come, or they cannot train together.
+    """
+    address, port = environment.main_address, environment.main_port
+    threads = share_threads(place, settings)
+    meeting = Meeting(place, address, port) if place.rank == 0 else None
+    if meeting is not None and isinstance(environment, PlacedEnvironment):
+        environment.main_port = port = meeting.port
+    with _children(job, place, (address, port), threads) as children:
+        card = Card(platform.node(), problem=_own_problem(place, settings))
+        if meeting is not None:
+            ended = children.ended if children is not None else str
+            hub = _preside(meeting, card, place, _how_to_go_on(job), ended)
+            hub.start({} if children is None else children.processes)
+            _connect(hub, meeting, card, ended)
+            yield hub
+        else:
+            yield _attend(Meeting(place, address, port), card, place, _how_to_go_on(job))
+
+
+@contextmanager
+def _children(
+    job: TrainJob | ResumeJob, place: Place, where: tuple[str, int], threads: int
+) -> Iterator[Children | None]:
+    if not place.spawns:
+        yield None
+        return
+    folder = Path(tempfile.mkdtemp(prefix="dre-slcl-"))
+    is_well = False
+    try:
+        write_text(folder / "job.json", job.model_dump_json())
+        children = Children(place, folder / "job.json", *where, threads)
+        try:
+            yield children
+            is_well = True
+        except Stopped:
+            is_well = True
+            raise
+        finally:
+            children.end(is_well=is_well)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _preside(
+    meeting: Meeting, card: Card, place: Place, how_to_go_on: str, ended: Callable[[], str]
+) -> Hub:
+    """Wait for the cards of all, and look at them."""
+    meeting.say(card)
+    try:
+        cards = meeting.cards(ended)
+        problem = what_is_wrong(cards)
+    except JobError as error:
+        problem = str(error)
+    if problem:
+        meeting.judge({"problem": problem})
+        raise JobError(problem)
+    names = {
+        rank: f"Process {rank + 1} of {place.size} (on {card.host})"
+        for rank, card in enumerate(cards)
+        if rank
+    }
+    return Hub(names, how_to_go_on, is_local=place.nodes == 1)
+
+
+def _connect(hub: Hub, meeting: Meeting, card: Card, ended: Callable[[], str]) -> None:
+    meeting.judge({"problem": "", "port": hub.port, "token": hub.token, "host": card.host})
+    try:
+        hub.wait_for_all(ended)
+    except JobError:
+        hub.close(is_well=False)
+        raise
+
+
+def _attend(meeting: Meeting, card: Card, place: Place, how_to_go_on: str) -> Line:
+    """Show a card, and get a line to the first process."""
+    meeting.say(card)
+    verdict = meeting.verdict()
+    if verdict["problem"]:
+        raise ToldElsewhere(verdict["problem"])
+    last_words = ""
+    if place.rank == 1:  # one speaks for all
+        last_words = (
+            f"Process 1 of {place.size} (on {verdict['host']}) has ended, so training stopped. "
+            f"{how_to_go_on}"
+        )
+    address = (LOCAL if place.nodes == 1 else meeting.address, int(verdict["port"]))
+    try:
+        return Line(address, verdict["token"], place.rank, last_words)
+    except OSError as error:
+        raise JobError(
+            f"Process {place.rank + 1} of {place.size} cannot reach the first one at "
+            f"{address[0]}:{address[1]}: {error}. Let the machines of a training reach each "
+            "other at all ports."
+        ) from error
+
+
+def _own_problem(place: Place, settings: TrainingConfig) -> str:
+    """Return why this process cannot take part; empty where it can."""
+    if place.by in ("torchrun", "slurm") and choose_device(settings.device).type == "cpu":
+        return ""  # whoever starts them shares the processors out
+    try:
+        check_devices(settings, is_one_shown=place.by == "slurm")
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _how_to_go_on(job: TrainJob | ResumeJob) -> str:
+    return f"Go on from the last checkpoint with 'dre-slcl resume {job.run_dir}'."
