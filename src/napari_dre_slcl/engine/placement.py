@@ -47,7 +47,7 @@ class Place:
     by: Literal["hand", "parent", "torchrun", "slurm"] = "hand"
 
     @property
-    def isgiven_place(self) -> bool:
+    def is_given(self) -> bool:
         """Whether the numbers come from what started this process, not from settings."""
         return self.by != "hand"
 
