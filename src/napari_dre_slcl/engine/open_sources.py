@@ -15,7 +15,7 @@ from napari_dre_slcl.engine.feature_source import FeatureSource, tile_count
 from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError
-from napari_dre_slcl.slide import open_slide
+from napari_dre_slcl.slide import SlidePool, open_slide
 from napari_dre_slcl.tiles import TileSource, tile_slide
 
 __all__ = ["open_sources"]
@@ -112,13 +112,14 @@ def _check_widths(sources: Sequence[FeatureSource]) -> None:
 
 def _tile_all(cohort: Cohort, config: DreSlclConfig, reporter: Reporter) -> tuple[TileSource, ...]:
     sources: list[TileSource] = []
+    pool = SlidePool()
     with ExitStack() as opened:
         for number, row in enumerate(cohort.rows):
             reporter.progress("Finding tissue", number, len(cohort), row.slide_id)
             if row.path is None:
                 raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no file.")
             slide = opened.enter_context(
-                open_slide(row.path, mpp=row.mpp, mpp_source="cohort table")
+                open_slide(row.path, mpp=row.mpp, mpp_source="cohort table", pool=pool)
             )
             sources.append(TileSource(slide, tile_slide(slide, config.tiling)))
         reporter.progress("Finding tissue", len(cohort), len(cohort))

@@ -2,5 +2,6 @@
 
 from napari_dre_slcl.slide.info import Finding, SlideInfo
 from napari_dre_slcl.slide.slide import Slide, open_slide
+from napari_dre_slcl.slide.slide_pool import SlidePool
 
-__all__ = ["Finding", "Slide", "SlideInfo", "open_slide"]
+__all__ = ["Finding", "Slide", "SlideInfo", "SlidePool", "open_slide"]

@@ -17,6 +17,7 @@ from napari_dre_slcl.slide.info import Finding, SlideInfo, level_downsample
 from napari_dre_slcl.slide.mpp_table import recall_mpp
 from napari_dre_slcl.slide.pixel_size import GivenMpp, check_mpp, judge_pixel_size
 from napari_dre_slcl.slide.scaled_read import read_scaled
+from napari_dre_slcl.slide.slide_pool import RestingBackend, SlidePool
 
 __all__ = ["Slide", "open_slide"]
 
@@ -24,7 +25,13 @@ MAX_THREADS = 8
 DOWNSAMPLES = (1 / 64, 65_536)
 
 
-def open_slide(path: str | Path, mpp: float | None = None, *, mpp_source: str = "user") -> Slide:
+def open_slide(
+    path: str | Path,
+    mpp: float | None = None,
+    *,
+    mpp_source: str = "user",
+    pool: SlidePool | None = None,
+) -> Slide:
     """Open a slide.
 
     Parameters
@@ -35,6 +42,8 @@ def open_slide(path: str | Path, mpp: float | None = None, *, mpp_source: str = 
         µm per level-0 pixel, 0.1 to 10; wins over a stored answer, which wins over the file.
     mpp_source : str, default "user"
         Who gave `mpp`.
+    pool : SlidePool, optional
+        Closes the file while other slides of the pool are read, and opens it again.
 
     Returns
     -------
@@ -46,7 +55,7 @@ def open_slide(path: str | Path, mpp: float | None = None, *, mpp_source: str = 
     SlideError
         If there is no such file, it is no slide, or `mpp` is not plausible.
     """
-    return Slide(Path(os.path.abspath(path)), mpp, mpp_source)
+    return Slide(Path(os.path.abspath(path)), mpp, mpp_source, pool)
 
 
 class Slide:
@@ -57,6 +66,7 @@ class Slide:
     path : Path
     mpp : float, optional
     mpp_source : str
+    pool : SlidePool, optional
         As in `open_slide`, which is the way to make one.
 
     Attributes
@@ -64,14 +74,21 @@ class Slide:
     info : SlideInfo
     """
 
-    def __init__(self, path: Path, mpp: float | None = None, mpp_source: str = "user") -> None:
+    def __init__(
+        self,
+        path: Path,
+        mpp: float | None = None,
+        mpp_source: str = "user",
+        pool: SlidePool | None = None,
+    ) -> None:
         self._path = path
         table_findings: tuple[Finding, ...] = ()
         if mpp is None:
             answer = recall_mpp(path)
             mpp, mpp_source, table_findings = answer.mpp, "stored answer", answer.findings
         self._given = None if mpp is None else GivenMpp(check_mpp(path.name, mpp), mpp_source)
-        self._backend = open_backend(path)
+        self._backend: SlideBackend
+        self._backend = open_backend(path) if pool is None else RestingBackend(path, pool)
         self.info = _describe(path, self._backend, self._given, table_findings)
 
     def __enter__(self) -> Slide:
