@@ -11,6 +11,7 @@ import typer
 from napari_dre_slcl import __version__
 from napari_dre_slcl.cli.cohort_commands import cohort_app
 from napari_dre_slcl.cli.console import say_error
+from napari_dre_slcl.cli.embed import register as register_embed
 from napari_dre_slcl.cli.embed_slides import register as register_embed_slides
 from napari_dre_slcl.cli.evaluation_commands import register as register_evaluation
 from napari_dre_slcl.cli.export_command import register as register_export
@@ -339,6 +340,7 @@ def demo(
 
 
 register_evaluation(app)
+register_embed(app)
 register_embed_slides(app)
 register_index(app)
 register_runs(app)

@@ -1,0 +1,98 @@
+"""``dre-slcl embed``: the tile features of a cohort, one file per slide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_dre_slcl.cli.cluster_options import (
+    PartTiles,
+    Retries,
+    Scheduler,
+    SchedulerFile,
+    Wait,
+    WorkerCount,
+    cluster_choice,
+)
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("embed")(embed)
+
+
+def embed(
+    out: Annotated[Path, typer.Option(help="Folder for the feature files, one per slide.")],
+    cohort: Annotated[Path | None, typer.Option(help="Cohort table, one row per slide.")] = None,
+    slides: Annotated[
+        Path | None, typer.Option(help="Folder of slides, in the place of a table.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Run or model folder whose tile encoder is taken.")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Tile encoder by name instead: timm's, or hf-hub:NAME.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="File of weights for --encoder, .safetensors or .pth.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+    ] = None,
+    mpp: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=10, help="Pixel size in µm; wins over what the slides state."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    scheduler: Scheduler = None,
+    scheduler_file: SchedulerFile = None,
+    workers: WorkerCount = None,
+    wait: Wait = 60.0,
+    retries: Retries = 2,
+    part_tiles: PartTiles = 20_000,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of bars.")] = False,
+) -> None:
+    """Write the tile features of many slides, here or on a Dask cluster.
+
+    Files that --out holds already are kept, so the same command goes on after a stop.
+    """
+    from napari_dre_slcl.cli.console import say
+    from napari_dre_slcl.cli.jobs import parse_overrides, run_to_end
+    from napari_dre_slcl.jobs.messages import EmbedJob
+
+    if (cohort is None) == (slides is None):
+        raise typer.BadParameter("give either --cohort or --slides")
+    if (model is None) == (encoder is None):
+        raise typer.BadParameter("give either --model or --encoder")
+    if weights is not None and encoder is None:
+        raise typer.BadParameter("--weights belong to an --encoder")
+    changes = parse_overrides(overrides or [])
+    if encoder is not None:
+        changes["encoder.name"] = encoder
+    if weights is not None:
+        changes["encoder.weights"] = str(weights)
+    job = EmbedJob(
+        out=out,
+        cohort=cohort,
+        slides=slides,
+        model=model,
+        preset=preset,
+        overrides=changes,
+        mpp=mpp,
+        device=device,
+        part_tiles=part_tiles,
+        cluster=cluster_choice(scheduler, scheduler_file, workers, wait, retries),
+    )
+    result = run_to_end(job, as_json=json)
+    if not json:
+        done, kept = int(result.metrics["done"]), int(result.metrics["kept"])
+        there = f"; {kept:,} were there already" if kept else ""
+        left_out = f"; {len(result.skipped):,} left out" if result.skipped else ""
+        say(f"{done:,} slides embedded, {int(result.metrics['tiles']):,} tiles{there}{left_out}.")
+        say(f"Features: {out}")

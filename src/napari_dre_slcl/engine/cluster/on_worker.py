@@ -1,0 +1,68 @@
+"""A task in the process of a worker: threads, device, and whether anybody still wants it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+import torch
+from distributed import Worker, get_worker
+
+from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.slide_work import do_part, do_slide, join_parts
+from napari_dre_slcl.jobs.messages import Event, Log
+
+__all__ = ["THREADS", "answer_task"]
+
+THREADS = "DRE_SLCL_WORKER_THREADS"
+"""Environment variable of workers that this program starts: threads of the processor for torch."""
+
+_WANTED = ("executing", "long-running", "resumed")
+
+
+def answer_task(payload: bytes, part: int | None) -> dict[str, Any]:
+    """Do what `run_task` asks for; its answer is of plain values.
+
+    Raises
+    ------
+    Stopped
+        If the task was cancelled; nobody hears of it.
+    """
+    worker = get_worker()
+    _use_threads(int(os.environ.get(THREADS, worker.state.nthreads)))
+    work, item = pickle.loads(payload)  # of this task's own wire, never of a file
+    said: list[tuple[str, str]] = []
+
+    def keep(event: Event) -> None:
+        if isinstance(event, Log):
+            said.append((event.level, event.message))
+
+    reporter = Reporter(keep, _Cancelled(worker))
+    if part is None:
+        outcome = do_slide(work, item, reporter)
+    elif part < 0:
+        outcome = join_parts(work, item, reporter)
+    else:
+        outcome = do_part(work, item, part, reporter)
+    return asdict(outcome) | {"worker": worker.address, "said": said}
+
+
+@cache
+def _use_threads(n_threads: int) -> None:
+    """Let torch use what the worker was given; a nanny sets one thread whatever that is."""
+    torch.set_num_threads(max(1, n_threads))
+
+
+class _Cancelled:
+    """Whether the task that runs in this thread is wanted no longer."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._key = worker.get_current_task()
+
+    def __call__(self) -> bool:
+        task = self._worker.state.tasks.get(self._key)
+        return task is None or task.state not in _WANTED
