@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_dre_slcl.insight.hits import IndexedSlide
+from napari_dre_slcl.insight.index_part import IndexFacts, IndexPart, IndexSource
 from napari_dre_slcl.insight.tile_index import TileIndex
-from napari_dre_slcl.insight.write_index import IndexFacts, IndexPart, write_index
+from napari_dre_slcl.insight.write_index import IndexOptions, write_index
 
 COLUMNS = 10
 
 
-def make_part(folder: Path, name: str, n_tiles: int, n_codewords: int, **fields: Any) -> IndexPart:
+def make_source(
+    folder: Path, name: str, features: NDArray[np.float32], n_codewords: int, **fields: Any
+) -> IndexSource:
     """Return a slide of random tiles; ``fields`` are those of an `IndexedSlide`."""
+    n_tiles = len(features)
     rng = np.random.default_rng(len(name) + n_tiles)
     known = {
         "patient_id": f"P-{name}",
@@ -29,20 +34,20 @@ def make_part(folder: Path, name: str, n_tiles: int, n_codewords: int, **fields:
         "slide_shape": (9999, 8888),
     }
     slide = IndexedSlide(slide_id=name, n_tiles=n_tiles, first_row=0, **known | fields)
-    grid = np.stack(np.divmod(np.arange(n_tiles), COLUMNS), axis=1).astype(np.int32)
-    return IndexPart(
-        slide,
-        grid,
+    part = IndexPart(
+        np.stack(np.divmod(np.arange(n_tiles), COLUMNS), axis=1).astype(np.int32),
         rng.integers(0, n_codewords, n_tiles).astype(np.int32),
         rng.exponential(size=n_tiles).astype(np.float32),
         rng.random(n_tiles).astype(np.float32),
         rng.standard_normal(5).astype(np.float32),
+        features,
     )
+    return IndexSource(slide, str(features.tobytes()), lambda: part)
 
 
 @pytest.fixture
-def index_of(tmp_path: Path) -> Callable[..., TileIndex]:
-    """Return make({"a": 7, "b": 0}, features=..., labels=...): name of each slide, its tiles."""
+def sources_of(tmp_path: Path) -> Callable[..., list[IndexSource]]:
+    """Return make({"a": 7, "b": 0}, features=..., slides=...): name of each slide, its tiles."""
 
     def make(
         sizes: dict[str, int],
@@ -50,19 +55,51 @@ def index_of(tmp_path: Path) -> Callable[..., TileIndex]:
         n_codewords: int = 3,
         features: NDArray[np.float32] | None = None,
         slides: dict[str, dict[str, Any]] | None = None,
-    ) -> TileIndex:
-        folder = tmp_path / "index"
-        parts = [
-            make_part(folder, name, count, n_codewords, **(slides or {}).get(name, {}))
-            for name, count in sizes.items()
-        ]
-        n_tiles = sum(sizes.values())
+    ) -> list[IndexSource]:
         if features is None:
             rng = np.random.default_rng(0)
-            features = rng.standard_normal((n_tiles, dim)).astype(np.float32)
-        ends = np.cumsum(list(sizes.values()))
-        facts = IndexFacts("model", "hash", "dre-slcl", n_codewords, dim, tasks=("subtype",))
-        write_index(folder, facts, parts, np.split(features, ends[:-1]))
+            features = rng.standard_normal((sum(sizes.values()), dim)).astype(np.float32)
+        parts = np.split(features, np.cumsum(list(sizes.values()))[:-1])
+        return [
+            make_source(tmp_path / "index", name, own, n_codewords, **(slides or {}).get(name, {}))
+            for name, own in zip(sizes, parts, strict=True)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def index_of(
+    tmp_path: Path, sources_of: Callable[..., list[IndexSource]]
+) -> Callable[..., TileIndex]:
+    """Return make(sizes, ..., options=...): an index of such slides, written and opened."""
+
+    def make(
+        sizes: dict[str, int], *, options: IndexOptions | None = None, **fields: Any
+    ) -> TileIndex:
+        folder = tmp_path / "index"
+        facts = IndexFacts(
+            "model",
+            "hash",
+            "dre-slcl",
+            fields.get("n_codewords", 3),
+            fields.get("dim", 6),
+            tasks=("subtype",),
+        )
+        write_index(folder, facts, sources_of(sizes, **fields), options)
         return TileIndex.open(folder)
+
+    return make
+
+
+@pytest.fixture
+def broken_source() -> Callable[[IndexSource], IndexSource]:
+    """Return one that cannot be read, as on a full disk."""
+
+    def make(source: IndexSource) -> IndexSource:
+        def read() -> IndexPart:
+            raise OSError(28, "No space left on device")
+
+        return replace(source, mark="broken", read=read)
 
     return make

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from napari_dre_slcl.errors import SearchError
-from napari_dre_slcl.insight import search
+from napari_dre_slcl.insight.exact_search import near_rows
+from napari_dre_slcl.insight.hits import LeftOut
 from napari_dre_slcl.insight.search import (
     attention_percentile,
     codeword_shares,
@@ -17,19 +18,36 @@ from napari_dre_slcl.insight.search import (
     nearest_to_codeword,
 )
 from napari_dre_slcl.insight.tile_index import TileIndex
+from napari_dre_slcl.insight.write_index import IndexOptions
 
 MakeIndex = Callable[..., TileIndex]
 
 
-@pytest.mark.parametrize("block", [7, 64, 100_000])
-def test_nearest_tiles_are_those_of_a_full_search_whatever_the_blocks(
-    index_of: MakeIndex, monkeypatch: pytest.MonkeyPatch, block: int
+@pytest.mark.parametrize("block", [1, 7, 64, 100_000])
+def test_rows_near_a_tile_hold_the_nearest_whatever_the_blocks(
+    index_of: MakeIndex, block: int
 ) -> None:
-    monkeypatch.setattr(search, "_BLOCK_ROWS", block)
-    index = index_of({"a": 90, "b": 60, "c": 50})
+    index = index_of({"a": 90, "b": 60, "c": 50}, options=IndexOptions(shard_tiles=120))
+    query = index.features[17]
+    left_out = LeftOut(np.array([3, 17, 150]), (index.slides[1].rows,))
+    products = np.asarray(index.features) @ query
+    products[[3, 17, 150]] = -2
+    products[90:150] = -2
+    rows = near_rows(index.features, query, 5, left_out, block)
+    assert set(np.argsort(-products)[:5].tolist()) <= set(rows.tolist())
+    assert len(rows) < 12
+    assert not set(rows.tolist()) & {3, 17, *range(90, 151)}
+
+
+@pytest.mark.parametrize("shard_tiles", [7, 100, 100_000])
+def test_nearest_tiles_are_those_of_a_full_search_whatever_the_shards(
+    index_of: MakeIndex, shard_tiles: int
+) -> None:
+    options = IndexOptions(shard_tiles=shard_tiles)
+    index = index_of({"a": 90, "b": 60, "c": 50}, options=options)
     query = np.random.default_rng(5).standard_normal(6)
     unit = query / np.linalg.norm(query)
-    distances = np.linalg.norm(index.features.astype(float) - unit, axis=1)
+    distances = np.linalg.norm(np.asarray(index.features, float) - unit, axis=1)
     expected = np.argsort(distances)[:12]
     hits = nearest_tiles(index, 7 * query, 12)
     assert [hit.number for hit in hits] == expected.tolist()
@@ -54,7 +72,7 @@ def test_the_nearest_of_many_near_twins_is_found_though_float32_products_are_equ
     index = index_of({"a": 3000}, dim=64, features=features)
     query = features[1234].astype(float)
     query /= np.linalg.norm(query)
-    distances = np.linalg.norm(index.features.astype(float) - query, axis=1)
+    distances = np.linalg.norm(np.asarray(index.features, float) - query, axis=1)
 
     hits = nearest_tiles(index, features[1234], 12)
 
@@ -84,14 +102,10 @@ def test_a_feature_of_another_kind_is_refused(index_of: MakeIndex, feature: np.n
         nearest_tiles(index_of({"a": 3}), feature)
 
 
-@pytest.mark.parametrize("near_rows", [4096, 12])
-def test_tiles_nearest_a_codeword_come_from_as_many_slides_as_asked(
-    index_of: MakeIndex, monkeypatch: pytest.MonkeyPatch, near_rows: int
-) -> None:
-    monkeypatch.setattr(search, "_NEAR_ROWS", near_rows)
-    index = index_of({"a": 80, "b": 40, "c": 30})
+def test_tiles_nearest_a_codeword_come_from_as_many_slides_as_asked(index_of: MakeIndex) -> None:
+    index = index_of({"a": 80, "b": 40, "c": 30}, options=IndexOptions(shard_tiles=100))
     hits = nearest_to_codeword(index, 1, 5)
-    rows = np.flatnonzero(index.codeword == 1)
+    rows = np.flatnonzero(np.asarray(index.codeword) == 1)
     expected = rows[np.argsort(index.residual_norm[rows])][:5]
     assert [hit.number for hit in hits] == expected.tolist()
     per_slide = nearest_to_codeword(index, 1, 3, most_per_slide=1)
@@ -118,7 +132,7 @@ def test_percentile_counts_the_tiles_of_the_cohort_with_less_attention(
 ) -> None:
     index = index_of({"a": 30, "b": 20})
     values = index.attention[[4, 0, 33]]
-    expected = [100 * ((index.attention < v).sum() + 0.5) / 50 for v in values]
+    expected = [100 * ((np.asarray(index.attention) < v).sum() + 0.5) / 50 for v in values]
     found = attention_percentile(index, np.array([*values, -1, 1e9], np.float32))
     np.testing.assert_allclose(found, [*expected, 0, 100], rtol=1e-6)
     assert found.dtype == np.float32

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from napari_dre_slcl.errors import SearchError
+from napari_dre_slcl.insight.index_part import IndexFacts, IndexSource
 from napari_dre_slcl.insight.tile_index import (
     TileIndex,
     default_index_folder,
     label_columns,
 )
-from napari_dre_slcl.insight.write_index import IndexFacts, write_index
+from napari_dre_slcl.insight.write_index import write_index
 
 MakeIndex = Callable[..., TileIndex]
 
@@ -23,7 +24,7 @@ MakeIndex = Callable[..., TileIndex]
 def test_features_are_unit_rows_on_disk_in_the_order_of_the_slides(index_of: MakeIndex) -> None:
     features = np.array([[3, 4], [0, 2], [-5, 0]], np.float32)
     index = index_of({"a": 2, "b": 1}, dim=2, features=features)
-    assert isinstance(index.features, np.memmap)
+    assert isinstance(index.features[:], np.memmap)
     np.testing.assert_allclose(index.features, [[0.6, 0.8], [0, 1], [-1, 0]], atol=1e-6)
     assert [(s.slide_id, s.first_row, s.n_tiles) for s in index.slides] == [
         ("a", 0, 2),
@@ -68,7 +69,7 @@ def test_a_new_index_takes_the_place_of_the_old_one_that_is_still_open(
     index_of: MakeIndex,
 ) -> None:
     old = index_of({"a": 3})
-    before = old.features.copy()
+    before = np.asarray(old.features)
     new = index_of({"a": 3, "b": 4})
     assert len(new) == 7
     np.testing.assert_array_equal(old.features, before)
@@ -77,21 +78,15 @@ def test_a_new_index_takes_the_place_of_the_old_one_that_is_still_open(
 
 def test_an_index_that_cannot_be_finished_leaves_the_one_before(
     index_of: MakeIndex,
+    sources_of: Callable[..., list[IndexSource]],
+    broken_source: Callable[[IndexSource], IndexSource],
 ) -> None:
     index = index_of({"a": 3})
     facts = IndexFacts("model", "hash", "dre-slcl", 3, 6)
-
-    def broken():
-        raise OSError(28, "No space left on device")
-        yield
-
-    from types import SimpleNamespace
-
-    part = SimpleNamespace(slide=index.slides[0])
     with pytest.raises(SearchError, match="No space left"):
-        write_index(index.folder, facts, [part], broken())
+        write_index(index.folder, facts, [broken_source(sources_of({"a": 3})[0])])
     assert len(TileIndex.open(index.folder)) == 3
-    assert not list(index.folder.glob(".data-*"))
+    assert not list(index.folder.rglob(".aside-*"))
 
 
 def test_results_are_found_where_the_whole_folder_was_moved(
@@ -106,7 +101,7 @@ def test_results_are_found_where_the_whole_folder_was_moved(
 def test_a_damaged_index_is_refused_with_a_sentence(index_of: MakeIndex, damage: str) -> None:
     folder = index_of({"a": 3}).folder
     header = folder / "index.json"
-    data = next(folder.glob("data-*"))
+    data = next(folder.glob("shards/*"))
     if damage == "header":
         header.write_text("{")
     elif damage == "array":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,17 @@ from napari_dre_slcl.engine.predict import result_path
 from napari_dre_slcl.engine.predict_source import predict_source
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
 from napari_dre_slcl.errors import ResultError, SlideError
-from napari_dre_slcl.insight.write_index import IndexFacts, IndexPart, index_part, write_index
+from napari_dre_slcl.insight.hits import IndexedSlide
+from napari_dre_slcl.insight.index_journal import IndexJournal, KnownSlide, mark_of_result
+from napari_dre_slcl.insight.index_part import (
+    IndexFacts,
+    IndexPart,
+    IndexSource,
+    index_part,
+    indexed_slide,
+)
+from napari_dre_slcl.insight.search_note import how_it_is_searched
+from napari_dre_slcl.insight.write_index import WrittenIndex, write_index
 from napari_dre_slcl.jobs.messages import Cancelled, IndexJob, Result
 from napari_dre_slcl.model.bundle import Bundle, load_bundle
 from napari_dre_slcl.results import SlideResult, load_result, save_result
@@ -42,9 +55,10 @@ _FILE_KEY = "feature file state"
 def run_index(job: IndexJob, on_event: OnEvent, should_stop: ShouldStop) -> Result | Cancelled:
     """Predict every slide of a cohort, and make its tiles and slides searchable.
 
-    Results that lie in the index's folder and still hold are used again, so that a job that was
-    cancelled goes on where it was. The index itself is written at the end, whole. A slide that
-    cannot be read is left out and named.
+    Results that lie in the index's folder and still hold are used again, and so are shards of the
+    index whose slides are the same, so that a job that was cancelled or killed goes on where it
+    was. An earlier index stays whole until the new one is. A slide that cannot be read is left out
+    and named.
 
     Raises
     ------
@@ -64,22 +78,42 @@ def run_index(job: IndexJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
             reporter.progress("Predicting the cohort", number, len(cohort), row.slide_id)
             builder.add(row)
         reporter.progress("Predicting the cohort", len(cohort), len(cohort))
-        if not builder.parts:
+        if not builder.sources:
             last = next(reversed(builder.skipped.values()))
             raise SlideError(f"None of the {len(cohort)} slides could be read. {last}")
-        builder.write(str(job.model.absolute()))
+        written = builder.write(str(job.model.absolute()))
     except Stopped:
         return Cancelled(
-            message=f"Cancelled. The results of {len(builder.parts):,} of {len(cohort):,} slides "
+            message=f"Cancelled. The results of {len(builder.sources):,} of {len(cohort):,} slides "
             "are kept; make the cohort searchable again to go on from there."
         )
-    n_tiles = sum(part.slide.n_tiles for part in builder.parts)
+    _tell(written, reporter)
     return Result(
         kind="index",
         paths={"index": job.out},
-        metrics={"slides": len(builder.parts), "tiles": n_tiles},
+        metrics=_metrics(written),
         skipped=builder.skipped,
     )
+
+
+def _metrics(written: WrittenIndex) -> dict[str, float]:
+    header = written.header
+    metrics: dict[str, float] = {"slides": len(header.slides), "tiles": header.n_tiles}
+    if header.codes is not None:
+        metrics["recall@12"] = header.codes.recall
+    return metrics
+
+
+def _tell(written: WrittenIndex, reporter: Reporter) -> None:
+    """Say what was kept, and what a search costs."""
+    header = written.header
+    if written.n_kept:
+        reporter.log(
+            f"{written.n_kept:,} of {len(header.shards):,} shards of the index are as before; "
+            f"{written.n_written:,} were written."
+        )
+    if written.lacks_faiss or header.codes is not None:
+        reporter.log(how_it_is_searched(header), "warning" if written.lacks_faiss else "info")
 
 
 class _Builder:
@@ -92,31 +126,30 @@ class _Builder:
         self._out = out
         self._features = features
         self._reporter = reporter
-        self._files: list[Path | None] = []
-        self.parts: list[IndexPart] = []
+        self._journal = IndexJournal(out)
+        self.sources: list[IndexSource] = []
         self.skipped: dict[str, str] = {}
 
     def add(self, row: SlideRow) -> None:
         """Predict a slide of the table, or say why it is left out."""
         target = result_path(self._out / RESULTS_FOLDER, row.slide_id)
         try:
-            if self._bundle.feature_dim is None:
-                file, result = None, self._of_slide(row, target)
-                has_features = result.features is not None
-            else:
-                file = self._feature_file(row)
-                result, has_features = self._of_file(row, file, target), True
+            file = self._file(row)
+            mark = self._mark(row, file)
+            known = self._journal.known(row.slide_id, mark, target)
+            if known is None:
+                known = self._predicted(row, file, target, mark)
         except SlideError as error:
             self.skipped[row.slide_id] = str(error)
             self._reporter.log(f"{error} It is left out.", "warning")
             return
-        self._tell_of(result)
+        self._reporter.warn_once(known.note)
         labels = row.labels | ({"site": row.site} if row.site else {})
-        part = index_part(result, target, row.patient_id, labels, row.split, has_features)
-        self.parts.append(part)
-        self._files.append(file)
+        slide = replace(known.slide, patient_id=row.patient_id, labels=labels, split=row.split)
+        read = partial(_read, self._bundle, slide, file)
+        self.sources.append(IndexSource(slide, known.mark, read, known.note))
 
-    def write(self, model: str) -> None:
+    def write(self, model: str) -> WrittenIndex:
         """Write the index of all that was added."""
         bundle = self._bundle
         facts = IndexFacts(
@@ -128,14 +161,48 @@ class _Builder:
             bundle.config.training.seed,
             tuple(task.name for task in bundle.tasks),
         )
-        write_index(self._out, facts, self.parts, self._all_features())
-        self._reporter.progress("Writing the index", len(self.parts), len(self.parts))
+        written = write_index(self._out, facts, self.sources, on_progress=self._reporter.progress)
+        self._journal.delete()
+        return written
 
-    def _of_slide(self, row: SlideRow, target: Path) -> SlideResult:
-        """Predict from pixels; an earlier result that says all of it is taken as it is."""
+    def _file(self, row: SlideRow) -> Path:
+        """Return the file that is predicted: the slide, or that of its features."""
+        if self._bundle.feature_dim is not None:
+            return self._feature_file(row)
         if row.path is None:
             raise SlideError(f"Slide '{row.slide_id}' names no file.")
-        with open_slide(row.path, mpp=row.mpp, mpp_source="cohort table") as slide:
+        return row.path
+
+    def _mark(self, row: SlideRow, file: Path) -> str:
+        """Return a text that is another one where the slide is to be predicted again."""
+        config = self._bundle.config
+        facts = {
+            "file": slide_fingerprint(file),
+            "slide": str(row.path),
+            "mpp": row.mpp,
+            "model": self._bundle.weights_sha256,
+            "tiling": config.tiling.model_dump(mode="json"),
+            "encoder": config.encoder.model_dump(mode="json"),
+            "version": __version__,
+        }
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def _predicted(self, row: SlideRow, file: Path, target: Path, mark: str) -> KnownSlide:
+        """Predict a slide, and note that it is done."""
+        if self._bundle.feature_dim is None:
+            result = self._of_slide(row, file, target)
+            has_features = result.features is not None
+        else:
+            result, has_features = self._of_file(row, file, target), True
+        slide = indexed_slide(result, target, has_features=has_features)
+        known = KnownSlide(slide, mark_of_result(mark, target), _note(result))
+        if "damaged" not in result.provenance:  # the next time should look at the file again
+            self._journal.add(known)
+        return known
+
+    def _of_slide(self, row: SlideRow, file: Path, target: Path) -> SlideResult:
+        """Predict from pixels; an earlier result that says all of it is taken as it is."""
+        with open_slide(file, mpp=row.mpp, mpp_source="cohort table") as slide:
             source = TileSource(slide, tile_slide(slide, self._bundle.config.tiling))
             earlier, key = _earlier(target), features_key(self._bundle, source)
             known, _ = take_over(earlier, key, source.grid)
@@ -177,28 +244,24 @@ class _Builder:
             raise SlideError(f"The folder '{self._features}' has no file '{row.slide_id}.h5'.")
         return found
 
-    def _tell_of(self, result: SlideResult) -> None:
-        """Say why the tiles of a slide cannot be found, where that is so."""
-        for name in ("tiles", "damaged"):
-            if name in result.provenance:
-                self._reporter.warn_once(
-                    f"{result.slide_id}: {result.provenance[name]} Its tiles are not searchable."
-                )
 
-    def _all_features(self) -> Iterator[NDArray[np.float32]]:
-        """Yield (n, d) of each part in turn, from disk, so that one slide is in memory."""
-        empty = np.empty((0, int(self._bundle.net.encoder.dim)), np.float32)
-        for number, (part, file) in enumerate(zip(self.parts, self._files, strict=True)):
-            self._reporter.progress(
-                "Writing the index", number, len(self.parts), part.slide.slide_id
-            )
-            if not part.slide.n_tiles:
-                yield empty
-            elif file is not None:
-                yield _encoded(self._bundle, read_features(file).features)
-            else:
-                stored = load_result(part.slide.result).features
-                yield empty if stored is None else stored
+def _note(result: SlideResult) -> str:
+    """Say why the tiles of a slide cannot be found, where that is so."""
+    for name in ("tiles", "damaged"):
+        if name in result.provenance:
+            return f"{result.slide_id}: {result.provenance[name]} Its tiles are not searchable."
+    return ""
+
+
+def _read(bundle: Bundle, slide: IndexedSlide, file: Path) -> IndexPart:
+    """Return the tiles of a slide from its result and, of a model of features, from its file."""
+    if bundle.feature_dim is None:
+        result = load_result(slide.result)
+        return index_part(result, result.features)
+    result = load_result(slide.result, with_features=False)
+    if not slide.n_tiles:
+        return index_part(result, None)
+    return index_part(result, _encoded(bundle, read_features(file).features))
 
 
 @torch.no_grad()

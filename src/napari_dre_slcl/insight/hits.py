@@ -1,4 +1,4 @@
-"""A slide of an index, and tiles and slides that were found in it."""
+"""A slide of an index, what is not looked for in it, and tiles and slides that were found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["IndexedSlide", "SlideHit", "TileHit"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["IndexedSlide", "LeftOut", "SlideHit", "TileHit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +103,31 @@ class SlideHit:
 
     slide: IndexedSlide
     similarity: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOut:
+    """Tiles that a search passes over.
+
+    Parameters
+    ----------
+    rows : ndarray
+        (m,) int64 rows of the index, ascending.
+    slides : tuple of slice
+        Rows of whole slides, none of them empty.
+    """
+
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    slides: tuple[slice, ...] = ()
+
+    def within(self, first: int, n_rows: int) -> list[slice | NDArray[np.int64]]:
+        """Return what is left out of ``n_rows`` rows from ``first`` on, counted from there."""
+        ends = np.searchsorted(self.rows, (first, first + n_rows))
+        parts: list[slice | NDArray[np.int64]] = [
+            slice(max(0, gone.start - first), gone.stop - first)
+            for gone in self.slides
+            if gone.stop > first and gone.start < first + n_rows
+        ]
+        if ends[0] < ends[1]:
+            parts.append(self.rows[ends[0] : ends[1]] - first)
+        return parts

@@ -1,4 +1,8 @@
-"""What is most like what, in a cohort's index: tiles, slides, codewords. Exact; no torch."""
+"""What is most like what, in a cohort's index: tiles, slides, codewords; no torch.
+
+Exact, but where the index has compressed codes: then candidates come from these, and are compared
+exactly.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import SearchError
+from napari_dre_slcl.insight.attention_scale import MOST_SORTED, binned_percentile
+from napari_dre_slcl.insight.code_recall import CANDIDATES
+from napari_dre_slcl.insight.exact_search import distances_of, near_rows
+from napari_dre_slcl.insight.hits import LeftOut
 from napari_dre_slcl.insight.tile_index import SlideHit, TileHit, TileIndex
 
 __all__ = [
@@ -19,10 +27,7 @@ __all__ = [
     "nearest_to_codeword",
 ]
 
-_BLOCK_ROWS = 2**20  # 4 MB of products at a time
-_NEAR_ROWS = 4096
-_EXACT_ROWS = 2**15
-_UNRELATED = 2**0.5
+_SLIDE_ROWS = 4096
 
 
 def nearest_tiles(
@@ -31,11 +36,14 @@ def nearest_tiles(
     n: int = 12,
     without_rows: Collection[int] = (),
     without_slides: Collection[int] = (),
+    *,
+    is_exact: bool = False,
 ) -> list[TileHit]:
     """Find the tiles whose features are nearest, the nearest first.
 
-    All tiles are compared, so the answer is exact; features have length 1, so the Euclidean
-    distance and the angle give the same order.
+    Features have length 1, so the Euclidean distance and the angle give the same order. All tiles
+    are compared, so the answer is exact, unless the index has codes (`search_note` tells): then
+    some of the nearest may be missed; distances are exact all the same.
 
     Parameters
     ----------
@@ -49,6 +57,8 @@ def nearest_tiles(
         Rows of the index that are left out, such as that of the tile itself.
     without_slides : collection of int
         Positions in ``index.slides`` of slides that are left out.
+    is_exact : bool
+        Compare all tiles in any case; reads all features of the cohort from disk.
 
     Returns
     -------
@@ -74,60 +84,20 @@ def nearest_tiles(
             "Choose another tile."
         )
     query /= length
-    left_out = _left_out_slices(index, without_rows, without_slides)
-    rows = _candidates(index.features, query.astype(np.float32), max(1, n), left_out)
-    distances = _distances(index.features, query, rows)
+    wanted = max(1, n)
+    left_out = LeftOut(
+        np.unique(np.fromiter(without_rows, np.int64)),
+        tuple(index.slides[i].rows for i in without_slides if index.slides[i].n_tiles),
+    )
+    single = query.astype(np.float32)
+    rows = None
+    if index.codes is not None and not is_exact:
+        rows = index.codes.candidates(single, CANDIDATES * wanted, left_out)
+    if rows is None or len(rows) < wanted:
+        rows = near_rows(index.features, single, wanted, left_out)
+    distances = distances_of(index.features, query, rows)
     order = np.lexsort((rows, distances))[: max(0, n)]
     return [index.hit(int(rows[i]), distances[i]) for i in order]
-
-
-def _left_out_slices(
-    index: TileIndex, rows: Collection[int], slides: Collection[int]
-) -> list[slice]:
-    return [*(slice(row, row + 1) for row in rows), *(index.slides[i].rows for i in slides)]
-
-
-def _candidates(
-    features: NDArray[np.float32], query: NDArray[np.float32], n: int, left_out: list[slice]
-) -> NDArray[np.int64]:
-    """Return all rows that may be among the n nearest, ascending.
-
-    Products in float32 cannot tell tiles that are nearly twins, such as blank ones, from each
-    other: whatever comes within their rounding of the n-th greatest is a candidate. Two sums of d
-    products err by d eps together at most (Higham, Accuracy and Stability, section 3.1), the
-    lengths of the rows by a few eps.
-    """
-    products = np.empty(len(features), np.float32)
-    for first in range(0, len(features), _BLOCK_ROWS):
-        part = slice(first, first + _BLOCK_ROWS)
-        products[part] = np.asarray(features[part]) @ query
-    for gone in left_out:
-        products[gone] = -np.inf
-    products[np.isnan(products)] = -np.inf
-    least = -np.inf
-    if n < len(products):
-        rounding = (len(query) + 8) * np.finfo(np.float32).eps
-        least = np.partition(products, len(products) - n)[len(products) - n] - rounding
-    return np.flatnonzero((products >= least) & np.isfinite(products))
-
-
-def _distances(
-    features: NDArray[np.float32], query: NDArray[np.float64], rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return distances in float64; a row of zeros points nowhere and is unrelated to all."""
-    distances = np.empty(len(rows))
-    for first in range(0, len(rows), _EXACT_ROWS):
-        part = slice(first, first + _EXACT_ROWS)
-        found = features[rows[part]].astype(np.float64)
-        apart = np.linalg.norm(found - query, axis=1)
-        distances[part] = np.where(found.any(axis=1), apart, _UNRELATED)
-    return distances
-
-
-def _top(values: NDArray[np.float32], n: int) -> NDArray[np.int64]:
-    if len(values) <= n:
-        return np.arange(len(values))
-    return np.argpartition(values, len(values) - n)[len(values) - n :].astype(np.int64)
 
 
 def nearest_to_codeword(
@@ -151,16 +121,31 @@ def nearest_to_codeword(
     list of TileHit
         With the distance of each tile's feature from the codeword.
     """
-    rows = np.flatnonzero(index.codeword == codeword)
-    near = rows[_top(-index.residual_norm[rows], _NEAR_ROWS)]
-    for looked_at in (near, rows):  # all of them only where the near ones are of too few slides
-        distances = index.residual_norm[looked_at]
-        chosen = looked_at[np.lexsort((looked_at, distances))]
-        if most_per_slide is not None:
-            chosen = chosen[_rank_in_group(index.slide_numbers(chosen)) < most_per_slide]
-        if len(chosen) >= n:
-            break
-    return [index.hit(int(row), index.residual_norm[row]) for row in chosen[:n]]
+    if not 0 <= codeword < index.n_codewords or n < 1:
+        return []
+    nearest = index.codeword_nearest[:, codeword]
+    slides = np.flatnonzero(np.isfinite(nearest))
+    if len(slides) > n:
+        # So many slides have a tile as near as this: no slide whose nearest is farther can win.
+        slides = slides[nearest[slides] <= np.partition(nearest[slides], n - 1)[n - 1]]
+    rows, distances = _rows_of_codeword(index, codeword, slides)
+    order = np.lexsort((rows, distances))
+    if most_per_slide is not None:
+        order = order[_rank_in_group(index.slide_numbers(rows[order])) < most_per_slide]
+    return [index.hit(int(rows[i]), distances[i]) for i in order[:n]]
+
+
+def _rows_of_codeword(
+    index: TileIndex, codeword: int, slides: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the tiles of a codeword in some slides, and their distances from it."""
+    rows, distances = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    for number in slides:
+        slide = index.slides[int(number)]
+        own = np.flatnonzero(index.codeword[slide.rows] == codeword)
+        rows.append(own + slide.first_row)
+        distances.append(index.residual_norm[slide.rows][own])
+    return np.concatenate(rows), np.concatenate(distances)
 
 
 def _rank_in_group(groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -207,9 +192,7 @@ def nearest_slides(
             f"The slide vector has {len(wanted)} numbers, those of the index '{index.folder}' have "
             f"{index.slide_vectors.shape[1]}. Predict the slide with the model of the index."
         )
-    stored = index.slide_vectors.astype(np.float64)
-    lengths = np.linalg.norm(stored, axis=1) * np.linalg.norm(wanted)
-    similarity = stored @ wanted / np.maximum(lengths, np.finfo(np.float64).tiny)
+    similarity = _cosines(index.slide_vectors, wanted)
     hits = [
         SlideHit(index.slides[int(i)], float(similarity[i]))
         for i in np.argsort(-similarity, kind="stable")
@@ -217,6 +200,17 @@ def nearest_slides(
         and not (exclude_slide and index.slides[int(i)].slide_id == exclude_slide)
     ]
     return hits[:n]
+
+
+def _cosines(vectors: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (S,) cosines in float64, with some thousand vectors in memory at a time."""
+    cosines = np.empty(len(vectors))
+    for first in range(0, len(vectors), _SLIDE_ROWS):
+        part = slice(first, first + _SLIDE_ROWS)
+        stored = np.asarray(vectors[part], np.float64)
+        lengths = np.linalg.norm(stored, axis=1) * np.linalg.norm(wanted)
+        cosines[part] = stored @ wanted / np.maximum(lengths, np.finfo(np.float64).tiny)
+    return cosines
 
 
 def attention_percentile(
@@ -235,8 +229,10 @@ def attention_percentile(
     -------
     ndarray
         (m,) float32, 0 to 100: per cent of the cohort's tiles with less attention, half of those
-        with as much counted.
+        with as much counted. Above 5 million tiles attention counts as equal within 0.05 %.
     """
+    if len(index) > MOST_SORTED:
+        return binned_percentile(index.attention_counts, values)
     ordered = index.sorted_attention
     asked = np.asarray(values, np.float32)
     if not len(ordered):

@@ -1,12 +1,10 @@
-"""TileIndex: all tiles and slides of a cohort as one model sees them, memory-mapped for search.
+"""TileIndex: all tiles and slides of a cohort as one model sees them, mapped for search.
 
-An index folder holds ``index.json`` and the folder of arrays that it names, so that a new index
-takes the place of an old one in a single step. Knows numpy and files; no torch.
+What is as long as the tiles stays on disk until it is looked at. Knows numpy and files; no torch.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import SearchError
+from napari_dre_slcl.insight.attention_scale import attention_counts
 from napari_dre_slcl.insight.hits import IndexedSlide, SlideHit, TileHit
+from napari_dre_slcl.insight.index_header import (
+    CODES_FOLDER,
+    INDEX_FILE,
+    INDEX_FORMAT,
+    PER_TILE,
+    SHARDS_FOLDER,
+    IndexHeader,
+    damaged,
+    read_header,
+)
+from napari_dre_slcl.insight.rows import MOST_MAPPED, MapPool, ShardRows
+from napari_dre_slcl.insight.tile_codes import TileCodes, has_faiss
 
 __all__ = [
     "INDEX_FILE",
@@ -29,8 +40,6 @@ __all__ = [
     "label_columns",
 ]
 
-INDEX_FILE = "index.json"
-INDEX_FORMAT = 1
 _MOST_CLASSES = 12
 
 
@@ -38,80 +47,98 @@ _MOST_CLASSES = 12
 class TileIndex:
     """All tiles and slides of a cohort as one model sees them.
 
+    Arrays of tiles lie in shards: they take rows and slices as numpy does, and ``np.asarray`` reads
+    all of one. ``blocks`` goes through them in bounded memory.
+
     Parameters
     ----------
     folder : Path
         Where it was opened.
-    model, model_sha256, method : str
-        Folder of the model, hash of its weights, its method.
-    n_codewords : int
-        K; 0 for a method without codewords.
-    slides : tuple of IndexedSlide
-        In the order of their rows.
-    features : ndarray
-        (N, d) float32 unit rows, memory-mapped.
-    rowcol : ndarray
+    header : IndexHeader
+        What its ``index.json`` says.
+    features : ShardRows
+        (N, d) float32 unit rows.
+    rowcol : ShardRows
         (N, 2) int32 row and column on the tile grid of the slide.
-    codeword : ndarray
+    codeword : ShardRows
         (N,) int32.
-    attention : ndarray
+    attention : ShardRows
         (N,) float32, as a multiple of the slide's average.
-    residual_norm : ndarray
+    residual_norm : ShardRows
         (N,) float32, distance of each feature from its codeword.
     slide_vectors : ndarray
-        (S, D) float32.
+        (S, D) float32, memory-mapped.
     atlas_tiles : ndarray
         (m, 3) float64: row of the index, x, y of the tiles that are drawn on the atlas.
     atlas_slides : ndarray
         (S, 2) float64 x, y.
-    atlas_method : str
-        ``pca`` or ``umap``.
-    tasks : tuple of str
-        Label columns that the model has learned.
     """
 
     folder: Path
-    model: str
-    model_sha256: str
-    method: str
-    n_codewords: int
-    slides: tuple[IndexedSlide, ...]
-    features: NDArray[np.float32]
-    rowcol: NDArray[np.int32]
-    codeword: NDArray[np.int32]
-    attention: NDArray[np.float32]
-    residual_norm: NDArray[np.float32]
+    header: IndexHeader
+    features: ShardRows[np.float32]
+    rowcol: ShardRows[np.int32]
+    codeword: ShardRows[np.int32]
+    attention: ShardRows[np.float32]
+    residual_norm: ShardRows[np.float32]
     slide_vectors: NDArray[np.float32]
     atlas_tiles: NDArray[np.float64]
     atlas_slides: NDArray[np.float64]
-    atlas_method: str = "pca"
-    tasks: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> TileIndex:
-        """Open an index folder; features stay on disk until they are looked at.
+        """Open an index folder; its tiles stay on disk until they are looked at.
 
         Raises
         ------
         SearchError
             If there is none, or it is damaged or of another version.
         """
+        header = read_header(folder)
         try:
-            header = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SearchError(
-                f"'{folder}' is no index of a cohort: '{INDEX_FILE}' cannot be read "
-                f"({error.strerror}). Make one with 'Make searchable…' or 'dre-slcl index'."
-            ) from error
-        except ValueError as error:
-            raise SearchError(_damaged(folder)) from error
-        try:
-            return _opened(cls, folder, header)
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise SearchError(_damaged(folder)) from error
+            index = _opened(cls, folder, header)
+            _check(index)
+        except (OSError, ValueError, EOFError) as error:
+            raise SearchError(damaged(folder)) from error
+        return index
 
     def __len__(self) -> int:
         return len(self.codeword)
+
+    @property
+    def slides(self) -> tuple[IndexedSlide, ...]:
+        """The slides, in the order of their rows."""
+        return self.header.slides
+
+    @property
+    def model(self) -> str:
+        """Folder of the model."""
+        return self.header.model
+
+    @property
+    def model_sha256(self) -> str:
+        """Hash of the model's weights."""
+        return self.header.model_sha256
+
+    @property
+    def method(self) -> str:
+        """Method of the model."""
+        return self.header.method
+
+    @property
+    def n_codewords(self) -> int:
+        """K; 0 for a method without codewords."""
+        return self.header.n_codewords
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Label columns that the model has learned."""
+        return self.header.tasks
+
+    @property
+    def atlas_method(self) -> str:
+        """How the atlas was drawn: ``pca`` or ``umap``."""
+        return self.header.atlas_method
 
     @cached_property
     def first_rows(self) -> NDArray[np.int64]:
@@ -121,6 +148,9 @@ class TileIndex:
     @cached_property
     def codeword_counts(self) -> NDArray[np.int64]:
         """(S, K) tiles of each codeword in each slide."""
+        stored = self._small("codeword_counts")
+        if stored is not None:
+            return stored.astype(np.int64)
         counts = np.zeros((len(self.slides), self.n_codewords), np.int64)
         if self.n_codewords:
             for number, slide in enumerate(self.slides):
@@ -128,9 +158,38 @@ class TileIndex:
         return counts
 
     @cached_property
+    def codeword_nearest(self) -> NDArray[np.float32]:
+        """(S, K) least distance from each codeword among its tiles of each slide, or infinity."""
+        stored = self._small("codeword_nearest")
+        if stored is not None:
+            return stored
+        nearest = np.full((len(self.slides), self.n_codewords), np.inf, np.float32)
+        if self.n_codewords:
+            for number, slide in enumerate(self.slides):
+                rows = slide.rows
+                np.minimum.at(nearest[number], self.codeword[rows], self.residual_norm[rows])
+        return nearest
+
+    @cached_property
+    def attention_counts(self) -> NDArray[np.int64]:
+        """Tiles in each bin of attention, as `insight.attention_scale` counts them."""
+        stored = self._small("attention_counts")
+        return attention_counts(self.attention) if stored is None else stored
+
+    @cached_property
     def sorted_attention(self) -> NDArray[np.float32]:
-        """(N,) attention of all tiles, the least first."""
-        return np.sort(self.attention)
+        """(N,) attention of all tiles, the least first; takes memory for all of them."""
+        return np.sort(np.asarray(self.attention))
+
+    @cached_property
+    def codes(self) -> TileCodes | None:
+        """Compressed codes of the tiles, where there are any and faiss is installed."""
+        facts = self.header.codes
+        if facts is None or not has_faiss():
+            return None
+        ends = np.cumsum([shard.n_tiles for shard in self.header.shards])
+        first_rows = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+        return TileCodes(self.folder / CODES_FOLDER / facts.name, facts, first_rows)
 
     def slide_numbers(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return which slide (position in ``slides``) each row belongs to."""
@@ -177,6 +236,11 @@ class TileIndex:
         found = order[place]
         return np.where(keys[found] == asked, found + slide.first_row, -1).astype(np.int64)
 
+    def _small(self, name: str) -> NDArray[Any] | None:
+        """Return an array that was counted when the index was made; format 1 has none."""
+        path = self.folder / self.header.data / f"{name}.npy"
+        return np.load(path, allow_pickle=False) if path.is_file() else None
+
 
 def default_index_folder(model: Path) -> Path:
     """Return where the index of a model is kept: in its run, or beside the model."""
@@ -194,55 +258,48 @@ def label_columns(index: TileIndex) -> tuple[str, ...]:
     return tuple(sorted(usable, key=lambda name: name not in index.tasks))
 
 
-_ARRAYS = {
-    "features": (np.float32, 2),
-    "rowcol": (np.int32, 2),
-    "codeword": (np.int32, 1),
-    "attention": (np.float32, 1),
-    "residual_norm": (np.float32, 1),
-    "slide_vectors": (np.float32, 2),
-    "atlas_tiles": (np.float64, 2),
-    "atlas_slides": (np.float64, 2),
-}
-_PER_TILE = ("features", "rowcol", "codeword", "attention", "residual_norm")
-
-
-def _opened(cls: type[TileIndex], folder: Path, header: dict[str, Any]) -> TileIndex:
-    if header["format"] != INDEX_FORMAT:
-        raise ValueError("unknown format")
-    slides = tuple(_slide(folder, fields) for fields in header["slides"])
-    data = folder / Path(str(header["data"])).name  # never outside the index
-    arrays = {
-        name: np.load(data / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS
+def _opened(cls: type[TileIndex], folder: Path, header: IndexHeader) -> TileIndex:
+    data, n_slides = folder / header.data, len(header.slides)
+    shards, counts = _shard_folders(folder, header)
+    pool = MapPool()
+    widths = {"features": (header.dim,), "rowcol": (2,)}
+    tiles: dict[str, ShardRows[Any]] = {
+        name: ShardRows(
+            pool,
+            [shard / f"{name}.npy" for shard in shards],
+            counts,
+            dtype,
+            widths.get(name, ()),
+        )
+        for name, dtype in PER_TILE.items()
     }
-    n_tiles = sum(slide.n_tiles for slide in slides)
-    for name, (dtype, n_axes) in _ARRAYS.items():
-        if arrays[name].dtype != dtype or arrays[name].ndim != n_axes:
-            raise ValueError(f"{name} is of another kind")
-        if name in _PER_TILE and len(arrays[name]) != n_tiles:
-            raise ValueError(f"{name} has not one row per tile")
-    if len(arrays["slide_vectors"]) != len(slides) or len(arrays["atlas_slides"]) != len(slides):
-        raise ValueError("there is not one vector per slide")
-    # All but the features is small, and wanted whole.
-    small = {name: np.array(array) for name, array in arrays.items() if name != "features"}
+    vectors = np.load(data / "slide_vectors.npy", mmap_mode="r", allow_pickle=False)
+    places = np.load(data / "atlas_slides.npy", allow_pickle=False)
+    drawn = np.load(data / "atlas_tiles.npy", allow_pickle=False)
+    if len(vectors) != n_slides or places.shape != (n_slides, 2) or drawn.shape[1:] != (3,):
+        raise ValueError("there is not one vector and one place per slide")
     return cls(
-        folder=folder,
-        model=header["model"],
-        model_sha256=header["model_sha256"],
-        method=header["method"],
-        n_codewords=header["n_codewords"],
-        slides=slides,
-        atlas_method=header["atlas_method"],
-        tasks=tuple(header["tasks"]),
-        **arrays | small,
+        folder, header, **tiles, slide_vectors=vectors, atlas_tiles=drawn, atlas_slides=places
     )
 
 
-def _slide(folder: Path, fields: dict[str, Any]) -> IndexedSlide:
-    shape = tuple(fields["slide_shape"])
-    changed = {"slide_shape": shape, "result": folder / fields["result"]}
-    return IndexedSlide(**fields | changed)
+def _shard_folders(folder: Path, header: IndexHeader) -> tuple[list[Path], list[int]]:
+    """Return folder and number of tiles of each shard; all arrays of format 1 are as one."""
+    if header.format == INDEX_FORMAT:
+        shards = [folder / SHARDS_FOLDER / shard.name for shard in header.shards]
+        return shards, [shard.n_tiles for shard in header.shards]
+    return [folder / header.data], [sum(slide.n_tiles for slide in header.slides)]
 
 
-def _damaged(folder: Path) -> str:
-    return f"The index '{folder}' is damaged or of another version. Make it again."
+def _check(index: TileIndex) -> None:
+    """Map all arrays where they are few, so that damage shows now; of many, see that they exist."""
+    kinds = [getattr(index, name) for name in PER_TILE]
+    n_shards = index.features.n_shards
+    if n_shards * len(kinds) <= MOST_MAPPED:
+        for rows in kinds:
+            for number in range(n_shards):
+                rows.shard(number)
+        return
+    there = {entry.name for entry in (index.folder / SHARDS_FOLDER).iterdir()}
+    if not there.issuperset(shard.name for shard in index.header.shards):
+        raise SearchError(damaged(index.folder))

@@ -1,130 +1,102 @@
-"""Writes a cohort's index whole or not at all: new arrays first, then the file that names them."""
+"""Writes a cohort's index: shards that are new, then what sums them up, then the header.
+
+An index that is there stays whole until the new header takes its place; shards that were written
+when the process was killed are found again by their name.
+"""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from filelock import FileLock, Timeout
 
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.atlas import atlas_method, atlas_sample, project
+from napari_dre_slcl.insight.attention_scale import MOST_SORTED, attention_counts
 from napari_dre_slcl.insight.hits import IndexedSlide
-from napari_dre_slcl.insight.tile_index import INDEX_FILE, INDEX_FORMAT
-from napari_dre_slcl.results import SlideResult
+from napari_dre_slcl.insight.index_header import (
+    CODES_FOLDER,
+    DATA_PREFIX,
+    INDEX_FILE,
+    INDEX_FORMAT,
+    SHARDS_FOLDER,
+    IndexHeader,
+    read_header,
+)
+from napari_dre_slcl.insight.index_part import IndexFacts, IndexSource
+from napari_dre_slcl.insight.rows import MapPool, ShardRows
+from napari_dre_slcl.insight.search_note import MOST_EXACT
+from napari_dre_slcl.insight.shard_plan import SHARD_TILES, plan_shards
+from napari_dre_slcl.insight.tile_codes import has_faiss
+from napari_dre_slcl.insight.write_codes import CodeSizes, write_codes
+from napari_dre_slcl.insight.write_shard import PER_SLIDE, shard_facts, write_shard
 
-__all__ = ["IndexFacts", "IndexPart", "index_part", "write_index"]
+__all__ = ["IndexOptions", "WrittenIndex", "write_index"]
 
-_DATA = "data-"
+_LOCK_FILE = ".lock"
+
+OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class IndexFacts:
-    """What made an index.
+class IndexOptions:
+    """How an index is laid out.
 
     Parameters
     ----------
-    model, model_sha256, method : str
-        Folder of the model, hash of its weights, its method.
-    n_codewords : int
-        K.
-    dim : int
-        Width of a tile's feature.
-    seed : int
-        Of the sample of tiles that the atlas draws.
-    tasks : tuple of str
-        Label columns that the model has learned.
+    shard_tiles : int
+        About so many tiles are in a shard.
+    most_exact : int
+        With more tiles, compressed codes of them are made.
+    codes : CodeSizes
+        How large these are.
     """
 
-    model: str
-    model_sha256: str
-    method: str
-    n_codewords: int
-    dim: int
-    seed: int = 0
-    tasks: tuple[str, ...] = ()
+    shard_tiles: int = SHARD_TILES
+    most_exact: int = MOST_EXACT
+    codes: CodeSizes = field(default_factory=CodeSizes)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class IndexPart:
-    """One slide for the index, without the features of its tiles.
+@dataclass(frozen=True, slots=True)
+class WrittenIndex:
+    """What was done.
 
     Parameters
     ----------
-    slide : IndexedSlide
-        Its ``first_row`` does not count.
-    rowcol, codeword, attention, residual_norm : ndarray
-        (n, 2), (n,), (n,), (n,) of its tiles, as in `TileIndex`.
-    slide_vector : ndarray
-        (D,).
+    folder : Path
+        Of the index.
+    header : IndexHeader
+        As it was written.
+    n_written, n_kept : int
+        Shards that were written, and that were there.
+    lacks_faiss : bool
+        Whether there are so many tiles that codes are wanted, and no faiss to make them.
     """
 
-    slide: IndexedSlide
-    rowcol: NDArray[np.int32]
-    codeword: NDArray[np.int32]
-    attention: NDArray[np.float32]
-    residual_norm: NDArray[np.float32]
-    slide_vector: NDArray[np.float32]
-
-
-def index_part(
-    result: SlideResult,
-    file: Path,
-    patient_id: str = "",
-    labels: dict[str, str] | None = None,
-    split: str = "",
-    has_features: bool = True,
-) -> IndexPart:
-    """Return a result as a part of an index.
-
-    Parameters
-    ----------
-    result : SlideResult
-        Of any slide.
-    file : Path
-        Its result file.
-    patient_id, labels, split
-        As in the cohort table.
-    has_features : bool
-        False leaves its tiles out: only the slide itself can be found then.
-    """
-    kept = slice(None) if has_features else slice(0)
-    slide = IndexedSlide(
-        slide_id=result.slide_id,
-        patient_id=patient_id,
-        path=result.slide_path,
-        result=file,
-        n_tiles=len(result.rowcol[kept]),
-        first_row=0,
-        mpp=result.mpp,
-        tile_size_px=result.tile_size_px,
-        slide_shape=result.slide_shape,
-        labels=dict(labels or {}),
-        split=split,
-    )
-    return IndexPart(
-        slide,
-        result.rowcol[kept].astype(np.int32),
-        result.codeword[kept].astype(np.int32),
-        (result.attention * len(result.attention)).astype(np.float32)[kept],
-        result.residual_norm[kept].astype(np.float32),
-        result.slide_vector.astype(np.float32),
-    )
+    folder: Path
+    header: IndexHeader
+    n_written: int
+    n_kept: int
+    lacks_faiss: bool
 
 
 def write_index(
     folder: Path,
     facts: IndexFacts,
-    parts: Sequence[IndexPart],
-    features: Iterable[NDArray[np.floating[Any]]],
-) -> Path:
+    sources: Sequence[IndexSource],
+    options: IndexOptions | None = None,
+    on_progress: OnProgress = lambda stage, done, total: None,
+) -> WrittenIndex:
     """Write an index; one that is there stays usable until the new one is whole.
+
+    Shards whose slides are the same as before are kept. Whatever is raised within, also by
+    ``on_progress``, leaves the shards that are done, and the next call goes on from there.
 
     Parameters
     ----------
@@ -132,113 +104,205 @@ def write_index(
         Target; made where it is missing.
     facts : IndexFacts
         What made it.
-    parts : sequence of IndexPart
-        The slides, at least one.
-    features : iterable of ndarray
-        (n, d) of the tiles of each part, in the same order; rows are brought to length 1.
-
-    Returns
-    -------
-    Path
-        ``folder``.
+    sources : sequence of IndexSource
+        The slides, at least one. An index that is there keeps the order of its slides.
+    options : IndexOptions, optional
+        How it is laid out.
+    on_progress : callable
+        Told what is done, and how much of how much.
 
     Raises
     ------
     SearchError
-        If it cannot be written, or features are not one row per tile.
+        If it cannot be written, another process writes it, or features are not one row per tile.
     """
-    if not parts:
+    if not sources:
         raise SearchError("An index of no slide at all is of no use. Give a cohort with slides.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=folder, prefix=f".{_DATA}"))
-        try:
-            header = _write_arrays(aside, facts, parts, features)
-            target = _free_folder(folder)
-            aside.chmod(0o755)
-            aside.rename(target)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-        slides = _slide_records(folder, parts)
-        write_json(folder / INDEX_FILE, header | {"data": target.name, "slides": slides})
+        with FileLock(folder / _LOCK_FILE, timeout=0):
+            return _Writer(folder, facts, sources, options or IndexOptions(), on_progress).write()
+    except Timeout as error:
+        raise SearchError(
+            f"Another process is making the index '{folder}'. Wait for it, or choose another "
+            "folder."
+        ) from error
     except OSError as error:
         raise SearchError(
             f"The index '{folder}' cannot be written: {error.strerror or error}. What was there "
             "before has stayed. Make room, or choose another folder."
         ) from error
-    for old in folder.glob(f"{_DATA}*"):
-        if old != target:
-            shutil.rmtree(old, ignore_errors=True)  # a window may still look at it
-    return folder
 
 
-def _write_arrays(
-    folder: Path,
-    facts: IndexFacts,
-    parts: Sequence[IndexPart],
-    features: Iterable[NDArray[np.floating[Any]]],
-) -> dict[str, Any]:
-    n_tiles = sum(part.slide.n_tiles for part in parts)
-    path = folder / "features.npy"
-    stored = _unit_rows(path, (n_tiles, facts.dim), parts, features)
-    for name in ("rowcol", "codeword", "attention", "residual_norm"):
-        np.save(folder / f"{name}.npy", np.concatenate([getattr(part, name) for part in parts]))
-    vectors = np.stack([part.slide_vector for part in parts])
-    np.save(folder / "slide_vectors.npy", vectors)
-    method = atlas_method()
-    drawn = atlas_sample(n_tiles, seed=facts.seed)
-    places = project(np.asarray(stored[drawn]), method, facts.seed)
-    np.save(folder / "atlas_tiles.npy", np.column_stack([drawn.astype(np.float64), places]))
-    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    np.save(folder / "atlas_slides.npy", project(vectors / lengths, method, facts.seed))
-    return {"format": INDEX_FORMAT, "atlas_method": method, "n_tiles": n_tiles, **asdict(facts)}
+class _Writer:
+    """One index while it is written."""
+
+    def __init__(
+        self,
+        folder: Path,
+        facts: IndexFacts,
+        sources: Sequence[IndexSource],
+        options: IndexOptions,
+        on_progress: OnProgress,
+    ) -> None:
+        self._folder = folder
+        self._facts = facts
+        self._options = options
+        self._on_progress = on_progress
+        self._before = _before(folder, facts)
+        by_id = {source.slide.slide_id: source for source in sources}
+        plan = plan_shards(
+            {name: source.slide.n_tiles for name, source in by_id.items()},
+            [] if self._before is None else self._before.members(),
+            options.shard_tiles,
+        )
+        self._members = [[by_id[name] for name in names] for names in plan]
+        self._shards = tuple(shard_facts(facts, members) for members in self._members)
+
+    def write(self) -> WrittenIndex:
+        """Write all that is not there yet, then the header, then delete what it does not name."""
+        self._delete_left_over()
+        n_written = self._write_shards()
+        slides = self._slides()
+        n_tiles = sum(shard.n_tiles for shard in self._shards)
+        wants_codes = n_tiles > self._options.most_exact
+        codes = None
+        if wants_codes and has_faiss():
+            codes = write_codes(
+                self._folder / CODES_FOLDER,
+                self._before,
+                self._shards,
+                slides,
+                self._rows("features"),
+                self._options.codes,
+                self._on_progress,
+            )
+        header = IndexHeader(
+            format=INDEX_FORMAT,
+            **asdict(self._facts) | {"tasks": tuple(self._facts.tasks)},
+            atlas_method=atlas_method(),
+            data=self._data(n_tiles),
+            slides=slides,
+            marks=tuple(source.mark for members in self._members for source in members),
+            shards=self._shards,
+            codes=codes,
+            notes={
+                source.slide.slide_id: source.note
+                for members in self._members
+                for source in members
+                if source.note
+            },
+            n_tiles=n_tiles,
+        )
+        write_json(self._folder / INDEX_FILE, header.as_json(self._folder))
+        self._delete_all_but(header)
+        lacks_faiss = wants_codes and codes is None
+        n_kept = len(self._shards) - n_written
+        return WrittenIndex(self._folder, header, n_written, n_kept, lacks_faiss)
+
+    def _write_shards(self) -> int:
+        n_written, total = 0, len(self._shards)
+        for number, (shard, members) in enumerate(zip(self._shards, self._members, strict=True)):
+            self._on_progress("Writing the index", number, total)
+            target = self._folder / SHARDS_FOLDER
+            n_written += write_shard(target, shard, self._facts, members)
+        self._on_progress("Writing the index", total, total)
+        return n_written
+
+    def _slides(self) -> tuple[IndexedSlide, ...]:
+        placed, first = [], 0
+        for members in self._members:
+            for source in members:
+                placed.append(replace(source.slide, first_row=first))
+                first += source.slide.n_tiles
+        return tuple(placed)
+
+    def _rows(self, name: str) -> ShardRows[np.float32]:
+        files = [
+            self._folder / SHARDS_FOLDER / shard.name / f"{name}.npy" for shard in self._shards
+        ]
+        counts = [shard.n_tiles for shard in self._shards]
+        width = (self._facts.dim,) if name == "features" else ()
+        return ShardRows(MapPool(), files, counts, np.float32, width)
+
+    def _data(self, n_tiles: int) -> str:
+        """Write the arrays that sum up the shards, unless these are those of before."""
+        before = self._before
+        if (
+            before is not None
+            and before.shards == self._shards
+            and before.atlas_method == atlas_method()
+            and before.seed == self._facts.seed
+            and (self._folder / before.data).is_dir()
+        ):
+            return before.data
+        self._on_progress("Drawing the atlas", 0, 1)
+        aside = Path(tempfile.mkdtemp(dir=self._folder, prefix=f".{DATA_PREFIX}"))
+        try:
+            self._write_data(aside, n_tiles)
+            target = _free_folder(self._folder)
+            aside.chmod(0o755)
+            aside.rename(target)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        return target.name
+
+    def _write_data(self, folder: Path, n_tiles: int) -> None:
+        shards = [self._folder / SHARDS_FOLDER / shard.name for shard in self._shards]
+        for name in PER_SLIDE:
+            parts = [np.load(shard / f"{name}.npy", allow_pickle=False) for shard in shards]
+            np.save(folder / f"{name}.npy", np.concatenate(parts))
+        if n_tiles > MOST_SORTED:
+            np.save(folder / "attention_counts.npy", attention_counts(self._rows("attention")))
+        method, seed = atlas_method(), self._facts.seed
+        drawn = atlas_sample(n_tiles, seed=seed)
+        places = project(self._rows("features")[drawn], method, seed)
+        np.save(folder / "atlas_tiles.npy", np.column_stack([drawn.astype(np.float64), places]))
+        vectors = np.load(folder / "slide_vectors.npy", mmap_mode="r", allow_pickle=False)
+        lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        np.save(folder / "atlas_slides.npy", project(vectors / lengths, method, seed))
+
+    def _delete_left_over(self) -> None:
+        """Delete what a process that was killed had half written."""
+        for pattern in (
+            f".{DATA_PREFIX}*",
+            f"{SHARDS_FOLDER}/.aside-*",
+            f"{CODES_FOLDER}/.aside-*",
+        ):
+            for path in self._folder.glob(pattern):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _delete_all_but(self, header: IndexHeader) -> None:
+        """Delete what is of earlier indices; a window that still looks at one may hinder it."""
+        codes = set() if header.codes is None else {header.codes.name}
+        kept = {
+            f"{DATA_PREFIX}*": {header.data},
+            f"{SHARDS_FOLDER}/*": {shard.name for shard in header.shards},
+            f"{CODES_FOLDER}/*": codes,
+        }
+        for pattern, names in kept.items():
+            for path in self._folder.glob(pattern):
+                if path.name not in names:
+                    shutil.rmtree(path, ignore_errors=True)
+        if header.codes is not None:
+            files = {name.removesuffix(".ivf") for name in header.codes.files}
+            for path in (self._folder / CODES_FOLDER / header.codes.name).glob("*-*"):
+                if path.stem not in files:
+                    path.unlink(missing_ok=True)
 
 
-def _unit_rows(
-    path: Path,
-    shape: tuple[int, int],
-    parts: Sequence[IndexPart],
-    features: Iterable[NDArray[np.floating[Any]]],
-) -> NDArray[np.float32]:
-    """Write the features of all tiles, one slide in memory at a time, and return them mapped."""
-    if not shape[0]:
-        np.save(path, np.empty(shape, np.float32))
-        return np.empty(shape, np.float32)
-    # Written in sequence, not into a map of the file: a full disk would end the process there.
-    with path.open("wb") as stream:
-        described = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(stream, described)
-        for part, rows in zip(parts, features, strict=True):
-            if rows.shape != (part.slide.n_tiles, shape[1]):
-                raise SearchError(
-                    f"The result of slide '{part.slide.slide_id}' has features of another kind "
-                    f"than the others: {rows.shape}. Predict the slide again."
-                )
-            lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-            unit = (rows / np.maximum(lengths, 1e-12)).astype("<f4")
-            stream.write(np.ascontiguousarray(unit).data)
-    mapped: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return mapped
-
-
-def _slide_records(folder: Path, parts: Sequence[IndexPart]) -> list[dict[str, Any]]:
-    records, first = [], 0
-    for part in parts:
-        record = asdict(part.slide)
-        record["first_row"] = first
-        record["result"] = _relative(part.slide.result, folder)
-        first += part.slide.n_tiles
-        records.append(record)
-    return records
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """Return a path that still holds when the folder is moved, where it lies in there."""
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path.absolute())
+def _before(folder: Path, facts: IndexFacts) -> IndexHeader | None:
+    """Return the header of an index of the same model that is there, if there is one."""
+    try:
+        before = read_header(folder)
+    except SearchError:
+        return None  # none, damaged, or of another version: all is written anew
+    is_same = before.model_sha256 == facts.model_sha256 and before.dim == facts.dim
+    return before if is_same and before.format == INDEX_FORMAT else None
 
 
 def _free_folder(folder: Path) -> Path:
     number = 1
-    while (folder / f"{_DATA}{number}").exists():
+    while (folder / f"{DATA_PREFIX}{number}").exists():
         number += 1
-    return folder / f"{_DATA}{number}"
+    return folder / f"{DATA_PREFIX}{number}"

@@ -1,0 +1,178 @@
+"""TileCodes: which of very many tiles may be nearest, by compressed codes; faiss does the work.
+
+Tiles are sorted into lists around centroids, and kept as product-quantised differences from these
+(IVF-PQ; Jégou, Douze and Schmid 2011, IEEE TPAMI 33(1)). A search looks at the lists nearest to
+what is asked. The codes of each shard are one file, mapped by faiss; together they are searched as
+one. What is found here is only a candidate: whoever asks compares the features themselves.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dre_slcl.errors import SearchError
+from napari_dre_slcl.insight.hits import LeftOut
+from napari_dre_slcl.insight.index_header import CodesFacts
+
+__all__ = ["FITTED_FILE", "MOST_RANGES", "ROW_BITS", "TileCodes", "has_faiss", "shard_number"]
+
+FITTED_FILE = "fitted.faiss"
+ROW_BITS = 32
+"""A tile's id is the number of its shard's codes, then so many bits for its row in the shard."""
+MOST_RANGES = 64
+"""More left-out slides than these are asked for each tile too slowly."""
+_ROW_MASK = 2**ROW_BITS - 1
+
+
+def has_faiss() -> bool:
+    """Return whether the package faiss-cpu (the extra ``search``) is installed."""
+    return find_spec("faiss") is not None
+
+
+def shard_number(file: str) -> int:
+    """Return the number of a shard's codes, from the name of their file."""
+    return int(file.partition("-")[0])
+
+
+class TileCodes:
+    """Compressed codes of all tiles of an index.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the codes.
+    facts : CodesFacts
+        What the header of the index says of them.
+    first_rows : ndarray
+        (shards,) first row of each shard in the index.
+
+    Raises
+    ------
+    SearchError
+        If a file has gone or is damaged.
+    """
+
+    def __init__(self, folder: Path, facts: CodesFacts, first_rows: NDArray[np.int64]) -> None:
+        import faiss
+
+        self._faiss = faiss
+        self._first_rows = np.asarray(first_rows, np.int64)
+        self._numbers = np.array([shard_number(name) for name in facts.files], np.int64)
+        self.n_probes = facts.n_probes
+        _check_sizes(folder, facts)
+        try:
+            self._index = faiss.read_index(str(folder / FITTED_FILE))
+            self._mapped = [_mapped_lists(folder / name) for name in facts.files]
+        except RuntimeError as error:  # faiss raises nothing else
+            raise SearchError(_damaged(folder)) from error
+        pointers = faiss.InvertedListsPtrVector()
+        for lists in self._mapped:
+            pointers.push_back(lists)
+        # faiss does not keep what it points to: the lists live as long as this object.
+        self._stacked = faiss.HStackInvertedLists(pointers.size(), pointers.data())
+        self._index.replace_invlists(self._stacked, False)
+        self._index.ntotal = self._stacked.compute_ntotal()
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @property
+    def n_lists(self) -> int:
+        """How many lists there are."""
+        return int(self._index.nlist)
+
+    def candidates(
+        self,
+        query: NDArray[np.float32],
+        n: int,
+        left_out: LeftOut,
+        n_probes: int | None = None,
+    ) -> NDArray[np.int64] | None:
+        """Return rows of the index that are probably near.
+
+        Parameters
+        ----------
+        query : ndarray
+            (d,) of length 1.
+        n : int
+            How many at most.
+        left_out : LeftOut
+            What is not wanted; each slide lies within one shard.
+        n_probes : int, optional
+            Lists that are looked at; what was found to be enough by default.
+
+        Returns
+        -------
+        ndarray or None
+            (m,) int64 rows, ascending; None where more is left out than can be told here.
+        """
+        if len(left_out.slides) > MOST_RANGES:
+            return None
+        kept_alive: list[Any] = []
+        options = self._faiss.SearchParametersIVF(
+            nprobe=min(n_probes or self.n_probes, self.n_lists),
+            sel=self._selector(left_out, kept_alive),
+        )
+        asked = np.ascontiguousarray(query, np.float32)[None]
+        _, ids = self._index.search(asked, max(1, min(n, len(self))), params=options)
+        return np.sort(self._rows(ids[0][ids[0] >= 0]))
+
+    def _rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        order = np.argsort(self._numbers)
+        shards = order[np.searchsorted(self._numbers[order], ids >> ROW_BITS)]
+        rows: NDArray[np.int64] = self._first_rows[shards] + (ids & _ROW_MASK)
+        return rows
+
+    def _ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        shards = np.searchsorted(self._first_rows, rows, side="right") - 1
+        ids: NDArray[np.int64] = (self._numbers[shards] << ROW_BITS) + rows
+        return ids - self._first_rows[shards]
+
+    def _selector(self, left_out: LeftOut, kept_alive: list[Any]) -> Any:
+        """Return what tells faiss which tiles to pass over; it points to others, kept alive."""
+        faiss = self._faiss
+        parts = []
+        if len(left_out.rows):
+            parts.append(faiss.IDSelectorBatch(self._ids(left_out.rows)))
+        for slide in left_out.slides:
+            first = int(self._ids(np.array([slide.start], np.int64))[0])
+            parts.append(faiss.IDSelectorRange(first, first + slide.stop - slide.start))
+        kept_alive.extend(parts)
+        if not parts:
+            return None
+        gone = parts[0]
+        for part in parts[1:]:
+            gone = faiss.IDSelectorOr(gone, part)
+            kept_alive.append(gone)
+        wanted = faiss.IDSelectorNot(gone)
+        kept_alive.append(wanted)
+        return wanted
+
+
+def _mapped_lists(path: Path) -> Any:
+    import faiss
+
+    reader = faiss.FileIOReader(str(path))
+    return faiss.read_InvertedLists(reader, faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+
+
+def _check_sizes(folder: Path, facts: CodesFacts) -> None:
+    """Refuse files that were cut short: faiss would read beyond their end."""
+    try:
+        sizes = tuple((folder / name).stat().st_size for name in facts.files)
+    except OSError as error:
+        raise SearchError(_damaged(folder)) from error
+    if sizes != facts.sizes:
+        raise SearchError(_damaged(folder))
+
+
+def _damaged(folder: Path) -> str:
+    return (
+        f"The codes '{folder}' of the index have gone or are damaged. Open the index again, in "
+        "case it was made anew; if that does not help, make the cohort searchable again."
+    )

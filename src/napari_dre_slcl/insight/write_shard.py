@@ -1,0 +1,137 @@
+"""Writes one shard of an index, whole or not at all, with one slide in memory at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dre_slcl.errors import SearchError
+from napari_dre_slcl.insight.index_header import INDEX_FORMAT, ShardFacts
+from napari_dre_slcl.insight.index_part import IndexFacts, IndexPart, IndexSource
+
+__all__ = ["PER_SLIDE", "shard_facts", "write_shard"]
+
+PER_SLIDE = ("slide_vectors", "codeword_counts", "codeword_nearest")
+"""Arrays of a shard with one row per slide."""
+_NORMED_ROWS = 2**16
+
+
+def shard_facts(facts: IndexFacts, sources: Sequence[IndexSource]) -> ShardFacts:
+    """Return the shard of some slides; its name tells their tiles and the model from all others."""
+    content = [[one.slide.slide_id, one.mark, one.slide.n_tiles] for one in sources]
+    told = [INDEX_FORMAT, facts.model_sha256, facts.dim, facts.n_codewords, content]
+    name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:20]
+    return ShardFacts(name, len(sources), sum(one.slide.n_tiles for one in sources))
+
+
+def write_shard(
+    folder: Path, shard: ShardFacts, facts: IndexFacts, sources: Sequence[IndexSource]
+) -> bool:
+    """Write a shard, unless it is there.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the shards.
+    shard : ShardFacts
+        As `shard_facts` gives it.
+    facts : IndexFacts
+        Of the index.
+    sources : sequence of IndexSource
+        Its slides.
+
+    Returns
+    -------
+    bool
+        Whether it was written.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    SearchError
+        If a slide has features of another kind than the others.
+    """
+    if (folder / shard.name).is_dir():
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=folder, prefix=".aside-"))
+    try:
+        _write_arrays(aside, shard, facts, sources)
+        aside.chmod(0o755)
+        aside.rename(folder / shard.name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return True
+
+
+def _write_arrays(
+    folder: Path, shard: ShardFacts, facts: IndexFacts, sources: Sequence[IndexSource]
+) -> None:
+    kept: dict[str, list[NDArray[Any]]] = {}
+    # Written in sequence, not into a map of the file: a full disk would end the process there.
+    with (folder / "features.npy").open("wb") as stream:
+        shape = (shard.n_tiles, facts.dim)
+        described = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, described)
+        for source in sources:
+            part = source.read()
+            _check(source, part, facts)
+            _write_unit_rows(stream, part.features)
+            for name, array in _others(part, facts.n_codewords).items():
+                kept.setdefault(name, []).append(array)
+        _sync(stream)
+    for name, arrays in kept.items():
+        with (folder / f"{name}.npy").open("wb") as stream:
+            np.save(stream, np.concatenate(arrays), allow_pickle=False)
+            _sync(stream)
+
+
+def _sync(stream: BinaryIO) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def _check(source: IndexSource, part: IndexPart, facts: IndexFacts) -> None:
+    n_tiles, features = source.slide.n_tiles, part.features
+    is_wide = features.shape[1:] == (facts.dim,) or not len(features)
+    if not is_wide or not n_tiles == len(part.rowcol) == len(features):
+        raise SearchError(
+            f"The result of slide '{source.slide.slide_id}' has features of another kind "
+            f"than the others: {part.features.shape}. Predict the slide again."
+        )
+
+
+def _write_unit_rows(stream: BinaryIO, features: NDArray[np.floating[Any]]) -> None:
+    for first in range(0, len(features), _NORMED_ROWS):
+        rows = features[first : first + _NORMED_ROWS]
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        unit = (rows / np.maximum(lengths, 1e-12)).astype("<f4")
+        stream.write(np.ascontiguousarray(unit).data)
+
+
+def _others(part: IndexPart, n_codewords: int) -> dict[str, NDArray[Any]]:
+    """Return all arrays of a slide but its features, each with one row per tile or of the slide."""
+    nearest = np.full(n_codewords, np.inf, np.float32)
+    counts = np.zeros(n_codewords, np.int32)
+    if n_codewords:
+        np.minimum.at(nearest, part.codeword, part.residual_norm)
+        counts[:] = np.bincount(part.codeword, minlength=n_codewords)
+    return {
+        "rowcol": part.rowcol,
+        "codeword": part.codeword,
+        "attention": part.attention,
+        "residual_norm": part.residual_norm,
+        "slide_vectors": part.slide_vector[None],
+        "codeword_counts": counts[None],
+        "codeword_nearest": nearest[None],
+    }
