@@ -29,9 +29,12 @@ class BestWeights:
         Where the best weights are kept.
     patience : int
         Epochs without a better validation after which it is over; 0 never, and keeps nothing.
+    writes : bool, default True
+        Whether this process writes the file; another one does it else.
     """
 
-    def __init__(self, run_dir: Path, patience: int) -> None:
+    def __init__(self, run_dir: Path, patience: int, *, writes: bool = True) -> None:
+        self._writes = writes
         self._folder = run_dir / BEST
         self._patience = patience
 
@@ -47,6 +50,8 @@ class BestWeights:
         if state.best is not None and score <= state.best.score:
             return
         before, state.best = state.best, BestEpoch(epoch=state.epoch, score=score)
+        if not self._writes:
+            return
         weights = {
             name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()
         }

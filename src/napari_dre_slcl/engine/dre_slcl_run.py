@@ -1,4 +1,4 @@
-"""A training of DRE-SLCL: its memory bank, its checkpoints and its other processes."""
+"""A training of DRE-SLCL: its memory bank, its checkpoints and its processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.best_weights import BEST
 from napari_dre_slcl.engine.checkpoint import CHECKPOINTS
 from napari_dre_slcl.engine.checkpoint_files import remove_checkpoints
-from napari_dre_slcl.engine.crew import crew_for
 from napari_dre_slcl.engine.least_steps import with_least_steps
 from napari_dre_slcl.engine.make_method import make_bank, make_method
 from napari_dre_slcl.engine.method_run import ValidateNet
@@ -21,7 +20,10 @@ from napari_dre_slcl.engine.preflight import preflight
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.run_state import RunState
+from napari_dre_slcl.engine.shards import shard_ranges
 from napari_dre_slcl.engine.training import Training
+from napari_dre_slcl.engine.world import SOLO, World
+from napari_dre_slcl.model.encoders import normalises_by_batch
 from napari_dre_slcl.model.network import DreSlclNet
 
 __all__ = ["BANK", "DreSlclRun"]
@@ -43,6 +45,8 @@ class DreSlclRun:
         Told everything; may pause and stop the run.
     is_kept : bool, default True
         False keeps neither checkpoints nor the bank on disk; a run that is broken off begins anew.
+    world : World
+        The processes of this training.
     """
 
     def __init__(
@@ -52,12 +56,14 @@ class DreSlclRun:
         reporter: Reporter,
         *,
         is_kept: bool = True,
+        world: World = SOLO,
     ) -> None:
         self.config = config = with_least_steps(config, prepared, reporter)
         self._prepared = prepared
         self._reporter = reporter
         self._is_kept = is_kept
-        self._method = make_method(config, prepared)
+        self._world = world
+        self._method = make_method(config, prepared, world.device if world.size > 1 else None)
         # As make_method and Training number them.
         self._names = [prepared.cohort.rows[row].slide_id for row in prepared.rows("train")]
         self._present = list(range(len(self._names)))
@@ -89,30 +95,42 @@ class DreSlclRun:
         pinned: PinnedSlide | None = None,
     ) -> dict[str, str]:
         """Train from where the state stands; go on from its checkpoint where there is one."""
-        method, config = self._method, self.config
+        method, config, world = self._method, self.config, self._world
+        if world.size > 1:
+            self._say_how_many()
+            world.copy_from_main(method.net)
         if state.phase != "test" and self._is_kept:
-            method.bank = make_bank(config, self._prepared, method.net.encoder.dim, run_dir / BANK)
-        with (
-            crew_for(config, method, self._reporter) as crew,
-            closing(
-                Training(
-                    config,
-                    method,
-                    self._prepared,
-                    self._reporter,
-                    state,
-                    run_dir,
-                    crew,
-                    saves_checkpoints=self._is_kept,
-                    pinned=pinned,
-                )
-            ) as training,
-        ):
+            counts = self._prepared.tile_counts(self._prepared.rows("train"))
+            owned = shard_ranges(counts, world.size)[world.rank]
+            folder, dim = run_dir / BANK, method.net.encoder.dim
+            method.bank = make_bank(config, self._prepared, dim, folder, owned, world)
+        training = Training(
+            config,
+            method,
+            self._prepared,
+            self._reporter,
+            state,
+            run_dir,
+            world,
+            saves_checkpoints=self._is_kept,
+            pinned=pinned,
+        )
+        with closing(training):
             if state.serial:
                 training.restore()
             training.run(validate)
             self._present = training.lost.present()
             return training.lost.sentences()
+
+    def _say_how_many(self) -> None:
+        kind = "GPUs" if self._method.device.type == "cuda" else "processes of the CPU"
+        self._reporter.log(f"The slides are shared out over {self._world.size} {kind}.")
+        if normalises_by_batch(self._method.net.encoder):
+            self._reporter.log(
+                "The tile encoder normalises by batch, and each process by its own slides alone: "
+                "results differ from those of one process.",
+                "warning",
+            )
 
     def fitted_on(self) -> dict[str, list[str]]:
         """Return the training slides, and those of them whose report was read."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,10 @@ from torch import Tensor
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.feature_source import FeatureLoader
 from napari_dre_slcl.engine.lost_slides import LostSlides, Request
+from napari_dre_slcl.engine.read_ahead import ReadAhead
 from napari_dre_slcl.engine.run_state import RunState
+from napari_dre_slcl.engine.shards import shards_of
+from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.methods.dre_slcl import Clock, SlideBatch, SlideTruth
 from napari_dre_slcl.methods.sampling import draw_batches, draw_fresh
@@ -22,8 +25,6 @@ from napari_dre_slcl.model.seeds import seeded
 from napari_dre_slcl.tiles import TileLoader
 
 __all__ = ["Draw", "EpochSteps", "draw_epoch"]
-
-Tiles = Generator[NDArray[np.generic], None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,12 @@ class Draw:
             (slide, fresh.numpy()) for slide, fresh in zip(self.slides, self.fresh, strict=True)
         ]
 
-    def without(self, is_lost: Callable[[int], bool]) -> Draw:
-        """Return the draw without lost slides."""
+    def only(self, is_wanted: Callable[[int], bool]) -> Draw:
+        """Return the draw with some of its slides."""
         kept = [
             (slide, fresh)
             for slide, fresh in zip(self.slides, self.fresh, strict=True)
-            if not is_lost(slide)
+            if is_wanted(slide)
         ]
         return Draw(tuple(slide for slide, _ in kept), tuple(fresh for _, fresh in kept))
 
@@ -54,6 +55,7 @@ def draw_epoch(
     truth: SlideTruth,
     slides: Sequence[int],
     tile_count: Callable[[int], int],
+    n_slides: int,
     epoch: int,
     fresh_tiles: int,
 ) -> list[Draw]:
@@ -69,12 +71,18 @@ def draw_epoch(
         Those that take part.
     tile_count : callable
         Number of tiles of a slide.
+    n_slides : int
+        All there are, those that take no part as well.
     epoch : int
         From 1.
     fresh_tiles : int
         Per slide.
     """
     settings = config.training
+    shards: Sequence[int] = ()
+    if settings.shards > 1:
+        part = shards_of([tile_count(slide) for slide in range(n_slides)], settings.shards)
+        shards = [part[slide] for slide in slides]
     batches = draw_batches(
         [truth.patients[slide] for slide in slides],
         [truth.sites[slide] for slide in slides],
@@ -82,6 +90,7 @@ def draw_epoch(
         seeded(settings.seed, "epoch", epoch),
         one_slide_per_patient=settings.one_slide_per_patient,
         within_site=settings.within_site,
+        shards=shards,
     )
     chosen = [tuple(slides[position] for position in batch) for batch in batches]
     return [
@@ -112,12 +121,18 @@ class EpochSteps:
         Its ``position`` counts the draws that are done.
     clock : callable
         Told the time of reading.
+    world : World
+        The processes that take each step together.
+    owned : range, optional
+        The slides of this process; all by default.
     """
 
     loader: TileLoader | FeatureLoader
     lost: LostSlides
     state: RunState
     clock: Clock
+    world: World = SOLO
+    owned: range | None = None
 
     def walk(
         self,
@@ -136,49 +151,84 @@ class EpochSteps:
         take : callable
             Takes a step. A draw whose slides are all lost is passed over.
         """
-        while self.state.position < len(draws):
-            if not self._walk_until_one_fails(draws, before_step, take):
-                draw = self._present(draws[self.state.position])
-                if not self.lost.find(draw.requests(), self.state.epoch):
-                    self._take(draw, self.loader.load(draw.requests()), take)
-
-    def _walk_until_one_fails(
-        self,
-        draws: Sequence[Draw],
-        before_step: Callable[[], None],
-        take: Callable[[SlideBatch], None],
-    ) -> bool:
-        """Return False where the draw that is due cannot be read, or lost a slide meanwhile."""
-        due = [self._present(draw) for draw in draws[self.state.position :]]
-        read: Tiles = self.loader.prefetch(_requests(due))
-        with closing(read) as batches:
-            for draw in due:
+        own = [draw.only(self._is_own) for draw in draws]
+        with closing(ReadAhead(self.loader)) as ahead:
+            while self.state.position < len(draws):
                 before_step()
-                if not draw.slides:
-                    self.state.position += 1
-                    continue
-                try:
-                    with self.clock("reading"):
-                        tiles = next(batches)
-                except SlideError:
-                    return False
-                if self.lost.find_white(draw.requests(), self.state.epoch):
-                    return True  # begin again without them
-                self._take(draw, tiles, take)
-        return True
+                batch = self._join(*self._read(own, ahead))
+                self.state.position += 1
+                if batch is not None:
+                    take(batch)
 
-    def _take(
-        self, draw: Draw, tiles: NDArray[np.generic], take: Callable[[SlideBatch], None]
-    ) -> None:
-        if draw.slides:
-            self.state.position += 1
-            take(SlideBatch(draw.slides, draw.fresh, torch.from_numpy(tiles)))
+    def _is_own(self, slide: int) -> bool:
+        return self.owned is None or slide in self.owned
+
+    def _read(
+        self, draws: Sequence[Draw], ahead: ReadAhead
+    ) -> tuple[Draw, NDArray[np.generic] | None, str]:
+        """Read this process's part of the draw that is due.
+
+        Returns
+        -------
+        (Draw, ndarray or None, str)
+            What is left of it, its tiles, and why the training cannot go on, if it cannot.
+        """
+        try:
+            while (due := self._present(draws[self.state.position])).slides:
+                tiles = self._try_to_read(due, draws, ahead)
+                if tiles is not None:
+                    return due, tiles, ""
+        except SlideError as error:  # too few slides are left
+            if self.world.size == 1:
+                raise
+            return Draw((), ()), None, str(error)
+        return due, None, ""
+
+    def _try_to_read(
+        self, due: Draw, draws: Sequence[Draw], ahead: ReadAhead
+    ) -> NDArray[np.generic] | None:
+        """Return the tiles of a draw; None where a slide of it was lost just now."""
+        requests, epoch = due.requests(), self.state.epoch
+
+        def announce() -> Iterator[list[Request]]:
+            for draw in map(self._present, draws[self.state.position :]):
+                if draw.slides:
+                    yield draw.requests()
+
+        try:
+            with self.clock("reading"):
+                tiles = ahead.next(announce)
+        except SlideError:
+            ahead.close()
+            return None if self.lost.find(requests, epoch) else self.loader.load(requests)
+        if self.lost.find_white(requests, epoch):
+            ahead.close()
+            return None
+        return tiles
+
+    def _join(
+        self, draw: Draw, tiles: NDArray[np.generic] | None, problem: str
+    ) -> SlideBatch | None:
+        """Return the batch, with what the other processes have of it; None where nobody has any."""
+        batch = SlideBatch(
+            draw.slides,
+            draw.fresh,
+            torch.empty(0) if tiles is None else torch.from_numpy(tiles),
+        )
+        if self.world.size == 1:
+            return batch if batch.slides else None
+        told = self.world.exchange(
+            {
+                "slides": batch.slides,
+                "viewed": batch.own_viewed(),
+                "lost": self.lost.news(),
+                "problem": problem,
+            }
+        )
+        self.lost.learn([one["lost"] for one in told], [one["problem"] for one in told])
+        of_ranks = tuple(tuple(one["slides"]) for one in told)
+        viewed = tuple(tuple(one["viewed"]) for one in told)
+        return replace(batch, of_ranks=of_ranks, viewed=viewed) if any(of_ranks) else None
 
     def _present(self, draw: Draw) -> Draw:
-        return draw.without(self.lost.is_lost)
-
-
-def _requests(draws: Sequence[Draw]) -> Iterator[list[Request]]:
-    for draw in draws:
-        if draw.slides:
-            yield draw.requests()
+        return draw.only(lambda slide: not self.lost.is_lost(slide))

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_dre_slcl.engine.crew import Crew
 from napari_dre_slcl.engine.damage import damage_warning
 from napari_dre_slcl.engine.feature_source import FeatureLoader, source_name, tile_count
 from napari_dre_slcl.engine.lost_slides import LostSlides
@@ -50,8 +49,8 @@ class EncodingPass:
         Name of the stage.
     epoch : int
         The one under way, 0 for the first fill.
-    crew : Crew, optional
-        Other processes that encode as well.
+    owned : range, optional
+        The slides of this process; all by default.
     """
 
     method: DreSlcl
@@ -60,7 +59,7 @@ class EncodingPass:
     reporter: Reporter
     stage: str
     epoch: int
-    crew: Crew | None = None
+    owned: range | None = None
 
     def fill(self, known: Callable[[int], NDArray[np.float32] | None] = lambda slide: None) -> None:
         """Encode every tile that the bank's new generation lacks, and tell of damaged tiles.
@@ -73,6 +72,8 @@ class EncodingPass:
         bank = self.method.bank
         chunks: list[_Chunk] = []
         for slide in self.lost.present():
+            if self.owned is not None and slide not in self.owned:
+                continue
             missing = set(bank.missing(slide).tolist())
             if missing and (features := known(slide)) is not None:
                 bank.fill(slide, torch.arange(bank.tile_count(slide)), torch.from_numpy(features))
@@ -82,20 +83,20 @@ class EncodingPass:
         self._encode(chunks, bank.fill)
         self._tell_damage()
 
-    def refresh_stalest(self, share: float, step: int) -> None:
-        """Encode the share of tiles anew that were written longest ago.
+    def refresh_stalest(self, n: int, step: int) -> None:
+        """Encode the tiles anew that were written longest ago.
 
         Parameters
         ----------
-        share : float
-            Of all tiles.
+        n : int
+            How many, of this process's slides.
         step : int
             Counts as the time of writing.
         """
         bank, device = self.method.bank, self.method.device
         chunks = [
             (slide, part)
-            for slide, tiles in bank.stalest(round(share * bank.n_tiles) + self.lost.count_tiles())
+            for slide, tiles in bank.stalest(n)
             if not self.lost.is_lost(slide)
             for part in torch.split(tiles, _FILL_CHUNK)
         ]
@@ -107,8 +108,6 @@ class EncodingPass:
 
     def _encode(self, chunks: Sequence[_Chunk], store: _Store) -> None:
         done = 0
-        if self.crew is not None and chunks:
-            self.crew.push(self.method.net.encoder)
         while done < len(chunks):
             done = self._encode_until_one_fails(chunks, store, done)
             if done < len(chunks):
@@ -116,7 +115,7 @@ class EncodingPass:
                 if not self.lost.find([(slide, tiles.numpy())], self.epoch):
                     # It can be read after all, alone.
                     read = self.loader.load([(slide, tiles.numpy())])
-                    store(slide, tiles, *self._features([torch.from_numpy(read)]))
+                    store(slide, tiles, self.method.encode_tiles(torch.from_numpy(read)))
                 done += 1
         self.reporter.progress(self.stage, len(chunks), len(chunks))
 
@@ -124,36 +123,15 @@ class EncodingPass:
         """Return the position of the chunk that cannot be read, or the number of chunks."""
         due = [at for at in range(begun, len(chunks)) if not self.lost.is_lost(chunks[at][0])]
         read: Tiles = self.loader.prefetch(_requests(chunks[at] for at in due))
-        waiting: list[tuple[_Chunk, Tensor]] = []
-
-        def encode() -> None:
-            features = self._features([tiles for _, tiles in waiting])
-            for (chunk, _), found in zip(waiting, features, strict=True):
-                store(*chunk, found)
-            waiting.clear()
-
-        failed = len(chunks)
         with closing(read) as batches:
             for at in due:
                 self.reporter.progress(self.stage, at, len(chunks))
                 try:
-                    waiting.append((chunks[at], torch.from_numpy(next(batches))))
+                    tiles = torch.from_numpy(next(batches))
                 except SlideError:
-                    failed = at
-                    break
-                if len(waiting) == self._at_once:
-                    encode()
-            encode()
-        return failed
-
-    @property
-    def _at_once(self) -> int:
-        return 1 if self.crew is None else self.crew.size
-
-    def _features(self, groups: Sequence[Tensor]) -> list[Tensor]:
-        if self.crew is None or not groups:
-            return [self.method.encode_tiles(tiles) for tiles in groups]
-        return self.crew.encode(self.method.encode_tiles, groups, self.method.bank.dim)
+                    return at
+                store(*chunks[at], self.method.encode_tiles(tiles))
+        return len(chunks)
 
     def _tell_damage(self) -> None:
         for slide, damaged in self.loader.damaged.items():

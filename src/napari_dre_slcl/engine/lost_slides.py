@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ class LostSlides:
         self._loader = loader
         self._state = state
         self._reporter = reporter
+        self._news: dict[int, LostSlide] = {}
 
     def present(self) -> list[int]:
         """Return the slides that can still be read."""
@@ -68,13 +70,45 @@ class LostSlides:
         """
         if self.is_lost(slide):
             return
-        self._state.lost[slide] = LostSlide(epoch=epoch, sentence=reason)
+        self._note(slide, LostSlide(epoch=epoch, sentence=reason))
+        self._news[slide] = self._state.lost[slide]
+
+    def _note(self, slide: int, lost: LostSlide) -> None:
+        self._state.lost[slide] = lost
         if len(self.present()) < _LEAST:
             raise SlideError(
-                f"{reason} Training stopped because fewer than {_LEAST} training slides can be "
-                "read. Bring the slides back, then go on with 'dre-slcl resume'."
+                f"{lost.sentence} Training stopped because fewer than {_LEAST} training slides can "
+                "be read. Bring the slides back, then go on with 'dre-slcl resume'."
             )
-        self._reporter.log(f"{reason} Training goes on without this slide.", "warning")
+        self._reporter.log(f"{lost.sentence} Training goes on without this slide.", "warning")
+
+    def news(self) -> dict[str, dict[str, Any]]:
+        """Return the slides that this process has lost since the last call, for `learn`."""
+        news, self._news = self._news, {}
+        return {str(slide): lost.model_dump() for slide, lost in news.items()}
+
+    def learn(self, news: Sequence[dict[str, dict[str, Any]]], problems: Sequence[str]) -> None:
+        """Leave out what other processes have lost; all must call it with the same news.
+
+        Parameters
+        ----------
+        news : sequence of dict
+            As `news` returned it in each process.
+        problems : sequence of str
+            Why each cannot go on; empty where it can.
+
+        Raises
+        ------
+        SlideError
+            If one has a problem, or fewer than two training slides are left.
+        """
+        for problem in problems:
+            if problem:
+                raise SlideError(problem)
+        for told in news:
+            for slide, lost in told.items():
+                if not self.is_lost(int(slide)):
+                    self._note(int(slide), LostSlide.model_validate(lost))
 
     def find(self, requests: Sequence[Request], epoch: int) -> bool:
         """Leave out the slides of a failed batch that cannot be read; False where all can be."""

@@ -14,6 +14,7 @@ from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideTruth, class_weights
 from napari_dre_slcl.methods.sampling import never_negatives
+from napari_dre_slcl.model.bank_team import ALONE, Team
 from napari_dre_slcl.model.codebook import check_codebook_size
 from napari_dre_slcl.model.encoders import build_encoder
 from napari_dre_slcl.model.feature_adapter import FeatureAdapter
@@ -25,8 +26,19 @@ __all__ = ["make_bank", "make_method"]
 _SAME_COSINE = 1 - 1e-5
 
 
-def make_method(config: DreSlclConfig, prepared: PreparedCohort) -> DreSlcl:
+def make_method(
+    config: DreSlclConfig, prepared: PreparedCohort, device: torch.device | None = None
+) -> DreSlcl:
     """Build the network and an empty bank in memory for a cohort.
+
+    Parameters
+    ----------
+    config : DreSlclConfig
+        Settings.
+    prepared : PreparedCohort
+        Slides, labels and reports.
+    device : torch.device, optional
+        Where the network goes; as set by default.
 
     Raises
     ------
@@ -45,7 +57,7 @@ def make_method(config: DreSlclConfig, prepared: PreparedCohort) -> DreSlcl:
     if isinstance(encoder, FeatureAdapter) and encoder.is_wide:
         encoder.standardise_by(_drawn_features(config, prepared, rows))
     net = DreSlclNet(config, class_counts, prepared.reports.shape[1], encoder)
-    net.to(choose_device(config.training.device))
+    net.to(device or choose_device(config.training.device))
     bank = make_bank(config, prepared, net.encoder.dim)
     return DreSlcl(config, net, bank, _truth(config, prepared, rows))
 
@@ -72,9 +84,29 @@ def _drawn_features(
 
 
 def make_bank(
-    config: DreSlclConfig, prepared: PreparedCohort, dim: int, folder: Path | None = None
+    config: DreSlclConfig,
+    prepared: PreparedCohort,
+    dim: int,
+    folder: Path | None = None,
+    owned: range | None = None,
+    team: Team = ALONE,
 ) -> MemoryBank:
     """Make the bank of a cohort's training slides, or open the one in a folder.
+
+    Parameters
+    ----------
+    config : DreSlclConfig
+        Settings.
+    prepared : PreparedCohort
+        The cohort.
+    dim : int
+        Width of a feature.
+    folder : Path, optional
+        Of its files.
+    owned : range, optional
+        Training slides of this process; all by default.
+    team : Team
+        The processes that own the others.
 
     Raises
     ------
@@ -88,6 +120,8 @@ def make_bank(
         folder=folder,
         memory_mib=config.training.bank_memory_mib,
         momentum=config.training.bank_momentum,
+        owned=owned,
+        team=team,
     )
 
 

@@ -45,17 +45,21 @@ class PhaseClock:
         else:
             begun = time.perf_counter()
             yield
-            self._seconds[phase] += time.perf_counter() - begun
+            self._add(phase, time.perf_counter() - begun)
 
     def read(self) -> dict[str, float]:
         """Return the seconds of each phase since the last call, and start anew."""
         if self._events:
             torch.cuda.synchronize()
         for phase, start, end in self._events:
-            self._seconds[phase] += start.elapsed_time(end) / 1000
+            self._add(phase, start.elapsed_time(end) / 1000)
         self._events.clear()
         seconds, self._seconds = self._seconds, dict.fromkeys(PHASES, 0.0)
         return seconds
+
+    def _add(self, phase: str, seconds: float) -> None:
+        # "network" is there where several processes train.
+        self._seconds[phase] = self._seconds.get(phase, 0.0) + seconds
 
 
 def _event() -> torch.cuda.Event:

@@ -6,9 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Event, Log, Metric, Progress, Snapshot
+from napari_dre_slcl.jobs.messages import (
+    PAUSED_STAGE,
+    Event,
+    Failed,
+    Log,
+    Metric,
+    Progress,
+    Snapshot,
+)
 
 __all__ = ["OnEvent", "Reporter", "ShouldPause", "ShouldStop", "Stopped"]
 
@@ -17,6 +25,7 @@ ShouldStop = Callable[[], bool]
 ShouldPause = Callable[[], bool]
 
 _LOOK_EVERY_S = 0.1
+Done = TypeVar("Done")
 _HOW_TO_GO_ON = (
     "Go on in the window, with signal SIGUSR2, or by deleting the file 'pause' in the run folder."
 )
@@ -76,11 +85,31 @@ class Reporter:
             self._on_event(
                 Progress(stage=PAUSED_STAGE, done=done, total=total, message=_HOW_TO_GO_ON)
             )
-            while self._should_pause() and not self._should_stop():
-                time.sleep(_LOOK_EVERY_S)
+            self._wait_for_user()
             self._on_event(Progress(stage=stage, done=done, total=total, message=message))
         if self._should_stop():
             raise Stopped
+
+    def _wait_for_user(self) -> None:
+        while self._should_pause() and not self._should_stop():
+            time.sleep(_LOOK_EVERY_S)
+
+    @contextmanager
+    def in_step(self) -> Iterator[None]:
+        """Where several processes train: call `progress` as often in each within the block."""
+        yield
+
+    def each(self, work: Callable[[], Done]) -> Done:
+        """Do work in every process of the training; here in the one that there is."""
+        return work()
+
+    def telling_all(self, save: Callable[[], None]) -> Callable[[], None]:
+        """Return what saves in every process, for work that is done `by_main`."""
+        return save
+
+    def by_main(self, work: Callable[[], Done]) -> Done:
+        """Do work in the first process of the training; here in the one that there is."""
+        return work()
 
     def log(self, message: str, level: Literal["info", "warning"] = "info") -> None:
         """Send a sentence."""
@@ -100,6 +129,10 @@ class Reporter:
                 self._on_event(event)
 
         return Reporter(tell, self._should_stop, self._should_pause)
+
+    def last_word(self, message: str) -> None:
+        """Say why the job fails where its process cannot come back to say so."""
+        self._on_event(Failed(message=message))
 
     def metric(self, step: int, values: dict[str, float]) -> None:
         """Send numbers measured at a step."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from lightning_fabric import Fabric
@@ -10,9 +12,9 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
 from napari_dre_slcl.config import DreSlclConfig
-from napari_dre_slcl.engine.crew import Crew
 from napari_dre_slcl.engine.fresh_features import FreshFeatures
-from napari_dre_slcl.engine.shared_features import SharedFeatures
+from napari_dre_slcl.engine.fresh_tiles import is_out_of_memory
+from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import ModelError
 from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl, SlideBatch, no_clock
 from napari_dre_slcl.model.precision import needs_scaler
@@ -38,6 +40,10 @@ def make_fabric(device: torch.device) -> Fabric:
     return fabric
 
 
+class _MemoryElsewhere(torch.OutOfMemoryError):
+    """Memory ran out in another process."""
+
+
 class StepTaker:
     """Takes steps with a method, an optimiser of its own, and clipping for each kind of weight.
 
@@ -49,8 +55,8 @@ class StepTaker:
         Network, bank and losses.
     fabric : Fabric, optional
         For the network's device by default.
-    crew : Crew, optional
-        Other processes that encode their share of the fresh tiles.
+    world : World
+        The processes that take each step together, with the slides that each has.
     """
 
     def __init__(
@@ -58,11 +64,15 @@ class StepTaker:
         config: DreSlclConfig,
         method: DreSlcl,
         fabric: Fabric | None = None,
-        crew: Crew | None = None,
+        world: World = SOLO,
     ) -> None:
         self._settings = config.training
         self._method = method
-        self._crew = crew
+        self._world = world
+        self._clock: Clock = no_clock
+        if world.size > 1:
+            method.gather = self._gather
+        self._weights = [weight for weight in method.net.parameters() if weight.requires_grad]
         self._fabric = fabric or make_fabric(method.device)
         # On the CPU one pass over the weights takes a third of the time of one operation after
         # another (benchmarks/step_cost.py); on a GPU torch's default is as good.
@@ -94,40 +104,72 @@ class StepTaker:
         ModelError
             If loss or gradient is not a number; the bank is as it was then.
         """
-        method, seed = self._method, self._settings.seed
+        method, self._clock = self._method, clock
         method.net.train()
         self.optimiser.zero_grad(set_to_none=True)
-        with clock("encoder"):
-            fresh = self._encode(batch, step)
-        seed_everything(seed, "dropout", step, "loss")
-        losses = method.loss(batch, fresh.values, step, clock)
-        with clock("loss"):
-            self._fabric.backward(self.scaler.scale(losses["loss"]))
-        with clock("encoder"):
-            fresh.backward(self._fabric.backward)
+        with self._together():
+            with clock("encoder"):
+                fresh = self._encode(batch, step) if batch.slides else None
+            values = fresh.values if fresh is not None else method.net.codewords[:0]
+            self._reseed(step, "loss")
+            losses = method.loss(batch, values, step, clock)
+            with clock("loss"):
+                self._fabric.backward(self.scaler.scale(losses["loss"]))
+            with clock("encoder"):
+                if fresh is not None:
+                    fresh.backward(self._fabric.backward)
+        if self._world.size > 1:
+            with clock("network"):
+                self._world.add_gradients(self._weights, method.repeated_weights())
         with clock("optimiser"):
             found = losses | self._change_weights()
             # One wait for the device, which the bank needs anyway.
-            values = torch.stack([value.detach().float() for value in found.values()]).tolist()
-            figures = dict(zip(found, values, strict=True))
+            numbers = torch.stack([value.detach().float() for value in found.values()]).tolist()
+            figures = dict(zip(found, numbers, strict=True))
         self._check(step, figures)
         with clock("bank"):
-            method.refresh(batch, fresh.values.detach(), step)
+            method.refresh(batch, values.detach(), step)
         return {name: figures[name] for name in losses}
 
-    def _encode(self, batch: SlideBatch, step: int) -> FreshFeatures | SharedFeatures:
+    def _encode(self, batch: SlideBatch, step: int) -> FreshFeatures:
         encoder, settings = self._method.net.encoder, self._settings
-        inputs, chunk = self._method.inputs(batch, step), settings.encode_chunk
-        is_trainable = encoder.is_trainable
-
-        def reseed(part: int) -> None:
-            seed_everything(settings.seed, "dropout", step, "encoder", part)
-
-        if self._crew is None:
-            return FreshFeatures(encoder, inputs, chunk, reseed, is_trainable=is_trainable)
-        return SharedFeatures(
-            self._crew, encoder, inputs, chunk, step, reseed, is_trainable=is_trainable
+        return FreshFeatures(
+            encoder,
+            self._method.inputs(batch, step),
+            settings.encode_chunk,
+            lambda part: self._reseed(step, "encoder", part),
+            is_trainable=encoder.is_trainable,
         )
+
+    def _reseed(self, step: int, *what: str | int) -> None:
+        """Seed what is dropped at random; each process draws its own for its slides."""
+        rank = [self._world.rank] if self._world.rank else []
+        seed_everything(self._settings.seed, "dropout", step, *what, *rank)
+
+    def _gather(self, rows: Tensor, counts: Sequence[int]) -> Tensor:
+        """Gather, unless memory has run out in a process meanwhile."""
+        with self._clock("network"):
+            if self._world.any(False):
+                raise _MemoryElsewhere("memory ran out in another process")
+            return self._world.gather(rows, counts)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Have memory run out in all processes where it does so in one; nobody waits for it."""
+        if self._world.size == 1:
+            yield
+            return
+        ran_out: Exception | None = None
+        try:
+            yield
+        except _MemoryElsewhere:
+            raise
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            ran_out = error
+        if self._world.any(ran_out is not None):
+            raise torch.OutOfMemoryError("memory ran out") from ran_out
 
     def _change_weights(self) -> dict[str, Tensor]:
         """Clip, step, and return the norms of the gradients before clipping."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,6 +19,7 @@ from napari_dre_slcl.engine.device import check_devices
 from napari_dre_slcl.engine.disk_full import explain_full_disk
 from napari_dre_slcl.engine.dre_slcl_run import DreSlclRun
 from napari_dre_slcl.engine.held_out import HeldOut
+from napari_dre_slcl.engine.launch import is_first, joined_world
 from napari_dre_slcl.engine.method_run import MethodRun
 from napari_dre_slcl.engine.open_files import allow_many_open_files
 from napari_dre_slcl.engine.pinned import PinnedSlide
@@ -34,6 +36,8 @@ from napari_dre_slcl.engine.run_folder import (
 )
 from napari_dre_slcl.engine.run_identity import check_files, check_slides, identify
 from napari_dre_slcl.engine.run_state import RunState
+from napari_dre_slcl.engine.team_reporter import owned_folder, team_reporter
+from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import CohortError, ConfigError, JobError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, Result, ResumeJob, TrainJob
 
@@ -74,24 +78,53 @@ def run_train(
         If anything about the cohort or the settings is wrong; no run folder is made then. Or if
         the run cannot go on; `run_resume` goes on with it once that is mended.
     """
-    reporter = Reporter(on_event, should_stop, should_pause)
     config = with_absolute_paths(with_overrides(load_preset(job.preset), job.overrides))
-    check_run_dir(job.run_dir)
+    if is_first():
+        check_run_dir(job.run_dir)
     _check_fill_from(config)
-    try:
-        with ready_run(job, config, reporter) as (prepared, run):
-            pinned = _pinned(job, run, prepared, reporter)
-            run.try_out(job.run_dir)
-            with run_lock(job.run_dir), explain_full_disk(job.run_dir):
-                check_run_dir(job.run_dir)  # another job may have made it meanwhile
-                create_run_dir(job, run.config)
-                on_begun()
-                state = RunState(
-                    identity=identify(job.run_dir, prepared), version=__version__, serial=0
-                )
-                return _train_and_test(job.run_dir, run, prepared, reporter, state, pinned)
-    except Stopped:
-        return _cancelled(job.run_dir)
+    plain = Reporter(on_event, should_stop, should_pause)
+    with joined_world(job, config, plain) as world:
+        reporter = team_reporter(on_event, should_stop, should_pause, world)
+        if world.size > 1 and not config.training.shards:
+            config = with_overrides(config, {"training.shards": world.size})
+        try:
+            with ready_run(job, config, reporter, world=world) as (prepared, run):
+                pinned = _pinned(job, run, prepared, reporter)
+                run.config = _chosen_by_main(run, job.run_dir, reporter)
+                with owned_folder(job.run_dir, world), explain_full_disk(job.run_dir):
+                    state = _begun(job, run, prepared, world, on_begun)
+                    return _train_and_test(job.run_dir, run, prepared, reporter, state, pinned)
+        except Stopped:
+            return _cancelled(job.run_dir)
+
+
+def _chosen_by_main(run: MethodRun, run_dir: Path, reporter: Reporter) -> DreSlclConfig:
+    """Try the run out in the first process, and return the settings that it chose."""
+
+    def try_out() -> dict[str, Any]:
+        run.try_out(run_dir)
+        return run.config.model_dump(mode="json")
+
+    return DreSlclConfig.model_validate(reporter.by_main(try_out))
+
+
+def _begun(
+    job: TrainJob,
+    run: MethodRun,
+    prepared: PreparedCohort,
+    world: World,
+    on_begun: Callable[[], None],
+) -> RunState:
+    """Make the run folder, in the first process alone."""
+
+    def begin() -> dict[str, Any]:
+        check_run_dir(job.run_dir)  # another job may have made it meanwhile
+        create_run_dir(job, run.config)
+        on_begun()
+        identity = identify(job.run_dir, prepared)
+        return RunState(identity=identity, version=__version__, serial=0).model_dump(mode="json")
+
+    return RunState.model_validate(world.main_does(begin))
 
 
 def _pinned(
@@ -141,36 +174,52 @@ def run_resume(
     DreSlclError
         If the run has ended well, is under way, or was changed; it is left as it was then.
     """
-    reporter = Reporter(on_event, should_stop, should_pause)
     if not job.run_dir.is_dir():
         raise JobError(f"There is no run folder '{job.run_dir}'. Check the path.")
-    try:
-        with run_lock(job.run_dir), explain_full_disk(job.run_dir):
-            started, config = read_run_dir(job.run_dir)
-            if job.devices is not None:
-                config = with_overrides(config, {"training.devices": job.devices})
-            state = read_state(job.run_dir)
-            if state is None and (job.run_dir / "metrics.json").exists():
-                raise JobError(f"The run '{job.run_dir}' has ended well; there is nothing to do.")
-            if state is not None and state.identity is not None:
-                check_files(state.identity, job.run_dir, started.cohort)
-            remove_unfinished(job.run_dir)
-            on_begun()
-            _say_where(state, job.run_dir, reporter)
-            with ready_run(started, config, reporter, is_resumed=True) as (prepared, run):
-                if state is None:
-                    state = RunState(identity=identify(job.run_dir, prepared), version=__version__)
-                elif state.identity is not None:
-                    check_slides(state.identity, prepared)
-                pinned = _pinned(started, run, prepared, reporter)
-                return _train_and_test(job.run_dir, run, prepared, reporter, state, pinned)
-    except Stopped:
-        return _cancelled(job.run_dir)
+    started, config = read_run_dir(job.run_dir)
+    changes = {"training.devices": job.devices, "training.nodes": job.nodes}
+    config = with_overrides(config, {name: n for name, n in changes.items() if n is not None})
+    plain = Reporter(on_event, should_stop, should_pause)
+    with joined_world(job, config, plain) as world:
+        reporter = team_reporter(on_event, should_stop, should_pause, world)
+        try:
+            with owned_folder(job.run_dir, world), explain_full_disk(job.run_dir):
+                state = world.all_do(lambda: _state_to_go_on(job.run_dir, started))
+                world.main_does(lambda: remove_unfinished(job.run_dir))
+                if world.is_main:
+                    on_begun()
+                _say_where(state, job.run_dir, reporter)
+                with ready_run(started, config, reporter, is_resumed=True, world=world) as ready:
+                    prepared, run = ready
+                    if state is None:
+                        identity = identify(job.run_dir, prepared)
+                        state = RunState(identity=identity, version=__version__)
+                    elif state.identity is not None:
+                        check_slides(state.identity, prepared)
+                    pinned = _pinned(started, run, prepared, reporter)
+                    return _train_and_test(job.run_dir, run, prepared, reporter, state, pinned)
+        except Stopped:
+            return _cancelled(job.run_dir)
+
+
+def _state_to_go_on(run_dir: Path, started: TrainJob) -> RunState | None:
+    """Return where a run stands; None where it begins anew."""
+    state = read_state(run_dir)
+    if state is None and (run_dir / "metrics.json").exists():
+        raise JobError(f"The run '{run_dir}' has ended well; there is nothing to do.")
+    if state is not None and state.identity is not None:
+        check_files(state.identity, run_dir, started.cohort)
+    return state
 
 
 @contextmanager
 def ready_run(
-    job: TrainJob, config: DreSlclConfig, reporter: Reporter, *, is_resumed: bool = False
+    job: TrainJob,
+    config: DreSlclConfig,
+    reporter: Reporter,
+    *,
+    is_resumed: bool = False,
+    world: World = SOLO,
 ) -> Iterator[tuple[PreparedCohort, MethodRun]]:
     """Open the slides of a cohort and build the network for the length of a block.
 
@@ -184,6 +233,8 @@ def ready_run(
         Told the progress.
     is_resumed : bool, default False
         Blame what is wrong with the cohort on a change since the start.
+    world : World
+        The processes of the training; what is wrong in one ends all.
 
     Raises
     ------
@@ -193,7 +244,7 @@ def ready_run(
     check_devices(config.training)
     allow_many_open_files()
     try:
-        slides = prepare_cohort(job.cohort, config, reporter)
+        slides = world.all_do(lambda: prepare_cohort(job.cohort, config, reporter))
     except (CohortError, SlideError) as error:
         if not is_resumed:
             raise
@@ -202,7 +253,7 @@ def ready_run(
             "was started with: bring them back, or start a new one."
         ) from error
     with closing(slides) as prepared:
-        yield prepared, _make_run(config, prepared, reporter)
+        yield prepared, world.all_do(lambda: _make_run(config, prepared, reporter, world=world))
 
 
 def train_prepared(
@@ -249,7 +300,12 @@ def train_prepared(
 
 
 def _make_run(
-    config: DreSlclConfig, prepared: PreparedCohort, reporter: Reporter, *, is_cell: bool = False
+    config: DreSlclConfig,
+    prepared: PreparedCohort,
+    reporter: Reporter,
+    *,
+    is_cell: bool = False,
+    world: World = SOLO,
 ) -> MethodRun:
     """Build the method that is asked for, and its network."""
     if config.training.patience and not prepared.rows("val"):
@@ -259,7 +315,7 @@ def _make_run(
         )
     run: MethodRun
     if config.method == "dre-slcl":
-        run = DreSlclRun(config, prepared, reporter, is_kept=not is_cell)
+        run = DreSlclRun(config, prepared, reporter, is_kept=not is_cell, world=world)
     else:
         run = BagRun(config, prepared, reporter)
     for sentence in run.net.encoder.get_ready():
@@ -283,7 +339,7 @@ def _train_and_test(
     # A cell looks at validation slides at its end, unless they decide when that is.
     validates = prepared.rows("val") and (run.config.training.patience or not is_cell)
     if validates:
-        held_out.get_ready()
+        reporter.by_main(held_out.get_ready)
     lost = run.train(run_dir, state, held_out.validate if validates else None, pinned)
     fitted_on = run.fitted_on()
     # Patients on two sides were looked for when the split was made.
@@ -294,11 +350,11 @@ def _train_and_test(
         allow_shared_patients=True,
         uses_reports=False,
     )
-    metrics = held_out.finish(run.net, run_dir, fitted_on)
+    metrics = reporter.by_main(lambda: held_out.finish(run.net, run_dir, fitted_on))
     skipped = lost | state.skipped
     if skipped:
         reporter.log(f"{_slides(len(skipped))} could no longer be read: {', '.join(skipped)}.")
-    run.clean(run_dir)  # the run has ended well: nobody goes on with it
+    reporter.by_main(lambda: run.clean(run_dir))  # it has ended well: nobody goes on with it
     paths = {
         "run": run_dir,
         "model": run_dir / "model",

@@ -12,7 +12,6 @@ import torch
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.best_weights import BestWeights
 from napari_dre_slcl.engine.checkpoint import Checkpoints, TrainedParts
-from napari_dre_slcl.engine.crew import Crew
 from napari_dre_slcl.engine.epoch import EpochSteps, draw_epoch
 from napari_dre_slcl.engine.fill import EncodingPass
 from napari_dre_slcl.engine.fresh_tiles import FreshTileBudget
@@ -27,10 +26,13 @@ from napari_dre_slcl.engine.pretrain import Pretraining
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.run_state import RunState
 from napari_dre_slcl.engine.schedule import RateSchedule
+from napari_dre_slcl.engine.stalest import share_of_stalest
 from napari_dre_slcl.engine.step import StepTaker, make_fabric
 from napari_dre_slcl.engine.weight_average import WeightAverage
+from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch
 from napari_dre_slcl.methods.sampling import steps_per_epoch
+from napari_dre_slcl.model.bank_tally import bank_summary
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 
@@ -56,8 +58,8 @@ class Training:
         Where to begin, or to go on; changed as the run goes on.
     run_dir : Path
         Where checkpoints and the table of losses go.
-    crew : Crew, optional
-        Other processes that encode their share of the tiles.
+    world : World
+        The processes of this training, each with slides of its own.
     saves_checkpoints : bool, default True
         Without them a run that is broken off begins anew.
     pinned : PinnedSlide, optional
@@ -72,7 +74,7 @@ class Training:
         reporter: Reporter,
         state: RunState,
         run_dir: Path,
-        crew: Crew | None = None,
+        world: World = SOLO,
         *,
         saves_checkpoints: bool = True,
         pinned: PinnedSlide | None = None,
@@ -80,7 +82,7 @@ class Training:
         self.state = state
         self._pinned = pinned
         self._saves_checkpoints = saves_checkpoints
-        self._crew = crew
+        self._world = world
         self._config = config
         self._settings = config.training
         self._method = method
@@ -91,14 +93,14 @@ class Training:
         self.lost = LostSlides(self._loader, self.state, reporter)
         self._clock = PhaseClock(method.device)
         self._fabric = make_fabric(method.device)
-        self._stepper = StepTaker(config, method, self._fabric, crew)
+        self._stepper = StepTaker(config, method, self._fabric, world)
         self._schedule = self._make_schedule()
         self._budget = self._make_budget()
         self._average = (
             WeightAverage(method.net, self._settings.ema) if self._settings.ema else None
         )
-        self._best = BestWeights(run_dir, self._settings.patience)
-        self._checkpoints = Checkpoints(run_dir)
+        self._best = BestWeights(run_dir, self._settings.patience, writes=world.is_main)
+        self._checkpoints = Checkpoints(run_dir, world)
         self._table: LossTable | None = None
 
     def restore(self) -> None:
@@ -124,6 +126,7 @@ class Training:
         state = self.state
         if state.phase == "pretrain":
             self._pretrain()
+            self._world.copy_from_main(self._method.net)
             if self._average is not None:
                 self._average.net.load_state_dict(self._method.net.state_dict())
             self._enter("fill")
@@ -166,7 +169,12 @@ class Training:
                 self._checkpoints.save(self.state, pretraining)
 
         save()
-        pretraining.run(self._reporter, save)
+        # One process alone: the others wait, and save what it saves meanwhile.
+        reporter = self._reporter
+        with reporter.saving(save):
+            reporter.by_main(lambda: pretraining.run(reporter, reporter.telling_all(save)))
+        self._learn_position()
+        self._share_findings()
 
     def _fill(self, tag: str, stage: str, epoch: int) -> None:
         bank = self._method.bank
@@ -175,24 +183,44 @@ class Training:
         if epoch == 0:
             rows = self._prepared.rows("train")
             encoder = self._method.net.encoder
-            walk.fill(
-                matching_features(self._config, self._prepared, rows, encoder, self._reporter)
-            )
+            known = matching_features(self._config, self._prepared, rows, encoder, self._reporter)
+            self._reporter.each(lambda: walk.fill(known))
         else:
-            walk.fill()
+            self._reporter.each(walk.fill)
         bank.commit_generation()
-        for slide, tiles in self._loader.damaged.items():
-            known = self.state.damaged.get(slide, ())
-            self.state.damaged[slide] = tuple(sorted({*known, *tiles}))
+        self._share_findings()
+
+    def _learn_position(self) -> None:
+        """Stand where the first process stands, that went on alone."""
+        if self._world.size > 1:
+            told = RunState.model_validate(
+                self._world.from_main(self.state.model_dump(mode="json"))
+            )
+            for name in RunState.model_fields:
+                setattr(self.state, name, getattr(told, name))
+
+    def _share_findings(self) -> None:
+        """Know in every process which slides are lost, and which tiles are damaged."""
+        damaged = {str(slide): list(tiles) for slide, tiles in self._loader.damaged.items()}
+        told = self._world.exchange({"damaged": damaged, "lost": self.lost.news()})
+        self.lost.learn([one["lost"] for one in told], [])
+        for one in told:
+            for slide, tiles in one["damaged"].items():
+                known = self.state.damaged.get(int(slide), ())
+                self.state.damaged[int(slide)] = tuple(sorted({*known, *tiles}))
 
     def _fit_codewords(self) -> None:
-        self._method.fit_codewords(self.lost.present())
+        method, present = self._method, self.lost.present()
+        self._reporter.by_main(lambda: method.find_codewords(present))
+        self._world.copy_from_main(method.net)
+        method.index_bank()
         if self._average is not None:
-            self._average.follow_buffers(self._method.net)
+            self._average.follow_buffers(method.net)
 
     def _pass(self, stage: str, epoch: int) -> EncodingPass:
+        owned = self._method.bank.owned
         return EncodingPass(
-            self._method, self._loader, self.lost, self._reporter, stage, epoch, self._crew
+            self._method, self._loader, self.lost, self._reporter, stage, epoch, owned
         )
 
     # -- an epoch --------------------------------------------------------------------------------
@@ -204,12 +232,14 @@ class Training:
             self._method.truth,
             self.lost.present_at_start(state.epoch),
             bank.tile_count,
+            len(bank),
             state.epoch,
             self._budget.fresh_tiles,
         )
-        steps = EpochSteps(self._loader, self.lost, state, self._clock)
-        steps.walk(draws, partial(self._tell_progress, len(draws)), self._take)
-        self._tell_progress(len(draws))
+        steps = EpochSteps(self._loader, self.lost, state, self._clock, self._world, bank.owned)
+        with self._reporter.in_step():
+            steps.walk(draws, partial(self._tell_progress, len(draws)), self._take)
+            self._tell_progress(len(draws))
 
     def _tell_progress(self, n_draws: int) -> None:
         epoch, epochs = self.state.epoch, self._settings.epochs
@@ -248,23 +278,33 @@ class Training:
                 self._save()
             with self._once("stalest", None) as is_due:
                 if is_due:
-                    walk = self._pass("Refreshing the stalest tiles", state.epoch)
-                    walk.refresh_stalest(settings.refresh_stalest, state.step)
+                    self._refresh_stalest()
         with self._once("validate", self._save) as is_due:
             if is_due and validate is not None:
                 net = self._average.net if self._average is not None else self._method.net
-                state.found = validate(net)
+                state.found = self._reporter.by_main(partial(validate, net))
                 self._best.consider(state, net)
         self._reporter.metric(state.epoch, self._epoch_figures())
-        self._show_pinned()
+        self._reporter.by_main(self._show_pinned)
         state.begin_epoch()
+
+    def _refresh_stalest(self) -> None:
+        bank, state = self._method.bank, self.state
+        wanted = round(self._settings.refresh_stalest * bank.n_tiles) + self.lost.count_tiles()
+        n = share_of_stalest(bank.ages(state.step), wanted, self._world)
+        walk = self._pass("Refreshing the stalest tiles", state.epoch)
+        self._reporter.each(lambda: walk.refresh_stalest(n, state.step))
+        self._share_findings()
 
     def _show_pinned(self) -> None:
         pinned, bank = self._pinned, self._method.bank
         if pinned is None or (pinned.position is not None and self.lost.is_lost(pinned.position)):
             return
         net = self._average.net if self._average is not None else self._method.net
-        pinned.write(net, self.state.epoch, self._settings.epochs, bank, self.state.step)
+        has_it = pinned.position is not None and pinned.position in bank.owned
+        pinned.write(
+            net, self.state.epoch, self._settings.epochs, bank if has_it else None, self.state.step
+        )
 
     @contextmanager
     def _once(self, task: str, save: Callable[[], None] | None) -> Iterator[bool]:
@@ -288,7 +328,9 @@ class Training:
             **state.mean_losses(),
             **state.found,
             "temperature": temperature,
-            **self._method.bank.summary(state.step, state.epoch_step + 1),
+            **bank_summary(
+                self._world.exchange(self._method.bank.tally(state.step, state.epoch_step + 1))
+            ),
             **rates,
             **gpu_memory(self._method.device),
             **{f"seconds/{phase}": seconds for phase, seconds in state.seconds.items()},
@@ -331,6 +373,8 @@ class Training:
             self._reporter.log(sentence)
 
     def _open_table(self) -> None:
+        if not self._world.is_main:
+            return
         names = [f"loss/{name}" for name in self._method.truth.task_names]
         if self._method.net.projection is not None:
             names.insert(0, "loss/contrastive")

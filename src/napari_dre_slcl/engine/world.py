@@ -8,18 +8,29 @@ added up. Features of tiles never travel.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.errors import DreSlclError, JobError
 
-__all__ = ["SOLO", "World"]
+__all__ = ["SOLO", "Watch", "World"]
+
+Done = TypeVar("Done")
+_JSON = str | int | float | dict | list
+
+
+class Watch(Protocol):
+    """Looks after the other processes."""
+
+    def lost(self) -> str | None:
+        """Return the sentence for one that has ended before its time, None while all are well."""
+        ...
 
 
 class World:
@@ -33,6 +44,8 @@ class World:
         Where its tensors are.
     control : torch.distributed.ProcessGroup, optional
         Over which messages go; a group of Gloo. Not needed by one process alone.
+    watch : Watch, optional
+        Looks after the others.
     """
 
     def __init__(
@@ -41,11 +54,13 @@ class World:
         size: int = 1,
         device: torch.device | None = None,
         control: Any = None,
+        watch: Watch | None = None,
     ) -> None:
         self.rank = rank
         self.size = size
         self.device = device or torch.device("cpu")
         self._control = control
+        self.watch = watch
 
     @property
     def is_main(self) -> bool:
@@ -84,6 +99,62 @@ class World:
             json.loads(bytes(part[: int(length)].numpy()))
             for part, length in zip(parts, lengths, strict=True)
         ]
+
+    def any(self, is_so: bool) -> bool:
+        """Return whether something is so in any of the processes."""
+        if self.size == 1:
+            return is_so
+        found = torch.tensor([int(is_so)])
+        with self._connected():
+            dist.all_reduce(found, op=dist.ReduceOp.MAX, group=self._control)
+        return bool(found)
+
+    def all_do(self, work: Callable[[], Done]) -> Done:
+        """Do work that needs nobody else in every process, and raise in all if one fails.
+
+        Raises
+        ------
+        DreSlclError
+            Its own where the work failed here; a `JobError` that names the process elsewhere.
+        """
+        if self.size == 1:
+            return work()
+        failed: DreSlclError | None = None
+        try:
+            done = work()
+        except DreSlclError as error:
+            failed = error
+        told = self.exchange(str(failed or ""))
+        if failed is not None:
+            raise failed
+        for rank, problem in enumerate(told):
+            if problem:
+                raise JobError(f"{self.name(rank)}: {problem}")
+        return done
+
+    def main_does(self, work: Callable[[], Done]) -> Done | None:
+        """Do work in the first process, and return its answer in all; None, if JSON cannot hold it.
+
+        Raises
+        ------
+        DreSlclError
+            The first process's, in all.
+        """
+        if self.size == 1:
+            return work()
+        if not self.is_main:
+            problem, done = self.from_main()
+            if problem:
+                raise JobError(problem)
+            answer: Done | None = done
+            return answer
+        try:
+            made = work()
+        except DreSlclError as error:
+            self.from_main([str(error), None])
+            raise
+        self.from_main(["", made if isinstance(made, _JSON) else None])
+        return made
 
     def from_main(self, message: Any = None) -> Any:
         """Return the message of the first process; what others give is not looked at."""
@@ -144,7 +215,10 @@ class World:
         *sums, found = torch.split(total, [*(weight.numel() for weight in weights), len(weights)])
         for weight, part, is_found in zip(weights, sums, found.tolist(), strict=True):
             # A weight that no process used keeps no gradient: the optimiser passes it over.
-            weight.grad = part.view(weight.shape).to(weight.dtype) if is_found else None
+            weight.grad = None
+            if is_found:
+                # In the weight's own memory layout, which a fused optimiser takes for granted.
+                weight.grad = torch.empty_like(weight).copy_(part.view(weight.shape))
 
     def copy_from_main(self, module: nn.Module) -> None:
         """Set weights and buffers of a module to those of the first process."""

@@ -41,11 +41,19 @@ __all__ = [
 _ENCODE_CHUNK = 128
 _BANK_CHUNK = 8192
 Clock = Callable[[str], AbstractContextManager[Any]]
+Slides = tuple[tuple[int, ...], ...]
+Gather = Callable[[Tensor, Sequence[int]], Tensor]
+"""(own rows, rows of each process) -> the rows of all processes, with gradient."""
 
 
 def no_clock(_phase: str) -> AbstractContextManager[None]:
     """Measure nothing."""
     return nullcontext()
+
+
+def _alone(rows: Tensor, _counts: Sequence[int]) -> Tensor:
+    """Return the rows of the one process that there is."""
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +101,23 @@ class SlideBatch:
     tiles : Tensor
         What the encoder reads of the fresh tiles, slide after slide: (sum of s, size, size, 3)
         uint8 pixels, or (sum of s, d_in) stored features.
+    of_ranks : tuple of tuple of int, optional
+        The slides of every process that takes this step, these ones among them, in the order of
+        the processes; the losses are of all these. By default there is one process.
+    viewed : tuple of tuple of int, optional
+        Those of them that have two fresh tiles or more.
     """
 
     slides: tuple[int, ...]
     fresh: tuple[Tensor, ...]
     tiles: Tensor
+    of_ranks: tuple[tuple[int, ...], ...] = ()
+    viewed: tuple[tuple[int, ...], ...] = ()
+
+    def own_viewed(self) -> tuple[int, ...]:
+        """Return the slides with two fresh tiles or more, from which two views can be made."""
+        pairs = zip(self.slides, self.fresh, strict=True)
+        return tuple(slide for slide, fresh in pairs if len(fresh) > 1)
 
     def owner(self) -> Tensor:
         """Return for each fresh tile the position of its slide in the batch."""
@@ -118,11 +138,17 @@ class DreSlcl:
         One row per tile of the training slides.
     truth : SlideTruth
         Labels and reports of the training slides.
+
+    Attributes
+    ----------
+    gather : callable
+        Brings the slide vectors of several processes together; does nothing unless it is set.
     """
 
     def __init__(
         self, config: DreSlclConfig, net: DreSlclNet, bank: MemoryBank, truth: SlideTruth
     ) -> None:
+        self.gather: Gather = _alone
         self.net = net
         self.bank = bank
         self.truth = truth
@@ -141,7 +167,12 @@ class DreSlcl:
         return encode_without_gradient(self.net.encoder, tiles, self.device)
 
     def fit_codewords(self, slides: Sequence[int] | None = None) -> None:
-        """Fit the codewords on the bank, the same number of tiles from each slide, and index it.
+        """Find the codewords, as `find_codewords` does, and index the bank."""
+        self.find_codewords(slides)
+        self.index_bank()
+
+    def find_codewords(self, slides: Sequence[int] | None = None) -> None:
+        """Fit the codewords on the bank, the same number of tiles from each slide.
 
         Parameters
         ----------
@@ -153,10 +184,9 @@ class DreSlcl:
         drawn = []
         for slide in range(len(self.bank)) if slides is None else slides:
             order = torch.randperm(self.bank.tile_count(slide), generator=generator)
-            drawn.append(self.bank.features(slide, order[: settings.tiles_per_slide]))
+            drawn.append(self.bank.features_of_any(slide, order[: settings.tiles_per_slide]))
         features = torch.cat(drawn)
         self.net.set_codebook(fit_codebook(features, settings.codewords, seed), features)
-        self.index_bank()
 
     def index_bank(self) -> None:
         """Set codeword and weight of every tile in the bank anew, and add up its sums."""
@@ -165,7 +195,8 @@ class DreSlcl:
     def refresh(self, batch: SlideBatch, features: Tensor, step: int) -> None:
         """Store the (sum of s, d) features of a batch's fresh tiles; call it after the step."""
         self.net.clamp_scale()
-        self._store(self._rows(batch), features, step)
+        if batch.slides:
+            self._store(self._rows(batch), features, step)
 
     def refresh_tiles(self, slide: int, tiles: Tensor, features: Tensor, step: int) -> None:
         """Store (n, d) features of some tiles of a slide that no step drew."""
@@ -188,8 +219,8 @@ class DreSlcl:
         inputs: Tensor = encoder.prepare(batch.tiles, self.device)
         if settings.augment and encoder.takes_pixels:
             counts = [len(fresh) for fresh in batch.fresh]
-            generator = seeded(settings.seed, "augment", step)
-            inputs = augment_tiles(inputs, counts, generator, settings.tint)
+            generators = [seeded(settings.seed, "augment", step, slide) for slide in batch.slides]
+            inputs = augment_tiles(inputs, counts, generators, settings.tint)
         return inputs
 
     def loss(
@@ -215,13 +246,28 @@ class DreSlcl:
             ``loss``, and where they are trained ``loss/contrastive``, ``loss/view`` and
             ``loss/<task>``.
         """
+        of_ranks = batch.of_ranks or (batch.slides,)
+        viewed = batch.viewed or (batch.own_viewed(),)
+        if not self._config.loss.view_weight or sum(map(len, viewed)) < 2:
+            viewed = ((),) * len(of_ranks)
         with clock("bank"):
-            rest = self._rest(batch, step)
+            rest = self._rest(batch, step) if batch.slides else None
+        own = [self.net.codewords.new_zeros(0, self.net.codewords.shape[1])]
         with clock("residual"):
-            vectors = self._vectors(batch, features, rest)
-            views = self._views(batch, features, step) if self._config.loss.view_weight else None
+            if batch.slides:
+                own.append(self._vectors(batch, features, rest))
+                own += self._views(batch, features, step) if any(viewed) else ()
+        pairs = zip(of_ranks, viewed, strict=True)
+        counts = [len(slides) + 2 * len(twice) for slides, twice in pairs]
+        parts = self.gather(torch.cat(own), counts).split(counts)
         with clock("loss"):
-            return self._losses(torch.tensor(batch.slides), vectors, views)
+            return self._losses(of_ranks, viewed, parts)
+
+    def repeated_weights(self) -> list[torch.nn.Parameter]:
+        """Return the weights after `gather`: each process finds their whole gradient."""
+        parts = [self.net.heads, self.net.projection]
+        weights = [weight for part in parts if part is not None for weight in part.parameters()]
+        return [*weights, self.net.log_scale]
 
     def _rest(self, batch: SlideBatch, step: int) -> ResidualSums | None:
         """Return the sums over the bank tiles of a batch's slides: all but the fresh ones."""
@@ -277,44 +323,54 @@ class DreSlcl:
         vectors: Tensor = self.net.encode_slides(sums if rest is None else sums + rest).vector
         return vectors
 
-    def _views(
-        self, batch: SlideBatch, features: Tensor, step: int
-    ) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Return two views of each slide with two fresh tiles or more, and which slides these are.
+    def _views(self, batch: SlideBatch, features: Tensor, step: int) -> tuple[Tensor, ...]:
+        """Return the first and the second view of each slide with two fresh tiles or more.
 
-        A view is the slide vector of a random half of the fresh tiles alone. Where no two slides
-        can be viewed twice there is nothing to contrast, and no answer.
+        A view is the slide vector of a random half of the fresh tiles alone.
         """
-        generator = seeded(self._config.training.seed, "view", step)
         owner: list[Tensor] = []
         half: list[Tensor] = []
-        position: list[int] = []
-        for slide, fresh in enumerate(batch.fresh):
-            is_used = len(fresh) > 1
+        n = 0
+        for slide, fresh in zip(batch.slides, batch.fresh, strict=True):
+            generator = seeded(self._config.training.seed, "view", step, slide)
             half.append(torch.randperm(len(fresh), generator=generator) % 2)
-            owner.append(torch.full((len(fresh),), len(position) if is_used else -1))
-            position += [slide] if is_used else []
-        n = len(position)
-        if n < 2:
-            return None
+            owner.append(torch.full((len(fresh),), n if len(fresh) > 1 else -1))
+            n += len(fresh) > 1
+        if not n:
+            return ()
         owners, halves = torch.cat(owner), torch.cat(half)
         used = (owners >= 0).nonzero().squeeze(1)
         group = (owners + n * halves)[used].to(self.device)
         sums = self.net.sums(features[used.to(self.device)], group, 2 * n)
-        first, second = self.net.encode_slides(sums).vector.chunk(2)
-        return first, second, torch.tensor(position)
+        return (self.net.encode_slides(sums).vector,)
 
     def _losses(
-        self, rows: Tensor, vectors: Tensor, views: tuple[Tensor, Tensor, Tensor] | None
+        self, of_ranks: Slides, viewed: Slides, parts: Sequence[Tensor]
     ) -> dict[str, Tensor]:
+        """Return the losses of the vectors of all processes.
+
+        Parameters
+        ----------
+        of_ranks, viewed : tuple of tuple of int
+            Slides of each process, and those that are viewed twice.
+        parts : sequence of Tensor
+            For each process the vectors of its slides, of their first views, and of their second.
+        """
+        cut = [
+            part.split([len(slides), len(twice), len(twice)])
+            for part, slides, twice in zip(parts, of_ranks, viewed, strict=True)
+        ]
+        vectors, first, second = (torch.cat(kind) for kind in zip(*cut, strict=True))
+        rows = torch.tensor([slide for slides in of_ranks for slide in slides])
         weights, terms = self._config.loss, {}
         total = vectors.sum() * 0
         with_report = self.truth.has_report[rows].nonzero().squeeze(1)
         if self.net.projection is not None and weights.contrastive_weight and len(with_report) > 1:
             terms["loss/contrastive"] = self._contrast(vectors, rows, with_report)
             total = total + weights.contrastive_weight * terms["loss/contrastive"]
-        if views is not None:
-            terms["loss/view"] = self._view_contrast(*views[:2], rows[views[2]])
+        if len(first) > 1:
+            twice = torch.tensor([slide for slides in viewed for slide in slides])
+            terms["loss/view"] = self._view_contrast(first, second, twice)
             total = total + weights.view_weight * terms["loss/view"]
         for index, name in enumerate(self.truth.task_names):
             labels = self.truth.labels[rows, index].to(self.device)

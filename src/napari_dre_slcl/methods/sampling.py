@@ -26,6 +26,7 @@ def draw_batches(
     *,
     one_slide_per_patient: bool,
     within_site: bool,
+    shards: Sequence[int] = (),
 ) -> list[tuple[int, ...]]:
     """Draw the batches of an epoch: every slide once, in batches of nearly equal size.
 
@@ -46,6 +47,9 @@ def draw_batches(
         twice only where it has more slides than there are batches.
     within_site : bool
         One site for each batch.
+    shards : sequence of int, optional
+        (n) number of the part that each slide is in. A batch then holds nearly as many slides of
+        each part, so that processes that own a part each have as much to do.
 
     Returns
     -------
@@ -62,6 +66,8 @@ def draw_batches(
         n_batches = math.ceil(len(group) / slides_per_batch)
         names = [patients[slide] if one_slide_per_patient else "" for slide in group]
         order = [group[place] for place in _shuffled_by_name(names, generator)]
+        if shards:
+            order = _by_shard(order, patients if one_slide_per_patient else None, shards)
         batches += [tuple(order[first::n_batches]) for first in range(n_batches)]
     return [batches[place] for place in _shuffled(len(batches), generator)]
 
@@ -164,6 +170,18 @@ def _shuffled_by_name(names: Sequence[str], generator: torch.Generator) -> list[
     # The order of first appearance would put names with many slides first.
     grouped = list(by_name.values())
     return [place for index in _shuffled(len(grouped), generator) for place in grouped[index]]
+
+
+def _by_shard(
+    order: Sequence[int], patients: Sequence[str] | None, shards: Sequence[int]
+) -> list[int]:
+    """Return slides part after part, in the order given within each; a patient's stay together."""
+    if patients is None:
+        return sorted(order, key=lambda slide: shards[slide])
+    part: dict[str, int] = {}
+    for slide in order:
+        part.setdefault(patients[slide], shards[slide])
+    return sorted(order, key=lambda slide: part[patients[slide]])
 
 
 def _shuffled(n: int, generator: torch.Generator) -> list[int]:

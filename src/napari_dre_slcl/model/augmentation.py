@@ -15,7 +15,10 @@ _TILE_GAIN = 0.1
 
 
 def augment_tiles(
-    tiles: Tensor, tiles_per_slide: Sequence[int], generator: torch.Generator, tint: float = 1.0
+    tiles: Tensor,
+    tiles_per_slide: Sequence[int],
+    generator: torch.Generator | Sequence[torch.Generator],
+    tint: float = 1.0,
 ) -> Tensor:
     """Flip, turn and tint tiles at random.
 
@@ -30,8 +33,9 @@ def augment_tiles(
         (n, 3, size, size), values 0 to 1, slide after slide.
     tiles_per_slide : sequence of int
         Number of tiles of each slide, n in all.
-    generator : torch.Generator
-        On the CPU; the draw depends neither on the device nor on ``tint``.
+    generator : torch.Generator or sequence of torch.Generator
+        On the CPU; the draw depends neither on the device nor on ``tint``. With one of its own for
+        each slide, a slide is changed alike whatever slides stand beside it.
     tint : float, default 1.0
         Strength of the tints; 0 keeps the colours as they are.
 
@@ -41,8 +45,7 @@ def augment_tiles(
         Same shape, values 0 to 1.
     """
     n = len(tiles)
-    flip, turn = torch.rand(n, generator=generator), torch.rand(n, generator=generator)
-    mixing = _draw_mixing(tiles_per_slide, generator, tint)
+    flip, turn, mixing = _draw(tiles_per_slide, generator, tint)
     tiles = torch.where((flip < 0.5).view(n, 1, 1, 1).to(tiles.device), tiles.flip(-1), tiles)
     quarter = (turn * 4).long().to(tiles.device)
     turned = torch.stack([torch.rot90(tiles, k, (-2, -1)) for k in range(4)])
@@ -83,6 +86,23 @@ def crop_tiles(tiles: Tensor, least_area: float, generator: torch.Generator) -> 
         transform.to(tiles), list(tiles.shape), align_corners=False
     )
     return torch.nn.functional.grid_sample(tiles, grid, padding_mode="border", align_corners=False)
+
+
+def _draw(
+    tiles_per_slide: Sequence[int],
+    generator: torch.Generator | Sequence[torch.Generator],
+    tint: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (n,) for flips, (n,) for turns, and (n, 3, 3) for tints."""
+    if isinstance(generator, torch.Generator):
+        n = sum(tiles_per_slide)
+        flip, turn = torch.rand(n, generator=generator), torch.rand(n, generator=generator)
+        return flip, turn, _draw_mixing(tiles_per_slide, generator, tint)
+    parts = [
+        _draw([count], own, tint) for count, own in zip(tiles_per_slide, generator, strict=True)
+    ]
+    flips, turns, mixings = zip(*parts, strict=True)
+    return torch.cat(flips), torch.cat(turns), torch.cat(mixings)
 
 
 def _draw_mixing(tiles_per_slide: Sequence[int], generator: torch.Generator, tint: float) -> Tensor:

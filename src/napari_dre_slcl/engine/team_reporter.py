@@ -1,0 +1,184 @@
+"""How the processes of one training stop and hold still together, as the first one was asked to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldPause, ShouldStop, Stopped
+from napari_dre_slcl.engine.run_folder import run_lock
+from napari_dre_slcl.engine.world import World
+from napari_dre_slcl.errors import DreSlclError, JobError
+
+__all__ = ["TeamReporter", "owned_folder", "team_reporter"]
+
+Done = TypeVar("Done")
+_LOOK_EVERY_S = 0.1
+
+
+class TeamReporter(Reporter):
+    """A reporter that asks the first process whether to stop, in all processes at the same place.
+
+    Parameters
+    ----------
+    on_event : callable
+        Gets each event; in the first process alone.
+    should_stop, should_pause : callable
+        What the user wants; asked in the first process alone.
+    world : World
+        The processes.
+    """
+
+    def __init__(
+        self,
+        on_event: OnEvent,
+        should_stop: ShouldStop,
+        should_pause: ShouldPause,
+        world: World,
+    ) -> None:
+        is_main = world.is_main
+        super().__init__(
+            on_event if is_main else lambda event: None, self._is_to_stop, self._is_to_pause
+        )
+        self._world = world
+        self._wants_stop = should_stop if is_main else lambda: False
+        self._wants_pause = should_pause if is_main else lambda: False
+        self._is_in_step = False
+        self._wish = ""
+
+    def progress(self, stage: str, done: int, total: int, message: str = "") -> None:
+        """As of `Reporter`; also raises where another process has ended."""
+        lost = self._world.watch.lost() if self._world.watch is not None else None
+        if lost is not None:
+            raise JobError(lost)
+        if self._is_in_step:
+            self._agree()
+        super().progress(stage, done, total, message)
+
+    @contextmanager
+    def in_step(self) -> Iterator[None]:
+        """Have every process call `progress` as often as the others within the block."""
+        self._is_in_step = True
+        try:
+            yield
+        finally:
+            self._is_in_step = False
+
+    def each(self, work: Callable[[], Done]) -> Done:
+        """Do work in every process that tells its progress as often as it likes.
+
+        Raises
+        ------
+        Stopped
+            In all, where the user wants it.
+        DreSlclError
+            In all, where one fails.
+        """
+        with self.in_step():
+            try:
+                done = work()
+            except _Elsewhere:
+                raise
+            except DreSlclError as error:
+                self._agree(is_done=True, problem=str(error))
+                raise
+            while not all(one["done"] for one in self._agree(is_done=True)):
+                if self._wish:  # hold still or stop as those do that are still at it
+                    super().progress("", 0, 0)
+        return done
+
+    def telling_all(self, save: Callable[[], None]) -> Callable[[], None]:
+        """As of `Reporter`."""
+
+        def save_all() -> None:
+            self._world.from_main({"do": "save"})
+            save()
+
+        return save_all
+
+    def by_main(self, work: Callable[[], Done]) -> Done:
+        """Do work in the first process while the others wait, and return its answer in all.
+
+        Parameters
+        ----------
+        work : callable
+            Its answer must be such as JSON can hold. It may tell its progress, and so stop or
+            hold still; what is to be saved then is saved in all processes.
+
+        Raises
+        ------
+        Stopped, DreSlclError
+            In all, where the work raised it.
+        """
+        if not self._world.is_main:
+            return self._follow()
+        save, end = self._on_hold, {"do": "problem", "text": "it has ended"}
+        try:
+            with self.saving(None if save is None else self.telling_all(save)):
+                done = work()
+            end = {"do": "done", "value": done}
+        except Stopped:
+            end = {"do": "stopped"}
+            raise
+        except DreSlclError as error:
+            end = {"do": "problem", "text": str(error)}
+            raise
+        finally:
+            self._world.from_main(end)
+        return done
+
+    def _follow(self) -> Any:
+        while (order := self._world.from_main())["do"] == "save":
+            if self._on_hold is not None:
+                self._on_hold()
+        if order["do"] == "stopped":
+            raise Stopped
+        if order["do"] == "problem":
+            raise JobError(order["text"])
+        return order["value"]
+
+    def _agree(self, *, is_done: bool = False, problem: str = "") -> list[dict[str, Any]]:
+        wish = "stop" if self._wants_stop() else "pause" if self._wants_pause() else ""
+        told = self._world.exchange({"wish": wish, "done": is_done, "problem": problem})
+        for rank, one in enumerate(told):
+            if one["problem"] and not problem:
+                raise _Elsewhere(f"{self._world.name(rank)}: {one['problem']}")
+        self._wish = told[0]["wish"]
+        return told
+
+    def _wait_for_user(self) -> None:
+        if not self._is_in_step:
+            super()._wait_for_user()
+        while self._is_in_step and self._wish == "pause":
+            time.sleep(_LOOK_EVERY_S)
+            self._agree()
+
+    def _is_to_stop(self) -> bool:
+        return self._wish == "stop" if self._is_in_step else self._wants_stop()
+
+    def _is_to_pause(self) -> bool:
+        return self._wish == "pause" if self._is_in_step else self._wants_pause()
+
+
+def team_reporter(
+    on_event: OnEvent, should_stop: ShouldStop, should_pause: ShouldPause, world: World
+) -> Reporter:
+    """Return the reporter of a training by one process, or by several."""
+    if world.size == 1:
+        return Reporter(on_event, should_stop, should_pause)
+    return TeamReporter(on_event, should_stop, should_pause, world)
+
+
+@contextmanager
+def owned_folder(run_dir: Path, world: World) -> Iterator[None]:
+    """Keep a run folder to the processes of this training; the first one holds the lock."""
+    with ExitStack() as held:
+        world.main_does(lambda: held.enter_context(run_lock(run_dir)))
+        yield
+
+
+class _Elsewhere(JobError):
+    """Another process cannot go on."""

@@ -1,0 +1,117 @@
+"""What processes of one training pass to each other, between three real ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import json, sys
+from datetime import timedelta
+import torch, torch.distributed as dist
+from napari_dre_slcl.engine.world import World
+from napari_dre_slcl.errors import ConfigError, DreSlclError
+
+rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size,
+                        timeout=timedelta(seconds=60))
+world = World(rank, size, control=dist.new_group(backend="gloo"))
+told = {}
+told["exchange"] = world.exchange({"rank": rank, "text": "\\u00e4" * rank * 1000})
+told["from_main"] = world.from_main([rank])
+told["any"] = [world.any(rank == 2), world.any(False)]
+
+# A net of two parts around the gathering: own rows, then all rows.
+torch.manual_seed(0)
+before, after, unused = torch.nn.Linear(3, 4), torch.nn.Linear(4, 2), torch.nn.Linear(2, 2)
+counts = [2, 0, 3]
+rows = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+own = rows.split(counts)[rank]
+out = after(world.gather(before(own), counts))
+loss = (out.softmax(1) ** 2 @ torch.tensor([1.0, 3.0])).pow(2).mean()
+loss.backward()
+weights = [*before.parameters(), *after.parameters(), *unused.parameters()]
+world.add_gradients(weights, list(after.parameters()))
+told["gradients"] = [None if w.grad is None else w.grad.flatten().tolist() for w in weights]
+told["loss"] = loss.item()
+
+torch.manual_seed(rank)
+part = torch.nn.BatchNorm1d(2)
+torch.nn.init.normal_(part.weight)
+world.copy_from_main(part)
+told["copied"] = part.weight.tolist()
+
+
+def fail():
+    if rank == 1:
+        raise ConfigError("No such thing.")
+    return rank
+
+for call in (lambda: world.all_do(fail), lambda: world.wait("Disk full." if rank == 2 else ""),
+             lambda: world.main_does(lambda: (_ for _ in ()).throw(ConfigError("Not here.")))):
+    try:
+        call()
+    except DreSlclError as error:
+        told.setdefault("errors", []).append([type(error).__name__, str(error)])
+told["answer"] = world.main_does(lambda: {"a": rank})
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    """Return what each of three processes has found."""
+    folder = tmp_path_factory.mktemp("world")
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    children = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(rank), "3", str(folder)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(3)
+    ]
+    return [json.loads(child.communicate(timeout=120)[0]) for child in children]
+
+
+def test_messages_reach_all_in_order(told: list[dict]) -> None:
+    for one in told:
+        assert [message["rank"] for message in one["exchange"]] == [0, 1, 2]
+        assert one["exchange"][2]["text"] == "ä" * 2000
+        assert one["from_main"] == [0]
+        assert one["any"] == [True, False]
+        assert one["answer"] == {"a": 0}
+
+
+def test_gradients_are_those_of_one_process(told: list[dict]) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    before, after, unused = torch.nn.Linear(3, 4), torch.nn.Linear(4, 2), torch.nn.Linear(2, 2)
+    rows = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    loss = (after(before(rows)).softmax(1) ** 2 @ torch.tensor([1.0, 3.0])).pow(2).mean()
+    loss.backward()
+    for one in told:
+        assert one["loss"] == pytest.approx(loss.item(), rel=1e-6)
+        *expected, _, _ = [*before.parameters(), *after.parameters(), *unused.parameters()]
+        for found, weight in zip(one["gradients"], expected, strict=False):
+            torch.testing.assert_close(torch.tensor(found), weight.grad.flatten())
+        assert one["gradients"][-2:] == [None, None]
+        assert one["gradients"] == told[0]["gradients"]
+
+
+def test_weights_are_those_of_the_first(told: list[dict]) -> None:
+    assert told[0]["copied"] == told[1]["copied"] == told[2]["copied"]
+
+
+def test_one_with_a_problem_ends_all_with_its_sentence(told: list[dict]) -> None:
+    assert told[1]["errors"][0] == ["ConfigError", "No such thing."]
+    assert told[0]["errors"][0] == ["JobError", "Process 2 of 3: No such thing."]
+    assert told[2]["errors"][1] == ["JobError", "Disk full."]
+    assert told[0]["errors"][1] == ["JobError", "Process 3 of 3: Disk full."]
+    assert told[0]["errors"][2] == ["ConfigError", "Not here."]
+    assert told[2]["errors"][2] == ["JobError", "Not here."]
