@@ -9,6 +9,15 @@ from typing import Annotated
 import typer
 
 from napari_dre_slcl import __version__
+from napari_dre_slcl.cli.cluster_options import (
+    PartTiles,
+    Retries,
+    Scheduler,
+    SchedulerFile,
+    Wait,
+    WorkerCount,
+    cluster_choice,
+)
 from napari_dre_slcl.cli.cohort_commands import cohort_app
 from napari_dre_slcl.cli.console import say_error
 from napari_dre_slcl.cli.embed import register as register_embed
@@ -170,11 +179,14 @@ def resume(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder, or a run folder that holds one.")],
-    slides: Annotated[
-        list[Path],
-        typer.Argument(help="Slide files or DICOM folders; feature files for a model of these."),
-    ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    slides: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Slide files or DICOM folders; feature files for a model of these."),
+    ] = None,
+    cohort: Annotated[
+        Path | None, typer.Option(help="Cohort table, in the place of slide files.")
+    ] = None,
     mpp: _Mpp = None,
     mask: Annotated[
         Path | None, typer.Option(help="Tissue mask of the one slide, as saved in the window.")
@@ -184,11 +196,18 @@ def predict(
         typer.Option(min=0.01, max=1, help="Share of a tile that must be tissue."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    scheduler: Scheduler = None,
+    scheduler_file: SchedulerFile = None,
+    workers: WorkerCount = None,
+    wait: Wait = 60.0,
+    retries: Retries = 2,
+    part_tiles: PartTiles = 20_000,
     json: _Json = False,
 ) -> None:
-    """Predict slides with a trained model; one result file per slide.
+    """Predict slides with a trained model, here or on a Dask cluster; one result file per slide.
 
-    Where --out has a result of the slide and model already, only tiles that it lacks are encoded.
+    Where --out has a result of the slide and model already, only tiles that it lacks are encoded;
+    with --cohort or a cluster it is kept as it is.
     """
     from napari_dre_slcl.cli.jobs import run_to_end
     from napari_dre_slcl.cli.tables import print_predictions
@@ -196,12 +215,15 @@ def predict(
 
     job = PredictJob(
         model=model,
-        slides=tuple(slides),
+        slides=tuple(slides or ()),
+        cohort=cohort,
         out=out,
         mpp=mpp,
         mask=mask,
         min_tissue=min_tissue,
         device=device,
+        part_tiles=part_tiles,
+        cluster=cluster_choice(scheduler, scheduler_file, workers, wait, retries),
     )
     result = run_to_end(job, as_json=json)
     if not json:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_dre_slcl.jobs.cluster_messages import ClusterChoice
+if TYPE_CHECKING:
+    from napari_dre_slcl.jobs.cluster_messages import ClusterChoice
 
 __all__ = [
     "PartTiles",
@@ -53,6 +54,8 @@ def cluster_choice(
     typer.BadParameter
         If more than one of the first three is given.
     """
+    from napari_dre_slcl.jobs.cluster_messages import ClusterChoice
+
     given = [value for value in (scheduler, scheduler_file, workers) if value is not None]
     if len(given) > 1:
         raise typer.BadParameter("give one of --scheduler, --scheduler-file and --workers")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_dre_slcl.atomic_file import write_json
-from napari_dre_slcl.cohort.cohort import read_cohort
 from napari_dre_slcl.cohort.feature_index import read_index, update_index
 from napari_dre_slcl.cohort.feature_store import FeatureOrigin, open_features
 from napari_dre_slcl.cohort.from_folder import SLIDE_SUFFIXES, table_of_folder
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
+from napari_dre_slcl.engine.cohort_items import items_of_table
 from napari_dre_slcl.engine.embed_tiles import EmbedWork, is_of
 from napari_dre_slcl.engine.encoder_snapshot import save_snapshot
 from napari_dre_slcl.engine.hand_out import do_all
@@ -25,11 +25,10 @@ from napari_dre_slcl.model.bundle import load_bundle
 from napari_dre_slcl.model.seeds import seed_everything
 from napari_dre_slcl.model.tile_encoder import TileEncoder
 
-__all__ = ["items_of_table", "run_embed"]
+__all__ = ["run_embed"]
 
 _SETTINGS = "embedding.json"
 _ENCODERS = ".encoder"
-_SHOWN = 3
 
 
 def run_embed(job: EmbedJob, on_event: OnEvent, should_stop: ShouldStop) -> Result | Cancelled:
@@ -89,9 +88,13 @@ def _cancelled(tally: Tally, items: Sequence[SlideItem]) -> Cancelled:
 def _items(job: EmbedJob) -> list[SlideItem]:
     if (job.cohort is None) == (job.slides is None):
         raise JobError("Name either a cohort table (--cohort) or a folder of slides (--slides).")
+
+    def output(slide_id: str) -> Path:
+        return job.out / f"{slide_id}.h5"
+
     if job.cohort is not None:
-        return items_of_table(job.cohort, job.out, ".h5", job.mpp)
-    assert job.slides is not None
+        return items_of_table(job.cohort, output, job.mpp)
+    assert job.slides is not None  # or the table was given
     table = table_of_folder(job.slides, "slide")
     sheet = table.sheet
     if "slide" not in sheet.columns:
@@ -102,48 +105,7 @@ def _items(job: EmbedJob) -> list[SlideItem]:
     columns = [sheet.columns.index(name) for name in ("slide_id", "slide")]
     rows = [tuple(row[column] for column in columns) for row in sheet.cells[1:]]
     home = sheet.table.parent.absolute()
-    return [_item(name, home / path, job.out, ".h5", job.mpp, "user") for name, path in rows]
-
-
-def items_of_table(table: Path, out: Path, suffix: str, mpp: float | None) -> list[SlideItem]:
-    """Return the slides of a cohort table; their files need not be seen from this machine.
-
-    Parameters
-    ----------
-    table : Path
-        Cohort table.
-    out : Path
-        Folder of the outputs.
-    suffix : str
-        Ending of their names.
-    mpp : float, optional
-        Wins over what the table says.
-
-    Raises
-    ------
-    CohortError
-        If the table cannot be used, or names no slide file for a row.
-    """
-    rows = read_cohort(table, needs_slides=False).rows
-    nameless = [row.slide_id for row in rows if row.path is None]
-    if nameless:
-        shown = ", ".join(f"'{name}'" for name in nameless[:_SHOWN])
-        raise CohortError(
-            f"'{table}' names no slide file for {len(nameless):,} of {len(rows):,} slides, the "
-            f"first are {shown}. Fill in the column 'slide'."
-        )
-    items = []
-    for row in rows:
-        assert row.path is not None
-        given = (mpp, "user") if mpp is not None else (row.mpp, "cohort table")
-        items.append(_item(row.slide_id, row.path, out, suffix, *given))
-    return items
-
-
-def _item(
-    name: str, path: Path, out: Path, suffix: str, mpp: float | None, source: str
-) -> SlideItem:
-    return SlideItem(name, path, out.absolute() / f"{name}{suffix}", mpp, source)
+    return [SlideItem(name, home / path, output(name).absolute(), job.mpp) for name, path in rows]
 
 
 def _encoder(job: EmbedJob, reporter: Reporter) -> tuple[DreSlclConfig, TileEncoder]:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
+from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 
-from napari_dre_slcl.cohort.feature_store import FEATURE_SUFFIXES
-from napari_dre_slcl.engine.allocator import keep_freed_memory
-from napari_dre_slcl.engine.damage import left_out_warning
+from torch import Tensor
+
+from napari_dre_slcl.engine.cohort_items import items_of_table
 from napari_dre_slcl.engine.device import choose_device
-from napari_dre_slcl.engine.feature_source import FeatureSource
-from napari_dre_slcl.engine.findings import warn_of_findings
+from napari_dre_slcl.engine.hand_out import do_all
+from napari_dre_slcl.engine.many_slides import Tally, out_folder, split_kept, write_left_out
+from napari_dre_slcl.engine.predict_file import PredictWork, load_onto, opened_file
 from napari_dre_slcl.engine.predict_source import predict_source
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
-from napari_dre_slcl.errors import JobError, ResultError, SlideError
+from napari_dre_slcl.engine.slide_work import SlideItem
+from napari_dre_slcl.errors import JobError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, PredictJob, Result
 from napari_dre_slcl.model.bundle import Bundle, load_bundle
-from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult, load_result, save_result
-from napari_dre_slcl.slide import Slide, open_slide
-from napari_dre_slcl.tiles import TileSource, TissueMask, load_tissue_mask, tile_slide
-from napari_dre_slcl.tiles.wording import tiles_text
+from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult
+from napari_dre_slcl.slide import Slide
+from napari_dre_slcl.tiles import TileSource, TissueMask, tile_slide
 
 __all__ = ["predict", "result_path", "run_predict"]
 
@@ -79,119 +82,117 @@ def run_predict(job: PredictJob, on_event: OnEvent, should_stop: ShouldStop) -> 
     A model that was trained on feature files takes such files (.h5, .hdf5) in the slides' place.
 
     A result of the same slide and model that lies in the job's folder already is brought up to
-    date: only tiles that it lacks are encoded.
+    date: only tiles that it lacks are encoded. With a cohort table or a cluster it is kept.
 
     Raises
     ------
     DreSlclError
-        If the model cannot be used, or no slide at all could be predicted.
+        If the model or the cluster cannot be used, or no slide at all could be predicted.
     """
     reporter = Reporter(on_event, should_stop)
-    if not job.slides:
-        raise JobError("No slide was given to predict. Name at least one slide file.")
-    if job.mask is not None and len(job.slides) > 1:
+    items = _items(job)
+    if job.mask is not None and len(items) > 1:
         raise JobError(
-            f"The tissue mask '{job.mask}' is of one slide, but {len(job.slides)} slides were "
+            f"The tissue mask '{job.mask}' is of one slide, but {len(items)} slides were "
             "given. Predict its slide alone, and the others without a mask."
         )
-    loaded = load_bundle(job.model)
-    device = choose_device(job.device)
-    loaded.net.to(device)
-    if device.type == "cpu":
-        keep_freed_memory()
+    loaded = load_onto(job.model, job.device)
+    work = PredictWork(
+        model=job.model.absolute(),
+        model_sha256=loaded.weights_sha256,
+        device=job.device,
+        min_tissue=job.min_tissue,
+        mask=job.mask,
+        part_tiles=job.part_tiles,
+        has_ids=job.cohort is not None,
+    )
+    if job.cohort is None and job.cluster is None:
+        return _predict_each(loaded, work, items, reporter)
+    del loaded  # each process loads its own
+    return _predict_many(job, work, items, reporter, on_event)
+
+
+def _items(job: PredictJob) -> list[SlideItem]:
+    if job.cohort is not None:
+        if job.slides:
+            raise JobError("Name slides or a cohort table (--cohort), not both.")
+        return items_of_table(job.cohort, lambda name: result_path(job.out, name), job.mpp)
+    if not job.slides:
+        raise JobError("No slide was given to predict. Name at least one slide file.")
+    items: dict[str, SlideItem] = {}
+    for path in job.slides:
+        name = _free_name(path.stem, items)
+        output = result_path(job.out, name).absolute()
+        items[name] = SlideItem(name, path.absolute(), output, job.mpp, job.mpp_source)
+    return list(items.values())
+
+
+def _predict_each(
+    bundle: Bundle, work: PredictWork, items: list[SlideItem], reporter: Reporter
+) -> Result | Cancelled:
+    """Predict slides here, one after the other."""
     paths: dict[str, Path] = {}
     skipped: dict[str, str] = {}
     try:
-        for path in job.slides:
-            name = _free_name(path.stem, paths)
+        for item in items:
             try:
-                paths[name] = _predict_file(loaded, job, path, name, reporter)
+                _predict_file(bundle, work, item, reporter)
+                paths[item.slide_id] = item.output
             except SlideError as error:
-                if len(job.slides) == 1:
+                if len(items) == 1:
                     raise
-                skipped[str(path)] = str(error)
+                skipped[str(item.path)] = str(error)
                 reporter.log(str(error), "warning")
     except Stopped:
-        return Cancelled(message=f"Cancelled after {len(paths)} of {len(job.slides)} slides.")
+        return Cancelled(message=f"Cancelled after {len(paths)} of {len(items)} slides.")
+    return _result(items, paths, skipped)
+
+
+def _predict_file(bundle: Bundle, work: PredictWork, item: SlideItem, reporter: Reporter) -> None:
+    def tell(done: int, total: int) -> None:
+        reporter.progress("Encoding tiles", done, total, item.path.name)
+
+    with opened_file(bundle, work, item, reporter) as slide:
+        tiles = slide.tiles
+        features, damaged = slide.encode(tiles, tell) if len(tiles) else (Tensor(), "")
+        slide.write(features, damaged)
+
+
+def _predict_many(
+    job: PredictJob,
+    work: PredictWork,
+    items: list[SlideItem],
+    reporter: Reporter,
+    on_event: OnEvent,
+) -> Result | Cancelled:
+    """Predict each slide once, here or on a cluster; finished results are kept."""
+    tally = Tally()
+    with out_folder(job.out) as token:
+        try:
+            marked = replace(work, token=token.absolute())
+            left = split_kept(marked, items, reporter, tally)
+            do_all(marked, left, job.cluster, reporter, on_event, tally)
+        except Stopped:
+            n_there = len(tally.done) + len(tally.kept)
+            return Cancelled(
+                message=f"Cancelled with {n_there:,} of {len(items):,} slides predicted. The same "
+                "command goes on from there."
+            )
+        finally:
+            write_left_out(job.out, tally.broken)
+    return _result(items, tally.paths(items), tally.broken)
+
+
+def _result(items: list[SlideItem], paths: dict[str, Path], skipped: dict[str, str]) -> Result:
     if not paths:
         last = next(reversed(skipped.values()))
-        raise SlideError(f"None of the {len(job.slides)} slides could be predicted. {last}")
+        raise SlideError(f"None of the {len(items)} slides could be predicted. {last}")
     return Result(kind="predict", paths=paths, skipped=skipped)
 
 
-def _free_name(slide_id: str, taken: dict[str, Path]) -> str:
+def _free_name(slide_id: str, taken: Container[str]) -> str:
     """Two slides of the same name from different folders get different results."""
     name, number = slide_id, 2
     while name in taken:
         name, number = f"{slide_id}-{number}", number + 1
     return name
-
-
-def _predict_file(
-    bundle: Bundle, job: PredictJob, path: Path, name: str, reporter: Reporter
-) -> Path:
-    """Predict one slide and write its result."""
-    target = result_path(job.out, name)
-    if path.suffix.lower() in FEATURE_SUFFIXES:
-        return save_result(_predict_features(bundle, job, path, reporter), target)
-    if bundle.feature_dim is not None:
-        raise SlideError(
-            f"This model was trained on feature files of {bundle.feature_dim} numbers per tile, it "
-            f"cannot see '{path.name}'. Give the slide's feature file (.h5)."
-        )
-    reporter.progress("Finding tissue", 0, 1, path.name)
-    tiling, mask = bundle.config.tiling, None
-    if job.min_tissue is not None:
-        tiling = tiling.model_copy(update={"min_tissue": job.min_tissue})
-    if job.mask is not None:
-        mask = load_tissue_mask(job.mask)
-    with open_slide(path, mpp=job.mpp, mpp_source=job.mpp_source) as slide:
-        source = TileSource(slide, tile_slide(slide, tiling, mask))
-        reporter.log(f"{path.name}: {tiles_text(source.grid)}.")
-        warn_of_findings([slide.info], reporter)
-        reporter.warn_once(left_out_warning(source))
-        result = predict_source(
-            bundle,
-            source,
-            path.stem,
-            lambda done, total: reporter.progress("Encoding tiles", done, total, path.name),
-            _earlier(target),
-        )
-    result.provenance["tissue mask"] = "automatic" if job.mask is None else _file_and_hash(job.mask)
-    result.provenance["tissue tiles"] = tiles_text(source.grid)
-    result.provenance["least tissue"] = f"{tiling.min_tissue:.0%}"
-    reporter.log(f"{path.name}: encoded {result.provenance['encoded']}.")
-    reporter.warn_once(result.provenance.get("damaged", ""))
-    return save_result(result, target)
-
-
-def _predict_features(
-    bundle: Bundle, job: PredictJob, path: Path, reporter: Reporter
-) -> SlideResult:
-    """Predict from the features of a slide's tiles."""
-    if job.mask is not None or job.min_tissue is not None:
-        reporter.warn_once(
-            "A feature file has its tiles already: tissue mask and least tissue are not used."
-        )
-    result = predict_source(
-        bundle,
-        FeatureSource.open(path),
-        path.stem,
-        lambda done, total: reporter.progress("Reading features", done, total, path.name),
-    )
-    reporter.log(f"{path.name}: read {result.provenance['encoded']}.")
-    if "tiles" in result.provenance:
-        reporter.log(f"{path.name}: {result.provenance['tiles']} There is no map.", "warning")
-    return result
-
-
-def _file_and_hash(path: Path) -> str:
-    return f"{path.name}, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
-
-
-def _earlier(path: Path) -> SlideResult | None:
-    """Return the result that lies there; a damaged one is as good as none, it is written anew."""
-    try:
-        return load_result(path)
-    except ResultError:
-        return None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_dre_slcl._version import __version__
@@ -42,6 +44,7 @@ def predict_source(
     memory: FeatureMemory | None = None,
     *,
     is_explained: bool = True,
+    encode: Callable[[NDArray[np.int64]], tuple[Tensor, str]] | None = None,
 ) -> SlideResult:
     """Predict one open slide, or one feature file.
 
@@ -67,6 +70,9 @@ def predict_source(
     is_explained : bool
         Also say what the answer rests on: evidence of tiles, their places in report space, and
         intervals. False for answers that are counted and not looked at.
+    encode : callable, optional
+        Gives (m, d) features of tiles by their numbers, and what is to tell of damaged ones; by
+        default they are read and encoded here.
 
     Returns
     -------
@@ -83,16 +89,16 @@ def predict_source(
     """
     if isinstance(source, FeatureSource):
         return _predict_features(bundle, source, slide_id, on_progress, memory, is_explained)
-    return _predict_slide(
-        bundle, source, slide_id, on_progress, earlier, keep_features, is_explained
-    )
+    if encode is None:
+        encode = partial(_encode, bundle, source, on_progress)
+    return _predict_slide(bundle, source, slide_id, encode, earlier, keep_features, is_explained)
 
 
 def _predict_slide(
     bundle: Bundle,
     source: TileSource,
     slide_id: str,
-    on_progress: Callable[[int, int], None] | None,
+    encode: Callable[[NDArray[np.int64]], tuple[Tensor, str]],
     earlier: SlideResult | None,
     keep_features: bool,
     is_explained: bool,
@@ -111,10 +117,7 @@ def _predict_slide(
         features[~is_new] = torch.from_numpy(earlier.features[stored])
     damaged = ""
     if is_new.any():
-        input_px = bundle.config.encoder.input_px
-        features[is_new], damaged = encode_source(
-            bundle.net.encoder, source, input_px, np.flatnonzero(is_new), on_progress
-        )
+        features[is_new], damaged = encode(np.flatnonzero(is_new))
     result = predict_encoded(bundle, source, slide_id, features, is_explained=is_explained)
     result.provenance["encoded"] = f"{is_new.sum():,} of {len(is_new):,} tiles"
     if damaged:
@@ -122,6 +125,16 @@ def _predict_slide(
         result.provenance["damaged"] = damaged
         return result
     return replace(result, features=features.numpy(), features_key=key) if keep_features else result
+
+
+def _encode(
+    bundle: Bundle,
+    source: TileSource,
+    on_progress: Callable[[int, int], None] | None,
+    tiles: NDArray[np.int64],
+) -> tuple[Tensor, str]:
+    input_px = bundle.config.encoder.input_px
+    return encode_source(bundle.net.encoder, source, input_px, tiles, on_progress)
 
 
 def predict_encoded(

@@ -133,6 +133,7 @@ class _HandOut:
     def _submit(self, step: Step, workers: set[str]) -> None:
         item = step.slide.item
         self._n_tasks += 1
+        is_restricted = workers != set(self._workers)
         what = {None: "slide", JOIN: "join"}.get(step.part, f"part_{step.part}")
         future = self._client.submit(
             run_task,
@@ -141,8 +142,8 @@ class _HandOut:
             step.part,
             key=f"{what}-{item.slide_id}-{self._token}{self._n_tasks:06}",
             pure=False,
-            workers=None if workers == set(self._workers) else sorted(workers),
-            allow_other_workers=True,  # where all of these have ended meanwhile
+            workers=sorted(workers) if is_restricted else None,
+            allow_other_workers=is_restricted,  # where all of these have ended meanwhile
         )
         self._running[future] = step
         self._view.begin(future.key, item.slide_id)
