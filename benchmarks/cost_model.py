@@ -33,7 +33,7 @@ BOUND = 0.2
 LARGE, SMALL = 0.1, 0.02
 FEATURE_DIM = 64
 HELD_OUT = {
-    "pixels": (Trial(30, 80), Trial(20, 400), Trial(100, 60)),
+    "pixels": (Trial(30, 80), Trial(16, 300), Trial(70, 60)),
     "features": (Trial(100, 2000), Trial(400, 1000), Trial(60, 20_000)),
 }
 

@@ -67,6 +67,8 @@ def known_memory(scale: Scale) -> dict[str, float]:
         scale.own_tiles * 14 + scale.own_slides * scale.sum_bytes + 3 * scale.weight_bytes
     )
     return {
+        # Row and column as int64, and the score of its tissue; every process knows all slides.
+        "places of tiles": 0 if scale.stored_dim else 24 * scale.slides * scale.tiles,
         "tiles that were read": min(read * of_tile, scale.cache_mib * _MIB),
         "memory bank": _bank_memory(scale),
         # Copies of what changed, and the file's content.
@@ -81,7 +83,8 @@ def known_memory(scale: Scale) -> dict[str, float]:
 
 def _bank_memory(scale: Scale) -> float:
     if scale.is_bank_in_memory:
-        return scale.own_bank_bytes
+        # The pages of its files while they are filled, and the copy that is worked on.
+        return 2 * scale.own_bank_bytes
     # Pages of rows that changed since the last checkpoint; what was read can be given back.
     changed = min(scale.checkpoint_steps, scale.steps) * scale.slides_per_batch * scale.fresh
     sums = scale.own_slides * scale.sum_bytes
@@ -93,7 +96,6 @@ def memory_amounts(scale: Scale) -> dict[str, float]:
     return {
         "once": 1,
         "slide": scale.slides,
-        "tile": scale.slides * scale.tiles,
         "fresh tile of a step": scale.largest_batch * scale.fresh,
     }
 
@@ -111,7 +113,6 @@ def memory_bytes(scale: Scale, constants: Mapping[str, float]) -> dict[str, floa
     names = {
         "once": "program and network",
         "slide": "slides",
-        "tile": "places of tiles",
         "fresh tile of a step": "a step",
     }
     measured = {
