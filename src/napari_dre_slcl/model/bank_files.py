@@ -58,14 +58,21 @@ class BankFiles:
         """Make a generation, where there is none of this number, tag and shape.
 
         It is thrown away where it has another tag or shape, and so are all after it.
+
+        Raises
+        ------
+        JobError
+            If the disk has no room, or cannot be written.
         """
-        for later in self._numbers():
-            if later > number:
-                self._drop(later)
-        if self._header(number) == self._shape.facts() | {"tag": tag}:
-            return
-        self._drop(number)
-        self._create(number, tag)
+        try:
+            for later in self._numbers():
+                if later > number:
+                    self._drop(later)
+            if self._header(number) != self._shape.facts() | {"tag": tag}:
+                self._drop(number)
+                self._create(number, tag)
+        except OSError as error:
+            raise JobError(self._no_room(error)) from error
 
     def read(self, number: int) -> Arrays:
         """Return what this process holds of a generation: copies, or copy-on-write views.
@@ -173,9 +180,8 @@ class BankFiles:
                 _reserve(path)
             write_json(aside / _HEADER, self._shape.facts() | {"tag": tag})
             aside.rename(self._path(number))
-        except OSError as error:
+        finally:
             shutil.rmtree(aside, ignore_errors=True)
-            raise JobError(self._no_room(error)) from error
 
     def _no_room(self, error: OSError) -> str:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

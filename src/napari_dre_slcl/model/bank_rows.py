@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,17 +101,22 @@ class SharedFile:
 
     def write(self, rows: Rows, values: Tensor) -> None:
         """Set some rows, numbered from the first of this process."""
-        if self._inner == (0, len(self.values)):
-            self.values[rows] = values
-            return
-        numbers = torch.arange(len(self.values))[rows] if isinstance(rows, slice) else rows
         first, last = self._inner
-        is_before, is_after = numbers < first, numbers >= last
-        is_inner = ~(is_before | is_after)
-        self.values[numbers[is_inner]] = values[is_inner]
-        for is_edge in (is_before, is_after):
-            if bool(is_edge.any()):
-                self._write_edge(numbers[is_edge], values[is_edge])
+        if (first, last) == (0, len(self.values)):
+            self.values[rows] = values
+        elif isinstance(rows, slice):
+            begin, end, _ = rows.indices(len(self.values))
+            cuts = [begin, min(max(first, begin), end), min(max(last, begin), end), end]
+            before, inner, after = values.split([b - a for a, b in pairwise(cuts)])
+            self.values[cuts[1] : cuts[2]] = inner
+            self._write_edge(torch.arange(cuts[0], cuts[1]), before)
+            self._write_edge(torch.arange(cuts[2], cuts[3]), after)
+        else:
+            is_before, is_after = rows < first, rows >= last
+            is_inner = ~(is_before | is_after)
+            self.values[rows[is_inner]] = values[is_inner]
+            for is_edge in (is_before, is_after):
+                self._write_edge(rows[is_edge], values[is_edge])
 
     def flush(self) -> None:
         """Make what was written durable."""
@@ -128,6 +134,8 @@ class SharedFile:
         return (first, last) if first < last else (len(part), len(part))
 
     def _write_edge(self, rows: Tensor, values: Tensor) -> None:
+        if not len(rows):
+            return
         first, last = int(rows.min()), int(rows.max()) + 1
         block = self.values[first:last].clone()
         block[rows - first] = values.to(block.dtype)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from napari_dre_slcl.model.bank_files import Arrays
+from napari_dre_slcl.model.bank_shape import Arrays
 from napari_dre_slcl.model.residual_sums import add_residuals
 
 __all__ = ["Assign", "add_rows", "index_slide", "sums_without"]
