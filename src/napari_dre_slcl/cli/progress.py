@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from rich.console import RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,12 +17,21 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.progress import Progress as Bars
-from rich.table import Column
+from rich.progress import Progress as RichBars
+from rich.table import Column, Table
 from rich.text import Text
 
 from napari_dre_slcl.cli.console import output, status
-from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Event, Log, Metric, Progress, event_line
+from napari_dre_slcl.cli.worker_table import worker_table
+from napari_dre_slcl.jobs.messages import (
+    PAUSED_STAGE,
+    Event,
+    Log,
+    Metric,
+    Progress,
+    Workers,
+    event_line,
+)
 
 __all__ = ["show_events"]
 
@@ -58,8 +68,19 @@ def _print_json(event: Event) -> None:
     output().file.flush()
 
 
-def _bars() -> Bars:
-    return Bars(
+class _Bars(RichBars):
+    """Bars, with a table above them where there is one."""
+
+    table: Table | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self.table is not None:
+            yield self.table
+        yield from super().get_renderables()
+
+
+def _bars() -> _Bars:
+    return _Bars(
         TextColumn("{task.description}"),
         BarColumn(bar_width=_BAR_WIDTH, table_column=Column(no_wrap=True)),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
@@ -80,7 +101,7 @@ class _NoteColumn(ProgressColumn):
 class _BarView:
     """One bar per stage; the newest numbers stand behind the bar that moves."""
 
-    def __init__(self, bars: Bars) -> None:
+    def __init__(self, bars: _Bars) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
         self._numbers = ""
@@ -90,6 +111,8 @@ class _BarView:
             self._advance(event)
         elif isinstance(event, Metric):
             self._numbers = _numbers(event.values)
+        elif isinstance(event, Workers):
+            self._bars.table = worker_table(event)
         elif isinstance(event, Log):
             self._bars.console.print(_log_sentence(event), soft_wrap=True)
 

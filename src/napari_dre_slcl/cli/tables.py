@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from rich.table import Table
 
 from napari_dre_slcl.cli.console import output, say
@@ -10,6 +12,8 @@ from napari_dre_slcl.jobs.messages import Result
 from napari_dre_slcl.results import TaskPrediction, load_result
 
 __all__ = ["TEST_AUC", "print_predictions", "print_training", "probabilities"]
+
+_SHOWN_SLIDES = 50
 
 TEST_AUC = "test/auc/"
 """Start of the metric names that hold the AUC on held-out patients."""
@@ -39,14 +43,17 @@ def print_predictions(result: Result) -> None:
     if not result.paths:
         raise JobError("No slide could be predicted: " + " ".join(result.skipped.values()))
     table = Table("Slide", "Task", "Prediction", "Probabilities")
-    for slide_id, path in result.paths.items():
-        for prediction in load_result(path).predictions:
+    shown = dict(islice(result.paths.items(), _SHOWN_SLIDES))
+    for slide_id, path in shown.items():
+        for prediction in load_result(path, with_features=False).predictions:
             table.add_row(
                 slide_id, prediction.task, prediction.predicted, probabilities(prediction)
             )
     output().print(table)
-    for path in result.paths.values():
+    for path in shown.values():
         say(str(path))
+    if len(result.paths) > len(shown):
+        say(f"And {len(result.paths) - len(shown):,} more in {path.parent}.")
 
 
 def probabilities(prediction: TaskPrediction) -> str:

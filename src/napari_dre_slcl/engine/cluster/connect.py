@@ -58,6 +58,8 @@ def connected(choice: ClusterChoice, device: str, reporter: Reporter) -> Iterato
             where = f"'{address}'"
         client = opened.enter_context(_client(address, where))
         _wait_for_worker(client, choice.wait_s, where, reporter)
+        if choice.workers is not None:
+            reporter.progress("Starting workers", choice.workers, choice.workers)
         reporter.log(f"Dask dashboard: {client.dashboard_link}")
         yield client
 
