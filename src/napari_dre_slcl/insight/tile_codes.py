@@ -19,7 +19,15 @@ from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.hits import LeftOut
 from napari_dre_slcl.insight.index_header import CodesFacts
 
-__all__ = ["FITTED_FILE", "MOST_RANGES", "ROW_BITS", "TileCodes", "has_faiss", "shard_number"]
+__all__ = [
+    "FITTED_FILE",
+    "MOST_RANGES",
+    "ROW_BITS",
+    "TileCodes",
+    "has_faiss",
+    "read_fitted",
+    "shard_number",
+]
 
 FITTED_FILE = "fitted.faiss"
 ROW_BITS = 32
@@ -66,7 +74,7 @@ class TileCodes:
         self.n_probes = facts.n_probes
         _check_sizes(folder, facts)
         try:
-            self._index = faiss.read_index(str(folder / FITTED_FILE))
+            self._index = read_fitted(folder)
             self._mapped = [_mapped_lists(folder / name) for name in facts.files]
         except RuntimeError as error:  # faiss raises nothing else
             raise SearchError(_damaged(folder)) from error
@@ -152,6 +160,20 @@ class TileCodes:
         wanted = faiss.IDSelectorNot(gone)
         kept_alive.append(wanted)
         return wanted
+
+
+def read_fitted(folder: Path) -> Any:
+    """Return the faiss index of the centroids, without tiles.
+
+    Tables of products would take lists x bytes x 1 kB of memory, for little speed with one question
+    at a time.
+    """
+    import faiss
+
+    path = str(folder / FITTED_FILE)
+    fitted = faiss.read_index(path, faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
+    fitted.use_precomputed_table = -1
+    return fitted
 
 
 def _mapped_lists(path: Path) -> Any:

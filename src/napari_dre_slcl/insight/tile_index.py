@@ -20,13 +20,12 @@ from napari_dre_slcl.insight.index_header import (
     CODES_FOLDER,
     INDEX_FILE,
     INDEX_FORMAT,
-    PER_TILE,
-    SHARDS_FOLDER,
     IndexHeader,
     damaged,
     read_header,
 )
-from napari_dre_slcl.insight.rows import MOST_MAPPED, MapPool, ShardRows
+from napari_dre_slcl.insight.rows import ShardRows
+from napari_dre_slcl.insight.tile_arrays import find_rows, tile_arrays
 from napari_dre_slcl.insight.tile_codes import TileCodes, has_faiss
 
 __all__ = [
@@ -97,7 +96,6 @@ class TileIndex:
         header = read_header(folder)
         try:
             index = _opened(cls, folder, header)
-            _check(index)
         except (OSError, ValueError, EOFError) as error:
             raise SearchError(damaged(folder)) from error
         return index
@@ -222,19 +220,7 @@ class TileIndex:
         rowcol : ndarray
             (m, 2) row and column on its tile grid.
         """
-        own = self.rowcol[slide.rows].astype(np.int64)
-        if not len(own) or not len(rowcol):
-            return np.full(len(rowcol), -1, np.int64)
-        wanted = np.asarray(rowcol, np.int64).reshape(-1, 2)
-        width = int(max(own[:, 1].max(), wanted[:, 1].max())) + 1
-        keys, asked = own[:, 0] * width + own[:, 1], wanted[:, 0] * width + wanted[:, 1]
-        if np.array_equal(keys, asked):  # the usual case: all tiles of the same result
-            return np.arange(slide.first_row, slide.first_row + len(keys), dtype=np.int64)
-        is_sorted = bool((keys[1:] > keys[:-1]).all())
-        order = np.arange(len(keys)) if is_sorted else np.argsort(keys)
-        place = np.minimum(np.searchsorted(keys, asked, sorter=order), len(keys) - 1)
-        found = order[place]
-        return np.where(keys[found] == asked, found + slide.first_row, -1).astype(np.int64)
+        return find_rows(self.rowcol[slide.rows], slide.first_row, rowcol)
 
     def _small(self, name: str) -> NDArray[Any] | None:
         """Return an array that was counted when the index was made; format 1 has none."""
@@ -260,46 +246,12 @@ def label_columns(index: TileIndex) -> tuple[str, ...]:
 
 def _opened(cls: type[TileIndex], folder: Path, header: IndexHeader) -> TileIndex:
     data, n_slides = folder / header.data, len(header.slides)
-    shards, counts = _shard_folders(folder, header)
-    pool = MapPool()
-    widths = {"features": (header.dim,), "rowcol": (2,)}
-    tiles: dict[str, ShardRows[Any]] = {
-        name: ShardRows(
-            pool,
-            [shard / f"{name}.npy" for shard in shards],
-            counts,
-            dtype,
-            widths.get(name, ()),
-        )
-        for name, dtype in PER_TILE.items()
-    }
     vectors = np.load(data / "slide_vectors.npy", mmap_mode="r", allow_pickle=False)
     places = np.load(data / "atlas_slides.npy", allow_pickle=False)
     drawn = np.load(data / "atlas_tiles.npy", allow_pickle=False)
     if len(vectors) != n_slides or places.shape != (n_slides, 2) or drawn.shape[1:] != (3,):
         raise ValueError("there is not one vector and one place per slide")
+    tiles = tile_arrays(folder, header)
     return cls(
         folder, header, **tiles, slide_vectors=vectors, atlas_tiles=drawn, atlas_slides=places
     )
-
-
-def _shard_folders(folder: Path, header: IndexHeader) -> tuple[list[Path], list[int]]:
-    """Return folder and number of tiles of each shard; all arrays of format 1 are as one."""
-    if header.format == INDEX_FORMAT:
-        shards = [folder / SHARDS_FOLDER / shard.name for shard in header.shards]
-        return shards, [shard.n_tiles for shard in header.shards]
-    return [folder / header.data], [sum(slide.n_tiles for slide in header.slides)]
-
-
-def _check(index: TileIndex) -> None:
-    """Map all arrays where they are few, so that damage shows now; of many, see that they exist."""
-    kinds = [getattr(index, name) for name in PER_TILE]
-    n_shards = index.features.n_shards
-    if n_shards * len(kinds) <= MOST_MAPPED:
-        for rows in kinds:
-            for number in range(n_shards):
-                rows.shard(number)
-        return
-    there = {entry.name for entry in (index.folder / SHARDS_FOLDER).iterdir()}
-    if not there.issuperset(shard.name for shard in index.header.shards):
-        raise SearchError(damaged(index.folder))

@@ -1,80 +1,31 @@
-"""Fits and writes the compressed codes of very many tiles, shard by shard; faiss does the work."""
+"""Writes the compressed codes of very many tiles, shard by shard; faiss does the work."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.atomic_file import atomic_writer, write_json
-from napari_dre_slcl.insight.code_recall import (
-    QUESTIONS_FILE,
-    SLIDES_FILE,
-    NearestOfShard,
-    measure,
-)
+from napari_dre_slcl.insight.code_recall import NearestOfShard, measure
+from napari_dre_slcl.insight.fit_codes import CodeSizes, fit_codes, is_usable
 from napari_dre_slcl.insight.hits import IndexedSlide
 from napari_dre_slcl.insight.index_header import CodesFacts, IndexHeader, ShardFacts
 from napari_dre_slcl.insight.rows import ShardRows
-from napari_dre_slcl.insight.tile_codes import FITTED_FILE, ROW_BITS, TileCodes, shard_number
+from napari_dre_slcl.insight.tile_codes import (
+    FITTED_FILE,
+    ROW_BITS,
+    TileCodes,
+    read_fitted,
+    shard_number,
+)
 
-__all__ = ["CodeSizes", "write_codes"]
+__all__ = ["write_codes"]
 
 _BLOCK_ROWS = 2**16
-_BITS = 8
-_ROUNDS = 10
-_SEED = 1234
-
-
-@dataclass(frozen=True, slots=True)
-class CodeSizes:
-    """How large codes are, and on what they are fitted.
-
-    Parameters
-    ----------
-    most_lists : int
-        Lists at most; there is one per square root of N tiles, rounded up to a power of 2.
-    per_list : int
-        Tiles per list that they are fitted on.
-    most_fitted_mib : int
-        Memory of these tiles at most.
-    numbers_per_byte : int
-        Numbers of a feature that one byte of a code stands for, at least.
-    most_bytes : int
-        Of a code, at most.
-    n_questions : int
-        Tiles that are looked for to measure what is found.
-    """
-
-    most_lists: int = 16_384
-    per_list: int = 32
-    most_fitted_mib: int = 512
-    numbers_per_byte: int = 4
-    most_bytes: int = 96
-    n_questions: int = 64
-
-    def n_lists(self, n_tiles: int) -> int:
-        """Return how many lists so many tiles are sorted into."""
-        wanted = 2 ** int(np.ceil(np.log2(max(1.0, n_tiles**0.5))))
-        return min(wanted, self.most_lists)
-
-    def n_fitted(self, n_tiles: int, dim: int) -> int:
-        """Return how many of so many tiles codes are fitted on."""
-        room = self.most_fitted_mib * 2**20 // (4 * dim)
-        return int(min(n_tiles, room, max(2**_BITS, self.per_list * self.n_lists(n_tiles))))
-
-    def n_bytes(self, dim: int) -> int:
-        """Return the bytes of a code; each stands for as many numbers of a feature."""
-        most = max(1, min(dim // self.numbers_per_byte, self.most_bytes))
-        return next(size for size in range(most, 0, -1) if dim % size == 0)
 
 
 def write_codes(
@@ -114,7 +65,7 @@ def write_codes(
     on_progress("Fitting the codes of tiles", 0, 1)
     name, n_trained = _kept(folder, before, len(features))
     if not name:
-        name, n_trained = _fitted(folder, shards, slides, features, sizes), len(features)
+        name, n_trained = fit_codes(folder, shards, slides, features, sizes), len(features)
     files = _encode(folder / name, shards, slides, features, on_progress)
     on_progress("Measuring the search", 0, 1)
     lengths = tuple((folder / name / file).stat().st_size for file in files)
@@ -137,56 +88,6 @@ def _kept(folder: Path, before: IndexHeader | None, n_tiles: int) -> tuple[str, 
         return "", 0
     is_near = codes.n_trained / 2 <= n_tiles <= codes.n_trained * 2
     return (codes.name, codes.n_trained) if is_near else ("", 0)
-
-
-def _fitted(
-    folder: Path,
-    shards: Sequence[ShardFacts],
-    slides: Sequence[IndexedSlide],
-    features: ShardRows[np.float32],
-    sizes: CodeSizes,
-) -> str:
-    """Fit codes to a sample of tiles, unless that was done; return the name of their folder."""
-    told = [[shard.name for shard in shards], asdict(sizes)]
-    name = sha256(json.dumps(told).encode()).hexdigest()[:20]
-    if (folder / name).is_dir():
-        return name
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder, prefix=".aside-"))
-    try:
-        rng = np.random.default_rng(_SEED)
-        asked = np.sort(rng.choice(len(features), sizes.n_questions, replace=False))
-        with atomic_writer(aside / QUESTIONS_FILE) as stream:
-            np.save(stream, features[asked], allow_pickle=False)
-        ends = np.cumsum([slide.n_tiles for slide in slides])
-        of_slide = np.searchsorted(ends, asked, side="right")
-        write_json(aside / SLIDES_FILE, [slides[int(number)].slide_id for number in of_slide])
-        _fit(aside / FITTED_FILE, features, sizes, rng)
-        aside.chmod(0o755)
-        aside.rename(folder / name)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return name
-
-
-def _fit(
-    path: Path, features: ShardRows[np.float32], sizes: CodeSizes, rng: np.random.Generator
-) -> None:
-    import faiss
-
-    n_tiles, dim = features.shape
-    drawn = rng.choice(n_tiles, sizes.n_fitted(n_tiles, dim), replace=False)
-    sample = features[np.sort(drawn)]
-    sample = sample[_is_usable(sample)]
-    n_lists = max(1, min(sizes.n_lists(n_tiles), len(sample) // 4))
-    index = faiss.IndexIVFPQ(faiss.IndexFlatL2(dim), dim, n_lists, sizes.n_bytes(dim), _BITS)
-    # The tables take lists x bytes x 1 kB of memory, for little speed with one question at a time.
-    index.use_precomputed_table = -1
-    for clustering in (index.cp, index.pq.cp):
-        clustering.niter, clustering.seed = _ROUNDS, _SEED
-        clustering.min_points_per_centroid = 1  # no warning on the terminal
-    index.train(sample)
-    faiss.write_index(index, str(path))
 
 
 def _encode(
@@ -222,7 +123,7 @@ class _Encoder:
 
         self._faiss = faiss
         self._folder = folder
-        self._index = faiss.read_index(str(folder / FITTED_FILE))
+        self._index = read_fitted(folder)
 
     def write(
         self, path: Path, features: NDArray[np.float32], slides: list[tuple[str, slice]]
@@ -236,7 +137,7 @@ class _Encoder:
         for first in range(0, len(features), _BLOCK_ROWS):
             block = np.ascontiguousarray(features[first : first + _BLOCK_ROWS])
             nearest.add(block, first)
-            usable = np.flatnonzero(_is_usable(block))
+            usable = np.flatnonzero(is_usable(block))
             self._index.add_with_ids(block[usable], number + first + usable)
         nearest.write(path.with_suffix(".npy"))
         self._write_lists(path, lists)
@@ -253,8 +154,3 @@ class _Encoder:
             raise OSError(0, f"faiss could not write '{path.name}'") from error
         finally:
             aside.unlink(missing_ok=True)
-
-
-def _is_usable(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which rows point somewhere; the others are like nothing."""
-    return np.isfinite(rows).all(axis=1) & rows.any(axis=1)

@@ -7,7 +7,6 @@ when the process was killed are found again by their name.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,8 +16,8 @@ from filelock import FileLock, Timeout
 
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.errors import SearchError
-from napari_dre_slcl.insight.atlas import atlas_method, atlas_sample, project
-from napari_dre_slcl.insight.attention_scale import MOST_SORTED, attention_counts
+from napari_dre_slcl.insight.atlas import atlas_method
+from napari_dre_slcl.insight.fit_codes import CodeSizes
 from napari_dre_slcl.insight.hits import IndexedSlide
 from napari_dre_slcl.insight.index_header import (
     CODES_FOLDER,
@@ -34,8 +33,9 @@ from napari_dre_slcl.insight.rows import MapPool, ShardRows
 from napari_dre_slcl.insight.search_note import MOST_EXACT
 from napari_dre_slcl.insight.shard_plan import SHARD_TILES, plan_shards
 from napari_dre_slcl.insight.tile_codes import has_faiss
-from napari_dre_slcl.insight.write_codes import CodeSizes, write_codes
-from napari_dre_slcl.insight.write_shard import PER_SLIDE, shard_facts, write_shard
+from napari_dre_slcl.insight.write_codes import write_codes
+from napari_dre_slcl.insight.write_shard import shard_facts, write_shard
+from napari_dre_slcl.insight.write_summary import write_summary
 
 __all__ = ["IndexOptions", "WrittenIndex", "write_index"]
 
@@ -237,30 +237,15 @@ class _Writer:
         ):
             return before.data
         self._on_progress("Drawing the atlas", 0, 1)
-        aside = Path(tempfile.mkdtemp(dir=self._folder, prefix=f".{DATA_PREFIX}"))
-        try:
-            self._write_data(aside, n_tiles)
-            target = _free_folder(self._folder)
-            aside.chmod(0o755)
-            aside.rename(target)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-        return target.name
-
-    def _write_data(self, folder: Path, n_tiles: int) -> None:
-        shards = [self._folder / SHARDS_FOLDER / shard.name for shard in self._shards]
-        for name in PER_SLIDE:
-            parts = [np.load(shard / f"{name}.npy", allow_pickle=False) for shard in shards]
-            np.save(folder / f"{name}.npy", np.concatenate(parts))
-        if n_tiles > MOST_SORTED:
-            np.save(folder / "attention_counts.npy", attention_counts(self._rows("attention")))
-        method, seed = atlas_method(), self._facts.seed
-        drawn = atlas_sample(n_tiles, seed=seed)
-        places = project(self._rows("features")[drawn], method, seed)
-        np.save(folder / "atlas_tiles.npy", np.column_stack([drawn.astype(np.float64), places]))
-        vectors = np.load(folder / "slide_vectors.npy", mmap_mode="r", allow_pickle=False)
-        lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        np.save(folder / "atlas_slides.npy", project(vectors / lengths, method, seed))
+        folders = [self._folder / SHARDS_FOLDER / shard.name for shard in self._shards]
+        return write_summary(
+            self._folder,
+            folders,
+            n_tiles,
+            self._rows("features"),
+            self._rows("attention"),
+            self._facts.seed,
+        )
 
     def _delete_left_over(self) -> None:
         """Delete what a process that was killed had half written."""
@@ -299,10 +284,3 @@ def _before(folder: Path, facts: IndexFacts) -> IndexHeader | None:
         return None  # none, damaged, or of another version: all is written anew
     is_same = before.model_sha256 == facts.model_sha256 and before.dim == facts.dim
     return before if is_same and before.format == INDEX_FORMAT else None
-
-
-def _free_folder(folder: Path) -> Path:
-    number = 1
-    while (folder / f"{DATA_PREFIX}{number}").exists():
-        number += 1
-    return folder / f"{DATA_PREFIX}{number}"
