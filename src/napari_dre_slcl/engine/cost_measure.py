@@ -62,12 +62,15 @@ class Trial:
         Of the cohort, and of a slide.
     batch, fresh : float
         Share of the settings' slides per batch and fresh tiles.
+    ranks : int
+        Processes; the first one, which has most to do, is measured.
     """
 
     slides: int
     tiles: int
     batch: float = 1.0
     fresh: float = 1.0
+    ranks: int = 1
 
 
 # Each differs from the first in one thing.
@@ -132,6 +135,7 @@ def measure_trial(subject: Subject, trial: Trial) -> Measured:
     overrides = subject.overrides | {
         "training.epochs": _EPOCHS,
         "training.preflight": False,
+        "training.devices": trial.ranks,
         "training.slides_per_batch": _part(config.training.slides_per_batch, trial.batch),
         "training.fresh_tiles": _part(config.training.fresh_tiles, trial.fresh),
         "codebook.refit_after_epoch": 0,
@@ -156,6 +160,7 @@ def measure_trial(subject: Subject, trial: Trial) -> Measured:
         (len(counts["train"]), len(counts["val"]), len(counts["test"])),
         sum(map(sum, counts.values())) / n_slides,
         network_size(config, subject.feature_dim, _CLASSES, len(counts["train"])),
+        trial.ranks,
     )
     return Measured(scale, by_component(trace), trace.peak_bytes)
 
