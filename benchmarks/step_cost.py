@@ -43,6 +43,7 @@ from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.step import StepTaker
 from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch, SlideTruth
+from napari_dre_slcl.methods.never_negatives import never_negatives
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.tiles import TileLoader, TileSource
@@ -116,7 +117,7 @@ def _truth(n: int) -> SlideTruth:
         task_names=("label",),
         reports=torch.nn.functional.normalize(torch.randn(n, TEXT_DIM), dim=1),
         has_report=torch.ones(n, dtype=torch.bool),
-        is_same=torch.eye(n, dtype=torch.bool),
+        is_same=never_negatives([str(slide) for slide in range(n)]),
     )
 
 

@@ -14,6 +14,7 @@ from napari_dre_slcl.engine.phase_clock import PHASES, PhaseClock
 from napari_dre_slcl.engine.step import StepTaker
 from napari_dre_slcl.errors import ModelError
 from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch, SlideTruth
+from napari_dre_slcl.methods.never_negatives import never_negatives
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.model.seeds import seeded
@@ -45,7 +46,7 @@ def make_method(**overrides: object) -> tuple[DreSlclConfig, DreSlcl]:
         task_names=("subtype",),
         reports=nn.functional.normalize(torch.randn(3, 4, generator=seeded(0, "text")), dim=1),
         has_report=torch.ones(3, dtype=torch.bool),
-        is_same=torch.eye(3, dtype=torch.bool),
+        is_same=never_negatives(["a", "b", "c"]),
         patients=("a", "b", "c"),
         sites=("", "", ""),
     )

@@ -9,6 +9,7 @@ import torch
 
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch, SlideTruth
+from napari_dre_slcl.methods.never_negatives import never_negatives
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.model.seeds import seeded
@@ -45,7 +46,7 @@ def _truth(n: int) -> SlideTruth:
         task_names=("subtype", "mutation"),
         reports=torch.nn.functional.normalize(torch.randn(n, 8), dim=1),
         has_report=torch.ones(n, dtype=torch.bool),
-        is_same=torch.eye(n, dtype=torch.bool),
+        is_same=never_negatives([str(slide) for slide in range(n)]),
     )
 
 

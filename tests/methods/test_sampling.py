@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from napari_dre_slcl.errors import ConfigError
+from napari_dre_slcl.methods.never_negatives import never_negatives
 from napari_dre_slcl.methods.sampling import (
     draw_batches,
     draw_fresh,
-    never_negatives,
     steps_per_epoch,
 )
 
@@ -153,7 +153,7 @@ def test_every_tile_may_be_fresh() -> None:
 def test_slides_of_a_patient_or_with_one_report_are_never_negatives() -> None:
     masks = never_negatives(
         ["A", "A", "B", "C", "D"], ["x", "", "x", "", ""], [""] * 5, within_site=False
-    )
+    ).among(torch.arange(5))
     pairs = {(i, j) for i, j in masks.nonzero().tolist() if i < j}
     assert pairs == {(0, 1), (0, 2)}  # no report is not the same report
     assert torch.equal(masks, masks.T)
@@ -162,4 +162,5 @@ def test_slides_of_a_patient_or_with_one_report_are_never_negatives() -> None:
 
 def test_within_a_site_other_sites_give_no_negatives() -> None:
     masks = never_negatives(list("ABC"), [""] * 3, ["S", "S", "T"], within_site=True)
+    masks = masks.among(torch.arange(3))
     assert masks.tolist() == [[True, False, True], [False, True, True], [True, True, True]]

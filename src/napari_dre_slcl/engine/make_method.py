@@ -13,7 +13,7 @@ from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideTruth, class_weights
-from napari_dre_slcl.methods.sampling import never_negatives
+from napari_dre_slcl.methods.never_negatives import never_negatives
 from napari_dre_slcl.model.bank_team import ALONE, Team
 from napari_dre_slcl.model.codebook import check_codebook_size
 from napari_dre_slcl.model.encoders import build_encoder
@@ -22,8 +22,6 @@ from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 
 __all__ = ["make_bank", "make_method"]
-
-_SAME_COSINE = 1 - 1e-5
 
 
 def make_method(
@@ -125,14 +123,6 @@ def make_bank(
     )
 
 
-def _say_the_same(reports: torch.Tensor) -> torch.Tensor:
-    """Return (n, n) True where (n, d) report vectors are equal, whatever blanks or case differ in.
-
-    To push a slide away from a report that it is pulled towards teaches nothing.
-    """
-    return reports @ reports.T > _SAME_COSINE
-
-
 def _truth(config: DreSlclConfig, prepared: PreparedCohort, rows: Sequence[int]) -> SlideTruth:
     labels = prepared.labels[rows]
     chosen = [prepared.cohort.rows[row] for row in rows]
@@ -154,9 +144,9 @@ def _truth(config: DreSlclConfig, prepared: PreparedCohort, rows: Sequence[int])
             patients,
             [row.report for row in chosen],
             sites,
+            vectors=torch.from_numpy(prepared.reports),
             within_site=config.training.within_site,
-        )
-        | _say_the_same(torch.from_numpy(prepared.reports)),
+        ),
         patients=patients,
         sites=sites,
     )

@@ -264,7 +264,7 @@ def _truth_of(truth: SlideTruth, slides: Sequence[int]) -> SlideTruth:
         labels=truth.labels[rows],
         reports=truth.reports[rows],
         has_report=truth.has_report[rows],
-        is_same=truth.is_same[rows][:, rows],
+        is_same=truth.is_same.of(rows),
         patients=tuple(truth.patients[slide] for slide in slides),
         sites=tuple(truth.sites[slide] for slide in slides),
     )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.methods.never_negatives import NeverNegatives
 from napari_dre_slcl.model.augmentation import augment_tiles
 from napari_dre_slcl.model.codebook import fit_codebook
 from napari_dre_slcl.model.feature_adapter import FeatureAdapter
@@ -72,8 +73,8 @@ class SlideTruth:
         (n, text_dim) unit vectors; width 0 without report contrast.
     has_report : Tensor
         (n,) bool.
-    is_same : Tensor
-        (n, n) bool, True where two slides are never each other's negatives.
+    is_same : NeverNegatives
+        Which slides are never each other's negatives.
     patients, sites : tuple of str
         Of each slide, for drawing batches.
     """
@@ -83,7 +84,7 @@ class SlideTruth:
     task_names: tuple[str, ...]
     reports: Tensor
     has_report: Tensor
-    is_same: Tensor
+    is_same: NeverNegatives
     patients: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()
 
@@ -388,11 +389,11 @@ class DreSlcl:
             self.net.project(vectors[with_report.to(self.device)]),
             self.truth.reports[chosen].to(vectors),
             self.net.scale,
-            self.truth.is_same[chosen][:, chosen].to(self.device),
+            self.truth.is_same.among(chosen).to(self.device),
         )
 
     def _view_contrast(self, first: Tensor, second: Tensor, rows: Tensor) -> Tensor:
-        is_same = self.truth.is_same[rows][:, rows].to(self.device)
+        is_same = self.truth.is_same.among(rows).to(self.device)
         return view_contrast(first, second, self._config.loss.view_temperature, is_same)
 
     def parameter_groups(self) -> list[dict[str, Any]]:

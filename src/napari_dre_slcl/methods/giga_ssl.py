@@ -18,7 +18,8 @@ from napari_dre_slcl.config.giga_ssl import GigaSslConfig
 from napari_dre_slcl.errors import CohortError, ModelError
 from napari_dre_slcl.methods.bag_method import Bags, BagTruth, OnEpoch, Validate
 from napari_dre_slcl.methods.linear_probe import fit_heads
-from napari_dre_slcl.methods.sampling import draw_batches, never_negatives
+from napari_dre_slcl.methods.never_negatives import never_negatives
+from napari_dre_slcl.methods.sampling import draw_batches
 from napari_dre_slcl.methods.view_sampler import ViewSampler
 from napari_dre_slcl.model.giga_ssl_net import GigaSslNet
 from napari_dre_slcl.model.losses import view_contrast
@@ -113,7 +114,7 @@ class _ViewTrainer:
     ) -> None:
         self._net, self._sampler, self._patients = net, sampler, patients
         self._settings, self._seed = config.giga_ssl, config.training.seed
-        self._is_same = never_negatives(patients, [""] * len(patients), (), within_site=False)
+        self._is_same = never_negatives(patients)
         seed_everything(self._seed, "giga-ssl projector")
         self._projector = _make_projector(self._settings).to(net.device)
         self._rate = (
@@ -145,7 +146,7 @@ class _ViewTrainer:
         features, positions = self._sampler.draw(slides.repeat(2), generator)
         vectors = self._net.encode_bags(features.to(self._net.device), positions)
         first, second = self._projector(vectors).chunk(2)
-        is_same = self._is_same[slides][:, slides].to(self._net.device)
+        is_same = self._is_same.among(slides).to(self._net.device)
         loss = view_contrast(first, second, self._settings.temperature, is_same)
         if not bool(torch.isfinite(loss)):
             raise ModelError(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from napari_dre_slcl.errors import ConfigError
 
-__all__ = ["check_sites", "draw_batches", "draw_fresh", "never_negatives", "steps_per_epoch"]
+__all__ = ["check_sites", "draw_batches", "draw_fresh", "steps_per_epoch"]
 
 
 def draw_batches(
@@ -115,30 +115,6 @@ def draw_fresh(n_tiles: int, n_fresh: int, generator: torch.Generator) -> Tensor
     return torch.randperm(n_tiles, generator=generator)[:n_fresh]
 
 
-def never_negatives(
-    patients: Sequence[str], reports: Sequence[str], sites: Sequence[str], *, within_site: bool
-) -> Tensor:
-    """Return which slides are never each other's negatives.
-
-    Parameters
-    ----------
-    patients, reports, sites : sequence of str
-        (n) of each slide. Slides without a report do not share one.
-    within_site : bool
-        Slides of different sites are no negatives either, so that telling sites apart gains
-        nothing even where a rest batch mixes them.
-
-    Returns
-    -------
-    Tensor
-        (n, n) bool, symmetric, True on the diagonal.
-    """
-    is_same = _equal_pairs(patients)
-    has_report = torch.tensor([bool(report) for report in reports], dtype=torch.bool)
-    is_same |= _equal_pairs(reports) & has_report
-    return is_same | ~_equal_pairs(sites) if within_site else is_same
-
-
 def _groups(patients: Sequence[str], sites: Sequence[str], within_site: bool) -> list[list[int]]:
     """Return the slides that may share a batch, group by group."""
     if not within_site:
@@ -187,9 +163,3 @@ def _by_shard(
 def _shuffled(n: int, generator: torch.Generator) -> list[int]:
     order: list[int] = torch.randperm(n, generator=generator).tolist()
     return order
-
-
-def _equal_pairs(values: Sequence[str]) -> Tensor:
-    number = {value: index for index, value in enumerate(dict.fromkeys(values))}
-    numbers = torch.tensor([number[value] for value in values], dtype=torch.int64)
-    return numbers[:, None] == numbers[None, :]
