@@ -5,9 +5,11 @@ from __future__ import annotations
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric.plugins.environments import ClusterEnvironment
 
@@ -28,6 +30,7 @@ from napari_dre_slcl.jobs.messages import ResumeJob, TrainJob
 __all__ = ["ToldElsewhere", "excused", "introduced"]
 
 _EXCUSE_S = 10.0
+_LINGER_S = 3.0
 
 
 class ToldElsewhere(JobError):
@@ -42,10 +45,14 @@ def excused(problem: str) -> bool:
     environment = environment_of(place)
     try:
         address, port = environment.main_address, environment.main_port
-        Meeting(place, address, port, _EXCUSE_S).say(Card(platform.node(), problem=problem))
+        meeting = Meeting(place, address, port, _EXCUSE_S)
+        meeting.say(Card(platform.node(), problem=problem))
+        _hear(meeting)
+    except ToldElsewhere:
+        return True
     except (JobError, RuntimeError):
         return False
-    return True
+    return False
 
 
 @contextmanager
@@ -79,12 +86,14 @@ def introduced(
         If not all come, or they cannot train together.
     """
     address, port = environment.main_address, environment.main_port
+    card = Card(platform.node(), problem=_own_problem(place, settings))
+    if card.problem and place.spawns and place.rank == 0 and place.nodes == 1:
+        raise ConfigError(card.problem)  # there is nobody yet to tell
     threads = share_threads(place, settings)
     meeting = Meeting(place, address, port) if place.rank == 0 else None
     if meeting is not None and isinstance(environment, PlacedEnvironment):
         environment.main_port = port = meeting.port
     with _children(job, place, (address, port), threads) as children:
-        card = Card(platform.node(), problem=_own_problem(place, settings))
         if meeting is not None:
             ended = children.ended if children is not None else str
             hub = _preside(meeting, card, place, _how_to_go_on(job), ended)
@@ -125,12 +134,15 @@ def _preside(
     """Wait for the cards of all, and look at them."""
     meeting.say(card)
     try:
+        if card.problem:
+            raise ConfigError(card.problem)
         cards = meeting.cards(ended)
         problem = what_is_wrong(cards)
-    except JobError as error:
-        problem = str(error)
+    except (ConfigError, JobError) as error:
+        meeting.dissolve(str(error))
+        raise
     if problem:
-        meeting.judge({"problem": problem})
+        meeting.dissolve(problem)
         raise JobError(problem)
     names = {
         rank: f"Process {rank + 1} of {place.size} (on {card.host})"
@@ -152,9 +164,7 @@ def _connect(hub: Hub, meeting: Meeting, card: Card, ended: Callable[[], str]) -
 def _attend(meeting: Meeting, card: Card, place: Place, how_to_go_on: str) -> Line:
     """Show a card, and get a line to the first process."""
     meeting.say(card)
-    verdict = meeting.verdict()
-    if verdict["problem"]:
-        raise ToldElsewhere(verdict["problem"])
+    verdict = _hear(meeting)
     last_words = ""
     if place.rank == 1:  # one speaks for all
         last_words = (
@@ -163,13 +173,23 @@ def _attend(meeting: Meeting, card: Card, place: Place, how_to_go_on: str) -> Li
         )
     address = (LOCAL if place.nodes == 1 else meeting.address, int(verdict["port"]))
     try:
-        return Line(address, verdict["token"], place.rank, last_words)
+        linger_s = 0.0 if place.by == "parent" else _LINGER_S
+        return Line(address, verdict["token"], place.rank, last_words, linger_s)
     except OSError as error:
         raise JobError(
             f"Process {place.rank + 1} of {place.size} cannot reach the first one at "
             f"{address[0]}:{address[1]}: {error}. Let the machines of a training reach each "
             "other at all ports."
         ) from error
+
+
+def _hear(meeting: Meeting) -> dict[str, Any]:
+    """Wait for the verdict."""
+    verdict = meeting.verdict()
+    if verdict["problem"]:
+        time.sleep(_LINGER_S)  # torchrun ends all with the first that ends: let it be that one
+        raise ToldElsewhere(verdict["problem"])
+    return verdict
 
 
 def _own_problem(place: Place, settings: TrainingConfig) -> str:

@@ -6,8 +6,10 @@ Fabric joins them: under torchrun, under SLURM, started by hand on each machine,
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -112,6 +114,7 @@ def _watched(hub: Hub, reporter: Reporter) -> Iterator[None]:
 @contextmanager
 def _obedient(line: Line) -> Iterator[None]:
     """Tell the first process how the block has ended; it decides how all end."""
+    _leave_signals_to_the_first()
     try:
         yield
     except Stopped:
@@ -122,9 +125,18 @@ def _obedient(line: Line) -> Iterator[None]:
         if _is_broken_line(error):
             line.wait_for_verdict(10.0)  # whoever has brought this about is known there
         line.fail(_sentence(error))
+        line.wait_for_verdict(2 * _LEAVE_AFTER_S)  # it speaks before this process ends
         raise ToldElsewhere(str(error)) from error
     line.end()
     leave_groups(is_well=True)
+
+
+def _leave_signals_to_the_first() -> None:
+    """Ctrl-C and a cluster's signals reach all processes; one alone decides what they mean."""
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _give_up(reporter: Reporter, sentence: str) -> None:

@@ -26,6 +26,7 @@ from napari_dre_slcl.errors import JobError
 __all__ = ["Card", "Meeting", "patience_s", "what_is_wrong"]
 
 _LOOK_EVERY_S = 0.1
+_FAREWELL_S = 3.0
 _KEYS = "dre-slcl/"
 
 
@@ -83,12 +84,12 @@ class Meeting:
     ) -> None:
         self._place = place
         self.address, self._where = address, f"{address}:{port}"
-        keeps = place.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+        self._keeps = place.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
         # An agent of torchrun that starts processes again keeps its store.
         self._round = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._within_s = patience_s() if within_s is None else within_s
         self._end_s = time.monotonic() + self._within_s
-        listener = _listener(address, port) if keeps else None
+        listener = _listener(address, port) if self._keeps else None
         if listener is None:
             self.port = port
             self._knock(address, port)
@@ -100,7 +101,7 @@ class Meeting:
                 address,
                 self.port,
                 None,
-                keeps,
+                self._keeps,
                 timedelta(seconds=self._within_s),
                 wait_for_workers=False,
                 multi_tenant=True,
@@ -145,8 +146,16 @@ class Meeting:
 
     def judge(self, verdict: dict[str, Any]) -> None:
         """Tell all what becomes of the meeting; the first process calls this."""
+        self._write("verdict", verdict)
+
+    def dissolve(self, problem: str) -> None:
+        """Tell all why there is no training, and wait a little until they know."""
         with suppress(RuntimeError):
-            self._write("verdict", verdict)
+            self.judge({"problem": problem})
+            heard = [self._key(f"heard/{rank}") for rank in range(1, self._place.size)]
+            end_s = time.monotonic() + _FAREWELL_S
+            while self._keeps and time.monotonic() < end_s and not self._store.check(heard):
+                time.sleep(_LOOK_EVERY_S)
 
     def verdict(self) -> dict[str, Any]:
         """Wait for what the first process tells.
@@ -158,6 +167,7 @@ class Meeting:
         """
         try:
             found: dict[str, Any] = self._read("verdict")
+            self._write(f"heard/{self._place.rank}", True)
         except RuntimeError as error:
             raise JobError(self._silence()) from error
         return found
@@ -210,5 +220,5 @@ def _listener(address: str, port: int) -> socket.socket:
     except OSError as error:
         raise JobError(
             f"Port {port} of '{address}', where the processes of the training are to meet, cannot "
-            f"be used: {error.strerror}. Set MASTER_PORT to one that is free."
+            f"be used: {os.strerror(error.errno or 0)}. Set MASTER_PORT to one that is free."
         ) from error

@@ -35,7 +35,7 @@ def follow(job: TrainJob | ResumeJob) -> int:
     int
         0 when it ended well or the user ended it, 1 when it failed.
     """
-    leave_signals_to_the_first()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process
     run = run_train if isinstance(job, TrainJob) else run_resume
     try:
         run(job, lambda _event: None, lambda: False)  # type: ignore[operator]
@@ -43,7 +43,7 @@ def follow(job: TrainJob | ResumeJob) -> int:
         return 1
     except DreSlclError as error:
         if not excused(str(error)) and _should_speak():
-            sys.stderr.write(f"{error}\n")
+            sys.stderr.write(f"Error: {error}\n")
         return 1
     return 0
 
@@ -69,13 +69,6 @@ def _should_speak() -> bool:
     """Whether this process is one of those that speak where the first one cannot be reached."""
     place = given_place()
     return place is None or place.rank == 1 or place.local_rank == 0
-
-
-def leave_signals_to_the_first() -> None:
-    """Ctrl-C and a cluster's signals reach all processes; one alone decides what they mean."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def main(argv: list[str] | None = None) -> int:

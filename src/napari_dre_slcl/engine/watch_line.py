@@ -34,6 +34,9 @@ class Line:
         Of this process.
     last_words : str
         Written to standard error when the first process is gone without a word; may be empty.
+    linger_s : float
+        Wait so long when the first process says that it has failed. Some launchers end all with the
+        first one that ends, and it should have spoken by then.
 
     Raises
     ------
@@ -41,11 +44,13 @@ class Line:
         If the hub cannot be reached.
     """
 
-    def __init__(self, address: tuple[str, int], token: str, rank: int, last_words: str) -> None:
+    def __init__(
+        self, address: tuple[str, int], token: str, rank: int, last_words: str, linger_s: float
+    ) -> None:
         self._socket = socket.create_connection(address, timeout=_PATIENCE_S)
         self._socket.settimeout(None)
         notice_lost_machines(self._socket)
-        self._last_words = last_words
+        self._last_words, self._linger_s = last_words, linger_s
         self._is_over = threading.Event()
         self._send({"rank": rank, "token": token})
         threading.Thread(target=self._listen, name="dre-slcl-watch", daemon=True).start()
@@ -79,6 +84,8 @@ class Line:
             self._is_over.set()
             time.sleep(HOST_GONE_S)  # as long as this process may take to its own end
             _leave("")
+        if word:
+            time.sleep(self._linger_s)
         _leave("" if word else self._last_words)
 
 
