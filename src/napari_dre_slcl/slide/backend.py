@@ -13,6 +13,8 @@ from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide.file_to_open import file_to_open
 from napari_dre_slcl.slide.info import Finding
 from napari_dre_slcl.slide.openslide_backend import OpenSlideBackend, UnknownFormatError
+from napari_dre_slcl.slide.remote import is_remote
+from napari_dre_slcl.slide.remote_backend import FetchedBackend, fetched, ranged
 from napari_dre_slcl.slide.tiff_backend import TiffBackend
 from napari_dre_slcl.slide.tiff_layout import (
     BrokenTiffError,
@@ -68,13 +70,15 @@ def open_backend(path: Path) -> SlideBackend:
     Parameters
     ----------
     path : Path
-        A file, or the folder of a DICOM slide.
+        A file, or the folder of a DICOM slide; a URL of either.
 
     Raises
     ------
     SlideError
         If there is no such file or it is no slide.
     """
+    if is_remote(path):
+        return _open_remote(path)
     is_dicom_folder = path.is_dir()
     if not is_dicom_folder and is_tiff(file_to_open(path)) and claims_too_much(path):
         return _open_with_tifffile(path, "a tile claims more bytes than the file has")
@@ -103,6 +107,17 @@ def open_backend(path: Path) -> SlideBackend:
         return openslide
     openslide.close()
     return direct
+
+
+def _open_remote(path: Path) -> SlideBackend:
+    copy = fetched(path)
+    if copy is None:
+        return ranged(path)
+    try:
+        return FetchedBackend(open_backend(copy.path), copy)
+    except SlideError:
+        copy.close()
+        raise
 
 
 def _open_with_tifffile(path: Path, why: str) -> TiffBackend:

@@ -11,20 +11,21 @@ from napari_dre_slcl.slide.tiff_layout import TiffLevel
 __all__ = ["cut_findings"]
 
 
-def cut_findings(path: Path, levels: Sequence[TiffLevel]) -> tuple[Finding, ...]:
+def cut_findings(path: Path, levels: Sequence[TiffLevel], n_bytes: int) -> tuple[Finding, ...]:
     """Compare where tiles should lie with the length of the file; reads nothing.
 
     Parameters
     ----------
     path : Path
     levels : sequence of TiffLevel
+    n_bytes : int
+        Length of the file.
 
     Returns
     -------
     tuple of Finding
         Empty for a whole file.
     """
-    n_bytes = path.stat().st_size
     n_missing = sum(int((level.offsets + level.counts > n_bytes).sum()) for level in levels)
     if not n_missing:
         return ()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.file_to_open import dicom_series
+from napari_dre_slcl.slide.remote import is_remote, look_up, shown
 
 __all__ = ["slide_files", "slide_fingerprint"]
 
@@ -28,7 +29,8 @@ def slide_fingerprint(path: str | Path) -> str:
     Parameters
     ----------
     path : str or Path
-        Slide file, one of a DICOM slide's files, or the folder of a DICOM slide.
+        Slide file, one of a DICOM slide's files, or the folder of a DICOM slide. Of a URL counts
+        what the server says of the file.
 
     Returns
     -------
@@ -40,6 +42,9 @@ def slide_fingerprint(path: str | Path) -> str:
     SlideError
         If a file cannot be read.
     """
+    if is_remote(path):
+        remote = look_up(path)
+        return hashlib.sha256(f"{shown(path)}\n{remote.stamp}".encode()).hexdigest()
     digest = hashlib.sha256()
     try:
         for file in slide_files(Path(path)):

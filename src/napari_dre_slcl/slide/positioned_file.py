@@ -5,12 +5,31 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Protocol
 
 from napari_dre_slcl.errors import SlideError
 
-__all__ = ["PositionedFile"]
+__all__ = ["PositionedFile", "ReadableFile"]
 
 _HAS_PREAD = hasattr(os, "pread")  # not on Windows
+
+
+class ReadableFile(Protocol):
+    """A file, here or elsewhere, that many threads read."""
+
+    n_bytes: int
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Return `count` bytes from `offset`, fewer at the end of the file."""
+
+    def check_open(self) -> None:
+        """Raise SlideError if the file is closed."""
+
+    def close(self) -> None:
+        """Close the file, after the reads that are under way."""
+
+    def restart_in_child(self) -> None:
+        """Start afresh after a fork."""
 
 
 class PositionedFile:
@@ -33,6 +52,7 @@ class PositionedFile:
         self._is_closed = False
         self._file: int | None = None
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self.n_bytes = os.fstat(self._file).st_size
 
     def __del__(self) -> None:
         self.close()

@@ -16,6 +16,7 @@ from napari_dre_slcl.slide.backend import SlideBackend, open_backend
 from napari_dre_slcl.slide.info import Finding, SlideInfo, level_downsample
 from napari_dre_slcl.slide.mpp_table import recall_mpp
 from napari_dre_slcl.slide.pixel_size import GivenMpp, check_mpp, judge_pixel_size
+from napari_dre_slcl.slide.remote import is_remote, located, remote_name, shown
 from napari_dre_slcl.slide.scaled_read import read_scaled
 from napari_dre_slcl.slide.slide_pool import RestingBackend, SlidePool
 
@@ -37,7 +38,7 @@ def open_slide(
     Parameters
     ----------
     path : str or Path
-        A slide file, or the folder of a DICOM slide.
+        A slide file, or the folder of a DICOM slide; a URL of either, see `slide.remote`.
     mpp : float, optional
         µm per level-0 pixel, 0.1 to 10; wins over a stored answer, which wins over the file.
     mpp_source : str, default "user"
@@ -55,7 +56,7 @@ def open_slide(
     SlideError
         If there is no such file, it is no slide, or `mpp` is not plausible.
     """
-    return Slide(Path(os.path.abspath(path)), mpp, mpp_source, pool)
+    return Slide(located(path), mpp, mpp_source, pool)
 
 
 class Slide:
@@ -83,7 +84,7 @@ class Slide:
     ) -> None:
         self._path = path
         table_findings: tuple[Finding, ...] = ()
-        if mpp is None:
+        if mpp is None and not is_remote(path):
             answer = recall_mpp(path)
             mpp, mpp_source, table_findings = answer.mpp, "stored answer", answer.findings
         self._given = None if mpp is None else GivenMpp(check_mpp(path.name, mpp), mpp_source)
@@ -108,7 +109,7 @@ class Slide:
     @property
     def name(self) -> str:
         """File name, for messages."""
-        return self._path.name
+        return remote_name(self._path) if is_remote(self._path) else self._path.name
 
     def close(self) -> None:
         """Close the file; later reads raise SlideError."""
@@ -282,7 +283,7 @@ def _describe(
     size = judge_pixel_size(path.name, properties, given, table_findings)
     shapes = backend.level_shapes
     return SlideInfo(
-        path=str(path),
+        path=shown(path) if is_remote(path) else str(path),
         vendor=properties.get("openslide.vendor", "unknown"),
         backend=backend.name,
         backend_reason=backend.reason,

@@ -16,7 +16,7 @@ from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide.block_cache import BlockCache
 from napari_dre_slcl.slide.cut_file import cut_findings
 from napari_dre_slcl.slide.forked import restart_after_fork
-from napari_dre_slcl.slide.positioned_file import PositionedFile
+from napari_dre_slcl.slide.positioned_file import PositionedFile, ReadableFile
 from napari_dre_slcl.slide.tiff_layout import TiffLevel
 
 __all__ = ["TiffBackend"]
@@ -40,6 +40,8 @@ class TiffBackend:
         Names only.
     reason : str
         Why this backend serves the slide.
+    file : ReadableFile, optional
+        Read in the place of the file of that path.
 
     Raises
     ------
@@ -54,13 +56,14 @@ class TiffBackend:
         properties: Mapping[str, str],
         associated_images: tuple[str, ...] = (),
         reason: str = "",
+        file: ReadableFile | None = None,
     ) -> None:
         self._path = path
         self._levels = levels
         self._serial = next(_serials)
         self._scratch = threading.local()
         try:
-            self._file = PositionedFile(path)
+            self._file: ReadableFile = PositionedFile(path) if file is None else file
         except OSError as error:
             raise SlideError(
                 f"Slide '{path.name}' cannot be opened: {error.strerror}. Check the file."
@@ -72,7 +75,7 @@ class TiffBackend:
         self.level_shapes = tuple(level.shape for level in levels)
         self.tile_shape = levels[0].tile_shape
         self.associated_images = associated_images
-        self.findings = cut_findings(path, levels)
+        self.findings = cut_findings(path, levels, self._file.n_bytes)
 
     def reductions(self, level: int) -> tuple[int, ...]:
         """Return the factors at which a level can be read, 1 first."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import tifffile
@@ -158,7 +158,7 @@ def matching_levels(path: Path, shapes: Sequence[tuple[int, int]]) -> tuple[Tiff
         return tuple(levels)
 
 
-def page_levels(path: Path) -> tuple[tuple[TiffLevel, ...], dict[str, str]]:
+def page_levels(path: Path | IO[bytes]) -> tuple[tuple[TiffLevel, ...], dict[str, str]]:
     """Return the pyramid that the largest page of a TIFF heads, and that page's properties.
 
     Levels are the pages, and their SubIFDs, that show the same picture smaller; a label or a macro
@@ -189,7 +189,7 @@ def page_shapes(path: Path) -> tuple[tuple[int, int], ...]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path | IO[bytes]) -> Iterator[Any]:
     try:
         # Never its sisters: a multi-file OME-TIFF names others, whose offsets mean nothing here.
         with tifffile.TiffFile(path, _multifile=False) as tiff:

@@ -1,0 +1,313 @@
+"""Files named by URL (s3://, gs://, https://, ...), through fsspec, and their local copies.
+
+A URL may stand wherever a path does: ``Path("s3://bucket/a.svs")``. The two slashes that `Path`
+makes one are given back here. ``file:`` URLs are plain paths.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import platformdirs
+
+from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.slide.local_cache import Lease, LocalCache
+
+__all__ = [
+    "Fetched", "RemoteFile", "fetch", "is_remote", "local_cache", "located", "look_up",
+    "remote_errors", "remote_name", "shown",
+]  # fmt: skip
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.IGNORECASE | re.DOTALL)
+_DEFAULT_GIB = 20.0
+_TRUSTED_S = 300.0
+"""How long what a server said of a file is believed."""
+_MARKS = (
+    "ETag", "etag", "md5Hash", "md5", "crc32c", "content_md5", "VersionId", "generation",
+    "LastModified", "last_modified", "updated", "mtime", "modified", "created",
+)  # fmt: skip
+"""What different stores say of a file that changes with its content."""
+_FOLDERS_OF_INDEX = (".mrxs",)
+_NEEDS_ITS_FOLDER = (".vms", ".vmu")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as its server tells of it.
+
+    Parameters
+    ----------
+    url : str
+        Where it is.
+    n_bytes : int
+        Its size, with the files that belong to it.
+    stamp : str
+        Another text once the file is another.
+    parts : tuple of (str, str)
+        Place on the server, and path in the local copy, of each file; the named one first.
+    """
+
+    url: str
+    n_bytes: int
+    stamp: str
+    parts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A local copy; it stays until it is closed.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or the folder of a DICOM slide.
+    lease : Lease
+        What keeps it.
+    """
+
+    path: Path
+    lease: Lease
+
+    def __enter__(self) -> Fetched:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the copy be removed where its room is needed."""
+        self.lease.close()
+
+
+def is_remote(path: str | Path) -> bool:
+    """Whether a path is a URL of another machine; a drive letter is none."""
+    found = _URL.fullmatch(_text(path))
+    return found is not None and found[1].lower() not in ("file", "local")
+
+
+def located(path: str | Path, folder: Path | None = None) -> Path:
+    """Return where a file is: a URL as it is, else an absolute path.
+
+    Parameters
+    ----------
+    path : str or Path
+        As a user gave it; relative to ``folder``, else to the working folder.
+    folder : Path, optional
+        May itself be a URL.
+    """
+    if is_remote(path):
+        return Path(path)
+    found = _URL.fullmatch(_text(path))
+    if found is not None:  # file:///data/a.svs
+        return Path("/" + unquote(found[2]) if os.name != "nt" else unquote(found[2]))
+    if folder is not None:
+        path = folder / path
+    return Path(path) if is_remote(path) else Path(os.path.abspath(path))
+
+
+def remote_name(path: str | Path) -> str:
+    """Return the file name in a URL, without what a signed one has behind it."""
+    return _text(path).partition("?")[0].rstrip("/").rpartition("/")[2]
+
+
+def shown(path: str | Path) -> str:
+    """Return a URL as it may be shown and kept: without passwords and signatures."""
+    url = urlsplit(_url(path))
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+
+
+def local_cache() -> LocalCache:
+    """Return the folder of copies: DRE_SLCL_CACHE_DIR, of DRE_SLCL_CACHE_GIB (default 20).
+
+    Raises
+    ------
+    SlideError
+        If the size is no number above 0.
+    """
+    folder = os.environ.get("DRE_SLCL_CACHE_DIR") or os.path.join(
+        platformdirs.user_cache_dir("napari-dre-slcl", appauthor=False), "remote-files"
+    )
+    text = os.environ.get("DRE_SLCL_CACHE_GIB") or str(_DEFAULT_GIB)
+    try:
+        gib = float(text)
+    except ValueError:
+        gib = 0.0
+    if not 0 < gib < 2**30:
+        raise SlideError(
+            f"DRE_SLCL_CACHE_GIB is '{text}'; give the size of the cache in GiB, such as 20."
+        )
+    return LocalCache(Path(folder).expanduser(), int(gib * 2**30))
+
+
+def fetch(path: str | Path) -> Fetched:
+    """Return a local copy of a remote file, made first where there is none.
+
+    Parameters
+    ----------
+    path : str or Path
+        A URL. A ``.mrxs`` slide comes with its folder; a folder is taken for a DICOM slide.
+
+    Raises
+    ------
+    SlideError
+        If there is no such file, it cannot be had, or there is no room for it.
+    """
+    remote = look_up(path)
+    key = hashlib.sha256(f"{remote.url}\n{remote.stamp}".encode()).hexdigest()[:40]
+    lease = local_cache().lease(key, remote.n_bytes, lambda folder: _download(remote, folder))
+    name = Path(remote.parts[0][1]).parts[0]
+    return Fetched(lease.folder / name, lease)
+
+
+def look_up(path: str | Path) -> RemoteFile:
+    """Ask the server for a file's size and state; an answer is believed for five minutes.
+
+    Raises
+    ------
+    SlideError
+        As `fetch`.
+    """
+    return _looked_up(_url(path), int(time.monotonic() / _TRUSTED_S))
+
+
+@contextmanager
+def remote_errors(path: str | Path) -> Iterator[None]:
+    """Say in a sentence what goes wrong on the way to a server."""
+    where = shown(path)
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SlideError(f"'{where}' does not exist; check the address.") from error
+    except PermissionError as error:
+        raise SlideError(
+            f"'{where}' may not be read; check the access rights and the credentials of this "
+            "machine."
+        ) from error
+    except ImportError as error:
+        raise SlideError(f"'{where}' cannot be read: {str(error).rstrip('.')}.") from error
+    except (*_network_errors(), OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SlideError(
+            f"'{where}' cannot be read ({reason.rstrip('.')}); check the address, the network and "
+            "the credentials of this machine."
+        ) from error
+
+
+@lru_cache(maxsize=100_000)
+def _looked_up(url: str, time_slot: int) -> RemoteFile:
+    name = remote_name(url)
+    suffix = Path(name).suffix.lower()
+    if suffix in _NEEDS_ITS_FOLDER:
+        raise SlideError(
+            f"'{shown(url)}' is an index of other files; copy the slide's folder to this machine."
+        )
+    with remote_errors(url):
+        files, place = file_system(url)
+        facts = files.info(place)
+        found = [(place, name, facts)]
+        if facts["type"] == "directory":
+            found = _inside(files, place, name)
+        elif suffix in _FOLDERS_OF_INDEX:
+            folder = place.removesuffix(Path(name).suffix)
+            found += _inside(files, folder, Path(name).stem)
+    sizes = [facts.get("size") for _, _, facts in found]
+    if not found or any(size is None for size in sizes):
+        raise SlideError(
+            f"'{shown(url)}' is an empty folder, or its server does not say how large it is; copy "
+            "it to this machine."
+        )
+    stamp = "\n".join(_stamp(local, facts) for _, local, facts in found)
+    parts = tuple((remote, local) for remote, local, _ in found)
+    return RemoteFile(url, sum(map(int, sizes)), stamp, parts)
+
+
+def file_system(path: str | Path) -> tuple[Any, str]:
+    """Return fsspec's file system of a URL and the place in it; see `remote_errors`."""
+    try:
+        import fsspec
+    except ImportError as error:
+        raise SlideError(
+            f"'{shown(path)}' lies on another machine, and reading it needs fsspec. Run: pip "
+            "install 'napari-dre-slcl[remote]', or copy the file to this machine."
+        ) from error
+    url = _url(path)
+    options: dict[str, Any] = {}
+    if url.startswith(("http:", "https:")):
+        import aiohttp
+
+        # Its default ends a download after five minutes, however well it goes.
+        options["client_kwargs"] = {
+            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
+        }
+    files, place = fsspec.core.url_to_fs(url, **options)
+    return files, place
+
+
+def _inside(files: Any, folder: str, name: str) -> list[tuple[str, str, dict[str, Any]]]:
+    found = files.find(folder, detail=True)
+    start = folder.rstrip("/") + "/"
+    return [
+        (place, f"{name}/{place.partition(start)[2] or Path(place).name}", facts)
+        for place, facts in sorted(found.items())
+    ]
+
+
+def _stamp(local: str, facts: dict[str, Any]) -> str:
+    return f"{local} {facts.get('size')} " + " ".join(
+        f"{name}={facts[name]}" for name in _MARKS if facts.get(name) is not None
+    )
+
+
+def _download(remote: RemoteFile, folder: Path) -> None:
+    with remote_errors(remote.url):
+        files, _ = file_system(remote.url)
+        for place, local in remote.parts:
+            target = folder / local
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"its server names a file '{local}' outside its folder")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(place, str(target))
+    n_bytes = sum((folder / local).stat().st_size for _, local in remote.parts)
+    if n_bytes != remote.n_bytes:
+        _looked_up.cache_clear()
+        raise SlideError(
+            f"'{shown(remote.url)}' came with {n_bytes:,} of {remote.n_bytes:,} bytes; it was "
+            "written meanwhile, or the connection broke. Try again."
+        )
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of the network packages that are loaded; they are no OSErrors."""
+    named = (
+        ("aiohttp", "ClientError"),
+        ("botocore.exceptions", "BotoCoreError"),
+        ("botocore.exceptions", "ClientError"),
+        ("google.auth.exceptions", "GoogleAuthError"),
+        ("azure.core.exceptions", "AzureError"),
+    )
+    found = (getattr(sys.modules.get(module), name, None) for module, name in named)
+    return tuple(error for error in found if error is not None)
+
+
+def _text(path: str | Path) -> str:
+    return path.as_posix() if isinstance(path, Path) else path
+
+
+def _url(path: str | Path) -> str:
+    found = _URL.fullmatch(_text(path))
+    assert found is not None  # callers ask is_remote first
+    return f"{found[1].lower()}://{found[2]}"
