@@ -83,8 +83,10 @@ def joined_world(
     with as_before(), ExitStack() as closing:
         environment = environment_of(place)
         watch = closing.enter_context(introduced(job, place, config.training, environment))
-        is_hub = isinstance(watch, Hub)
-        closing.enter_context(_watched(watch, reporter) if is_hub else _obedient(watch))
+        if isinstance(watch, Hub):
+            closing.enter_context(_watched(watch, reporter))
+        else:
+            closing.enter_context(_obedient(watch))
         device, control = join_groups(place, environment, config.training)
         yield World(place.rank, place.size, device, control, watch)
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-import torch.distributed as dist
+from torch.distributed import TCPStore
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.engine.placement import Place
@@ -97,7 +97,7 @@ class Meeting:
             self.port = int(listener.getsockname()[1])
         self._where = f"{address}:{self.port}"
         try:
-            self._store = dist.TCPStore(
+            self._store = TCPStore(
                 address,
                 self.port,
                 None,
@@ -105,7 +105,7 @@ class Meeting:
                 timedelta(seconds=self._within_s),
                 wait_for_workers=False,
                 multi_tenant=True,
-                **({} if listener is None else {"master_listen_fd": listener.detach()}),
+                master_listen_fd=None if listener is None else listener.detach(),
             )
         except RuntimeError as error:
             raise JobError(self._silence()) from error

@@ -36,9 +36,11 @@ def follow(job: TrainJob | ResumeJob) -> int:
         0 when it ended well or the user ended it, 1 when it failed.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process
-    run = run_train if isinstance(job, TrainJob) else run_resume
     try:
-        run(job, lambda _event: None, lambda: False)  # type: ignore[operator]
+        if isinstance(job, TrainJob):
+            run_train(job, lambda _event: None, lambda: False)
+        else:
+            run_resume(job, lambda _event: None, lambda: False)
     except ToldElsewhere:
         return 1
     except DreSlclError as error:

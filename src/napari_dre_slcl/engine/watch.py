@@ -123,8 +123,9 @@ class Hub:
         for line in self._lines.values():
             with suppress(OSError):
                 line.sendall(b"over\n" if is_well else b"failed\n")
-        for line in (*self._lines.values(), self._listener, self._selector):
+        for line in (*self._lines.values(), self._listener):
             line.close()
+        self._selector.close()
 
     # -- the thread ------------------------------------------------------------------------------
 
