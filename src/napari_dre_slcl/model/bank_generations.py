@@ -170,6 +170,15 @@ class BankGenerations:
             raise ValueError("the bank holds no complete generation yet")
         return self._current
 
+    @property
+    def _is_as_mapped(self) -> bool:
+        """Whether all features are in files too large to hold.
+
+        Then read them there: a map that stays open counts what was ever read as resident memory.
+        """
+        in_memory = self._files is None or self._files.is_in_memory
+        return not in_memory and not self._journal.has_rows
+
     def _redo(self, rows: HeldRows, parts: Sequence[Changes]) -> list[str]:
         return sorted({name for part in parts for name in self._journal.redo(rows, part)})
 

@@ -28,6 +28,11 @@ class BankJournal:
     ----------
     tiles, slides : range
         Of the whole bank, that this process holds. Marks count from their first.
+
+    Attributes
+    ----------
+    has_rows : bool
+        Whether any row is marked.
     """
 
     def __init__(self, tiles: range, slides: range) -> None:
@@ -35,10 +40,12 @@ class BankJournal:
         self._rows = torch.zeros(len(tiles), dtype=torch.bool)
         self._slides = torch.zeros(len(slides), dtype=torch.bool)
         self._is_indexed_anew = False
+        self.has_rows = False
 
     def mark(self, rows: Tensor, slides: Tensor) -> None:
         """Note that some rows, and the sums of their slides, changed."""
         self._rows[rows] = True
+        self.has_rows = True
         self._slides[slides] = True
 
     def mark_index(self) -> None:
@@ -49,6 +56,7 @@ class BankJournal:
     def clear(self) -> None:
         """Forget all marks: the files have it."""
         self._rows.zero_()
+        self.has_rows = False
         self._slides.zero_()
         self._is_indexed_anew = False
 

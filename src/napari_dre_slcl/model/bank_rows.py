@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -119,8 +120,10 @@ class SharedFile:
                 self._write_edge(rows[is_edge], values[is_edge])
 
     def flush(self) -> None:
-        """Make what was written durable."""
+        """Make what was written durable, and count no longer as memory of this process."""
         self._map.flush()  # writes back the whole file, the edges as well
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
     def _inner_rows(self, part: range, n_rows: int) -> tuple[int, int]:
         """Return the first row, and the one after the last, that lie in blocks of our own."""

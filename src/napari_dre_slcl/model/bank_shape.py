@@ -95,6 +95,14 @@ class BankShape:
             for shape, kind in self.arrays().values()
         )
 
+    def part_of_slide(self, name: str, slide: int) -> range:
+        """Return which rows, counted from the first that is held, are of an owned slide."""
+        if name == _SHARED:
+            return range(self.codewords)
+        one = range(slide, slide + 1)
+        rows, first = (one if name in _PER_SLIDE else self.tiles_of(one)), self.part(name).start
+        return range(rows.start - first, rows.stop - first)
+
     def part_bytes(self) -> int:
         """Return the bytes of what this process holds."""
         return sum(

@@ -51,18 +51,25 @@ def sums_without(arrays: Arrays, slides: Tensor, rows: Tensor, slide_of_row: Ten
     return part
 
 
-def index_slide(arrays: Arrays, slide: int, rows: Tensor, assign: Assign) -> None:
+def index_slide(arrays: Arrays, assign: Assign) -> None:
     """Set codeword and weight of all rows of a slide, and add up its sums.
 
     A slide with a row that was never encoded keeps empty sums.
+
+    Parameters
+    ----------
+    arrays : dict of str to Tensor
+        The slide's part of each array of the bank; ``codewords`` as it is.
+    assign : callable
+        Gives features their codewords and weights.
     """
     for name in _SUMS:
-        arrays[name][slide] = 0
-    if not bool(arrays["filled"][rows].all()):
+        arrays[name].zero_()
+    if not bool(arrays["filled"].all()):
         return
     kind = torch.float64 if arrays["features"].dtype == torch.float64 else torch.float32
-    for chunk in rows.split(_CHUNK):
-        codeword, weight = assign(arrays["features"][chunk].to(kind))
-        arrays["codeword"][chunk] = codeword.cpu().to(arrays["codeword"].dtype)
-        arrays["weight"][chunk] = weight.detach().cpu().to(arrays["weight"].dtype)
-        add_rows(arrays, chunk, torch.full_like(chunk, slide), 1)
+    for rows in torch.arange(len(arrays["features"])).split(_CHUNK):
+        codeword, weight = assign(arrays["features"][rows].to(kind))
+        arrays["codeword"][rows] = codeword.cpu().to(arrays["codeword"].dtype)
+        arrays["weight"][rows] = weight.detach().cpu().to(arrays["weight"].dtype)
+        add_rows(arrays, rows, torch.zeros_like(rows), 1)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.model.bank_generations import BankGenerations, cosine
-from napari_dre_slcl.model.bank_shape import BankShape
+from napari_dre_slcl.model.bank_shape import Arrays, BankShape
 from napari_dre_slcl.model.bank_sums import Assign, add_rows, index_slide, sums_without
 from napari_dre_slcl.model.bank_tally import ages_of, bank_summary, tally_rows
 from napari_dre_slcl.model.bank_team import ALONE, Team
@@ -141,9 +141,9 @@ class MemoryBank(BankGenerations):
         ValueError
             If the slide is not owned and the bank has no files.
         """
-        if slide in self.owned:
+        if slide in self.owned and not self._is_as_mapped:
             return self.features(slide, tiles)
-        return self._wide(self._of_other("features", slide, tiles))
+        return self._wide(self._of_file("features", slide, tiles))
 
     def ages_of_any(self, slide: int, step: int) -> Tensor:
         """Return the (n,) number of steps since each tile of any slide was written.
@@ -153,7 +153,7 @@ class MemoryBank(BankGenerations):
         if slide in self.owned:
             return self.ages(step)[self.rows(slide)]
         every = torch.arange(self.tile_count(slide))
-        return ages_of(self._of_other("written", slide, every), step)
+        return ages_of(self._of_file("written", slide, every), step)
 
     def codewords_of(self, slide: int, tiles: Tensor | None = None) -> Tensor:
         """Return the (n,) int64 codeword of some tiles of an owned slide."""
@@ -231,8 +231,8 @@ class MemoryBank(BankGenerations):
             (K, d).
         """
         self._arrays["codewords"].copy_(codewords)
-        for position, slide in enumerate(self.owned):
-            index_slide(self._arrays, position, self.rows(slide), assign)
+        for slide in self.owned:
+            index_slide(self._slide_arrays(slide), assign)
         self._journal.mark_index()
 
     def sums(self, slide: int) -> ResidualSums:
@@ -316,11 +316,20 @@ class MemoryBank(BankGenerations):
         stored = self._arrays[name][first:last]
         return stored.clone() if tiles is None else stored[tiles]
 
-    def _of_other(self, name: str, slide: int, tiles: Tensor) -> Tensor:
+    def _of_file(self, name: str, slide: int, tiles: Tensor) -> Tensor:
         if self._files is None:
             raise ValueError(f"slide {slide} belongs to another process, and there are no files")
         first = self._shape.tiles_of(range(slide, slide + 1)).start
         return self._files.rows(self.generation, name, tiles + first)
+
+    def _slide_arrays(self, slide: int) -> Arrays:
+        """Return views of an owned slide's part of all arrays."""
+        parts = {name: self._shape.part_of_slide(name, slide) for name in self._arrays}
+        arrays = {name: self._arrays[name][part.start : part.stop] for name, part in parts.items()}
+        if self._is_as_mapped:
+            every = torch.arange(self.tile_count(slide))
+            arrays["features"] = self._of_file("features", slide, every)
+        return arrays
 
     def _wide(self, stored: Tensor) -> Tensor:
         return stored.to(torch.float64 if self._shape.dtype == torch.float64 else torch.float32)
