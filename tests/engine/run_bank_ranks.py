@@ -36,7 +36,7 @@ from napari_dre_slcl.model.memory_bank import MemoryBank
 COUNTS = [8_000, 200, 7_000, 3, 6_000, 3_000]
 DIM, K = 64, 4
 REFILL_AT, EVERY = 3, 2
-LOST, LONGEST_S = 3, 60.0
+LOST, LONGEST_S = 3, 120.0
 
 
 def numbers(*key: int, shape: tuple[int, ...]) -> Tensor:
