@@ -112,7 +112,8 @@ def draw_fresh(n_tiles: int, n_fresh: int, generator: torch.Generator) -> Tensor
         (min(n_fresh, n_tiles),) distinct tile numbers in random order. The draw of fewer tiles
         with the same generator is the beginning of this one.
     """
-    return torch.randperm(n_tiles, generator=generator)[:n_fresh]
+    # A copy: a view would keep the order of all tiles, of all slides, for as long as the epoch.
+    return torch.randperm(n_tiles, generator=generator)[:n_fresh].clone()
 
 
 def _groups(patients: Sequence[str], sites: Sequence[str], within_site: bool) -> list[list[int]]:
