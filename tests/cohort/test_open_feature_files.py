@@ -1,13 +1,21 @@
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
 from napari_dre_slcl.cohort import feature_index
 from napari_dre_slcl.cohort.feature_index import INDEX_NAME, update_index
-from napari_dre_slcl.cohort.feature_store import FeatureOrigin, open_features, write_features
+from napari_dre_slcl.cohort.feature_store import (
+    FeatureOrigin,
+    feature_file,
+    open_features,
+    read_rows,
+    write_features,
+)
 from napari_dre_slcl.cohort.open_feature_files import open_feature_files
 from napari_dre_slcl.errors import SlideError
 
@@ -88,3 +96,47 @@ def test_looking_ends_when_it_is_told_to(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         open_feature_files(paths, stop)
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """URL of three feature files in a store in memory, and an empty cache."""
+    monkeypatch.setenv("DRE_SLCL_CACHE_DIR", str(tmp_path / "cache"))
+    store = fsspec.filesystem("memory")
+    store.store.clear()
+    url = Path(f"memory://{tmp_path.name}/features")
+    for n in (3, 4, 5):
+        path = _write(tmp_path / "here" / f"{n}.h5", n)
+        store.pipe(f"/{tmp_path.name}/features/{n}.h5", path.read_bytes())
+    yield url
+    store.store.clear()
+
+
+def test_remote_files_are_looked_at_without_fetching_and_read_from_a_copy(
+    bucket: Path, tmp_path: Path
+) -> None:
+    files = open_feature_files([bucket / "3.h5", bucket / "5.h5"])
+    assert [file.n_tiles for file in files] == [3, 5]
+    assert not list((tmp_path / "cache").rglob("*.h5"))
+    np.testing.assert_array_equal(read_rows(files[1], np.array([4, 0])), np.full((2, 4), 5.0))
+    assert [path.name for path in (tmp_path / "cache").rglob("*.h5")] == ["5.h5"]
+    assert feature_file(bucket, ["none", "4"]) == bucket / "4.h5"
+    assert feature_file(bucket, ["none"]) is None
+
+
+def test_a_table_beside_remote_files_spares_opening_them(
+    bucket: Path, tmp_path: Path, opened: list[str]
+) -> None:
+    table = update_index(tmp_path / "here")
+    assert table is not None
+    fsspec.filesystem("memory").pipe(f"/{tmp_path.name}/features/{INDEX_NAME}", table.read_bytes())
+    opened.clear()
+    paths = [bucket / f"{n}.h5" for n in (5, 3)]
+    assert [(file.path, file.n_tiles) for file in open_feature_files(paths)] == [
+        (paths[0], 5),
+        (paths[1], 3),
+    ]
+    assert opened == []
+    with pytest.raises(SlideError, match=r"9\.h5' does not exist"):
+        open_feature_files([bucket / "9.h5"])
+    assert update_index(bucket) is None

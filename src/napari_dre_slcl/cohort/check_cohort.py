@@ -20,6 +20,7 @@ from napari_dre_slcl.cohort.problems import Findings, Problem, in_order
 from napari_dre_slcl.cohort.rows import ROLE_COLUMNS, Cohort, SlideRow
 from napari_dre_slcl.cohort.sheet import Sheet, read_sheet
 from napari_dre_slcl.cohort.slide_rows import RowReader
+from napari_dre_slcl.slide.remote import is_remote
 
 __all__ = ["CohortCheck", "check_cohort", "check_sheet"]
 
@@ -168,7 +169,7 @@ def _check_values(values: Mapping[str, Mapping[int, str]], findings: Findings) -
 
 
 def _check_feature_files(rows: Sequence[SlideRow], folder: Path, findings: Findings) -> None:
-    if not folder.is_dir():
+    if not is_remote(folder) and not folder.is_dir():
         findings.refuse(f"the folder of feature files '{folder}' does not exist")
         return
     for row in rows:

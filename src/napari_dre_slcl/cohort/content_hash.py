@@ -21,6 +21,7 @@ from napari_dre_slcl.cohort.feature_store import (
 )
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.fingerprint import slide_files
+from napari_dre_slcl.slide.remote import is_remote
 
 __all__ = ["content_hash", "content_hashes"]
 
@@ -78,7 +79,7 @@ def content_hashes(cohort: Cohort, features: Path | None = None) -> dict[str, st
     Returns
     -------
     dict of str
-        Slides without a file are not in it.
+        Slides without a file are not in it, nor remote ones, which would have to be fetched whole.
 
     Raises
     ------
@@ -91,9 +92,15 @@ def content_hashes(cohort: Cohort, features: Path | None = None) -> dict[str, st
 
 def _learned_from(row: SlideRow, features: Path | None) -> Path | None:
     if features is not None:
-        return feature_file(features, [row.slide_id, *([row.path.stem] if row.path else [])])
+        return (
+            None
+            if is_remote(features)
+            else feature_file(features, [row.slide_id, *([row.path.stem] if row.path else [])])
+        )
     path = row.features or row.path
-    return path if path is not None and path.exists() else None
+    if path is None or is_remote(path):
+        return None
+    return path if path.exists() else None
 
 
 def _hash_features(path: Path) -> str:

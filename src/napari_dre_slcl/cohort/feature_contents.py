@@ -18,6 +18,7 @@ from napari_dre_slcl.cohort.feature_store import (
 from napari_dre_slcl.cohort.problems import Findings, Problem, in_order
 from napari_dre_slcl.cohort.rows import Cohort, SlideRow
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.slide.remote import is_remote
 
 __all__ = ["check_feature_contents"]
 
@@ -73,7 +74,8 @@ def check_feature_contents(
 def _file_of(row: SlideRow, folder: Path | None) -> Path | None:
     if folder is not None:
         return feature_file(folder, [row.slide_id, *([row.path.stem] if row.path else [])])
-    return row.features if row.features is not None and row.features.is_file() else None
+    path = row.features
+    return path if path is not None and (is_remote(path) or path.is_file()) else None
 
 
 def _sample(n_tiles: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

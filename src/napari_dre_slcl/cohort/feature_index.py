@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.cohort.feature_store import FEATURE_SUFFIXES, FeatureFile, open_features
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.slide.remote import fetch, is_remote, remote_folder
 
 __all__ = ["INDEX_NAME", "IndexedFile", "look_at", "read_index", "update_index", "write_index"]
 
@@ -59,6 +61,10 @@ class IndexedFile:
         """Whether the file is still as it was."""
         return (self.n_bytes, self.mtime_ns) == (facts.st_size, facts.st_mtime_ns)
 
+    def is_of_size(self, n_bytes: int | None) -> bool:
+        """Whether a remote file may still be as it was; its server may not say its size."""
+        return n_bytes in (None, self.n_bytes)
+
 
 def update_index(folder: Path) -> Path | None:
     """Write or renew the table of a folder; only files that are new or changed are opened.
@@ -73,13 +79,16 @@ def update_index(folder: Path) -> Path | None:
     Returns
     -------
     Path or None
-        The table; None where it cannot be written: no pyarrow, or a folder that is read-only.
+        The table; None where it cannot be written: no pyarrow, or a folder that is read-only or
+        on another machine.
 
     Raises
     ------
     SlideError
         If there is no such folder.
     """
+    if is_remote(folder):
+        return None
     known = read_index(folder)
     found = _feature_files(folder)
     stale = [path for name, (path, facts) in found.items() if not _is_known(known, name, facts)]
@@ -96,12 +105,17 @@ def read_index(folder: Path) -> dict[str, IndexedFile]:
     Parameters
     ----------
     folder : Path
-        Where the feature files lie.
+        Where the feature files lie, or its URL.
 
     Returns
     -------
     dict of IndexedFile
         Empty where there is no table, it is damaged or of another version, or pyarrow is missing.
+
+    Raises
+    ------
+    SlideError
+        If the server of a URL does not answer.
     """
     try:
         import pyarrow
@@ -109,8 +123,11 @@ def read_index(folder: Path) -> dict[str, IndexedFile]:
     except ImportError:
         return {}
     try:
-        with (folder / INDEX_NAME).open("rb") as stream:
-            table = parquet.read_table(stream)
+        if is_remote(folder) and INDEX_NAME not in remote_folder(folder):
+            return {}
+        with fetch(folder / INDEX_NAME) if is_remote(folder) else nullcontext() as copy:
+            path = folder / INDEX_NAME if copy is None else copy.path
+            table = parquet.read_table(path, partitioning=None)
         if not _FORMAT.items() <= (table.schema.metadata or {}).items():
             return {}
         columns = {name: table.column(name).to_pylist() for name in _COLUMNS}
@@ -134,6 +151,8 @@ def write_index(folder: Path, rows: Mapping[str, IndexedFile]) -> Path | None:
     Path or None
         As `update_index`.
     """
+    if is_remote(folder):
+        return None
     try:
         import pyarrow
         from pyarrow import parquet
@@ -168,6 +187,8 @@ def look_at(paths: Sequence[Path]) -> Iterator[IndexedFile | SlideError]:
 
 def _look(path: Path) -> IndexedFile | SlideError:
     try:
+        if is_remote(path):
+            return IndexedFile(open_features(path), n_bytes=0, mtime_ns=0)
         facts = path.stat()  # before it is opened: what is written meanwhile is looked at anew
         return IndexedFile(open_features(path), facts.st_size, facts.st_mtime_ns)
     except SlideError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.feature_write import FeatureOrigin, write_features
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.slide.remote import fetch, is_remote, remote_folder, remote_stream, shown
 
 __all__ = [
     "FEATURE_SUFFIXES",
@@ -102,14 +103,15 @@ def feature_file(folder: Path, names: Sequence[str]) -> Path | None:
     Parameters
     ----------
     folder : Path
-        Where to look; folders inside are not searched.
+        Where to look, or its URL; folders inside are not searched.
     names : sequence of str
         Names that the file may have, without its suffix; the first that exists wins.
     """
+    there = remote_folder(folder) if is_remote(folder) else None
     for name in names:
         for suffix in FEATURE_SUFFIXES:
             path = folder / f"{name}{suffix}"
-            if path.is_file():
+            if path.name in there if there is not None else path.is_file():
                 return path
     return None
 
@@ -122,7 +124,7 @@ def open_features(path: Path) -> FeatureFile:
     SlideError
         If the file is missing, is no HDF5 file, or holds no table of features.
     """
-    with _opened(path) as stored:
+    with _opened(path, is_whole=False) as stored:
         return _describe(path, stored)
 
 
@@ -198,17 +200,26 @@ def read_rows(file: FeatureFile, tiles: NDArray[np.int64]) -> NDArray[np.float32
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a file to read; what HDF5 complains of inside the block becomes a `SlideError`."""
+def _opened(path: Path, *, is_whole: bool = True) -> Iterator[Any]:
+    """Open a file to read; what HDF5 complains of inside the block becomes a `SlideError`.
+
+    Of a remote file a local copy is read, or, where little of it is wanted, that over the network.
+    """
     try:
-        with h5py.File(path, "r", locking="best-effort") as stored:
-            yield stored
+        with ExitStack() as opened:
+            target: Any = path
+            if is_remote(path):
+                how = fetch(path) if is_whole else remote_stream(path)
+                copy = opened.enter_context(how)
+                target = copy.path if is_whole else copy
+            options = {} if target is not path and not is_whole else {"locking": "best-effort"}
+            yield opened.enter_context(h5py.File(target, "r", **options))
     except FileNotFoundError as error:
-        raise SlideError(f"The feature file '{path}' does not exist.") from error
+        raise SlideError(f"The feature file '{shown(path)}' does not exist.") from error
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).strip("'\"").splitlines()[0] if str(error) else "no reason given"
         raise SlideError(
-            f"The feature file '{path}' cannot be read, it is damaged or no HDF5 file of "
+            f"The feature file '{shown(path)}' cannot be read, it is damaged or no HDF5 file of "
             f"features ({reason}). Make it again, or leave its slide out of the cohort table."
         ) from error
 

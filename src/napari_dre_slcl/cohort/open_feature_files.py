@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_dre_slcl.cohort.feature_index import IndexedFile, look_at, read_index, write_index
 from napari_dre_slcl.cohort.feature_store import FeatureFile
+from napari_dre_slcl.slide.remote import is_remote, remote_folder
 
 __all__ = ["open_feature_files"]
 
@@ -21,8 +22,8 @@ def open_feature_files(
 ) -> list[FeatureFile]:
     """Look at many feature files without reading their features.
 
-    A file is opened only where the table of its folder (`feature_index`) does not know it, or
-    knows it with another size or time of change.
+    Paths may be URLs. A file is opened only where the table of its folder (`feature_index`) does
+    not know it, or knows it with another size or time of change.
 
     Parameters
     ----------
@@ -60,6 +61,9 @@ def open_feature_files(
 
 def _current(table: dict[str, IndexedFile], path: Path) -> IndexedFile | None:
     row = table.get(path.name)
+    if row is not None and is_remote(path):
+        there = remote_folder(path.parent)
+        return row if path.name in there and row.is_of_size(there[path.name]) else None
     try:
         return row if row is not None and row.is_current(os.stat(path)) else None
     except OSError:

@@ -25,13 +25,13 @@ class SlideRow:
     slide_id, patient_id, site, report, split : str
         As in the table; empty where unknown.
     path : Path or None
-        The slide, absolute; None where the table names none and none is needed.
+        The slide, absolute or a URL; None where the table names none and none is needed.
     mpp : float or None
         Pixel size in µm by the table, 0.1 to 10.
     labels : dict of str
         Every other column, by name.
     features : Path or None
-        The slide's feature file, absolute; None where the table names none.
+        The slide's feature file, absolute or a URL; None where the table names none.
     number : int
         Row of the table as a spreadsheet shows it; the header is row 1.
     """

@@ -17,6 +17,7 @@ from napari_dre_slcl.cohort.problems import Findings, short_text
 from napari_dre_slcl.cohort.rows import SPLITS, SlideRow
 from napari_dre_slcl.slide.file_to_open import dicom_series
 from napari_dre_slcl.slide.pixel_size import MPP_RANGE
+from napari_dre_slcl.slide.remote import is_remote, located, remote_name
 
 __all__ = ["RowReader"]
 
@@ -79,6 +80,8 @@ class RowReader:
         text = given.get(column, "")
         if not text:
             return None
+        if is_remote(text) or text.startswith("file:"):
+            return located(text)  # whether it is there is seen when it is opened
         path = self.folder / text
         if "\\" in text and not os.path.exists(path):  # written on Windows
             path = self.folder / PureWindowsPath(text).as_posix()
@@ -90,7 +93,7 @@ class RowReader:
     def _slide_id(self, number: int, given: Mapping[str, str], file: Path | None) -> str:
         slide_id = without_fraction(given.get("slide_id", ""))
         if not slide_id:
-            return file.stem if file is not None else ""
+            return Path(remote_name(file)).stem if file is not None else ""
         if "/" in slide_id or "\\" in slide_id or slide_id in (".", ".."):
             self._refuse_id(number, f"'{short_text(slide_id)}' holds a slash or is a folder")
         elif not slide_id.isprintable() or len(slide_id) > _LONGEST_ID:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.cohort.feature_store import FeatureFile, open_features, read_rows
+from napari_dre_slcl.cohort.feature_store import FeatureFile, open_features
 from napari_dre_slcl.engine.feature_memory import FeatureMemory
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.tiles import TileSource
@@ -149,5 +149,4 @@ class FeatureLoader:
                 f"The feature file '{file.path}' has {file.n_tiles} tiles, numbered from 0; tiles "
                 f"{min(tiles)} to {max(tiles)} were asked for."
             )
-        kept = self._memory.keep(file)
-        return read_rows(file, tiles) if kept is None else kept.features[tiles]
+        return self._memory.rows(file, tiles)

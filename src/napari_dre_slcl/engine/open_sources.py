@@ -16,6 +16,7 @@ from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError
 from napari_dre_slcl.slide import SlidePool, open_slide
+from napari_dre_slcl.slide.remote import is_remote
 from napari_dre_slcl.tiles import TileSource, tile_slide
 
 __all__ = ["open_sources"]
@@ -57,7 +58,7 @@ def open_sources(
 
 def _find_features(cohort: Cohort, folder: Path, reporter: Reporter) -> tuple[FeatureSource, ...]:
     """Find the feature file of every slide, by its slide_id or the name of its file."""
-    if not folder.is_dir():
+    if not is_remote(folder) and not folder.is_dir():
         raise CohortError(f"The folder of feature files '{folder}' does not exist.")
     paths: list[Path] = []
     missing: list[str] = []

@@ -1,37 +1,32 @@
-"""Files named by URL (s3://, gs://, https://, ...), through fsspec, and their local copies.
-
-A URL may stand wherever a path does: ``Path("s3://bucket/a.svs")``. The two slashes that `Path`
-makes one are given back here. ``file:`` URLs are plain paths.
-"""
+"""Files named by URL (s3://, gs://, https://, ...), through fsspec, and their local copies."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
-import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import platformdirs
 
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.local_cache import Lease, LocalCache
+from napari_dre_slcl.slide.urls import is_remote, located, remote_name, shown, url_of
 
 __all__ = [
-    "Fetched", "RemoteFile", "fetch", "is_remote", "local_cache", "located", "look_up",
-    "remote_errors", "remote_name", "shown",
+    "Fetched", "RemoteFile", "fetch", "file_system", "is_remote", "local_cache", "located",
+    "look_up", "remote_errors", "remote_folder", "remote_name", "remote_stream", "shown",
 ]  # fmt: skip
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.IGNORECASE | re.DOTALL)
 _DEFAULT_GIB = 20.0
+_BLOCK_BYTES = 2**18
 _TRUSTED_S = 300.0
 """How long what a server said of a file is believed."""
 _MARKS = (
@@ -91,43 +86,6 @@ class Fetched:
         self.lease.close()
 
 
-def is_remote(path: str | Path) -> bool:
-    """Whether a path is a URL of another machine; a drive letter is none."""
-    found = _URL.fullmatch(_text(path))
-    return found is not None and found[1].lower() not in ("file", "local")
-
-
-def located(path: str | Path, folder: Path | None = None) -> Path:
-    """Return where a file is: a URL as it is, else an absolute path.
-
-    Parameters
-    ----------
-    path : str or Path
-        As a user gave it; relative to ``folder``, else to the working folder.
-    folder : Path, optional
-        May itself be a URL.
-    """
-    if is_remote(path):
-        return Path(path)
-    found = _URL.fullmatch(_text(path))
-    if found is not None:  # file:///data/a.svs
-        return Path("/" + unquote(found[2]) if os.name != "nt" else unquote(found[2]))
-    if folder is not None:
-        path = folder / path
-    return Path(path) if is_remote(path) else Path(os.path.abspath(path))
-
-
-def remote_name(path: str | Path) -> str:
-    """Return the file name in a URL, without what a signed one has behind it."""
-    return _text(path).partition("?")[0].rstrip("/").rpartition("/")[2]
-
-
-def shown(path: str | Path) -> str:
-    """Return a URL as it may be shown and kept: without passwords and signatures."""
-    url = urlsplit(_url(path))
-    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
-
-
 def local_cache() -> LocalCache:
     """Return the folder of copies: DRE_SLCL_CACHE_DIR, of DRE_SLCL_CACHE_GIB (default 20).
 
@@ -179,7 +137,36 @@ def look_up(path: str | Path) -> RemoteFile:
     SlideError
         As `fetch`.
     """
-    return _looked_up(_url(path), int(time.monotonic() / _TRUSTED_S))
+    return _looked_up(url_of(path), int(time.monotonic() / _TRUSTED_S))
+
+
+@contextmanager
+def remote_stream(path: str | Path) -> Iterator[Any]:
+    """Open a remote file of which little is read: blocks of it come as they are asked for.
+
+    Raises
+    ------
+    SlideError
+        As `fetch`.
+    """
+    with remote_errors(path):
+        files, place = file_system(path)
+        stream = files.open(place, "rb", block_size=_BLOCK_BYTES)
+    with stream:
+        yield stream
+
+
+def remote_folder(path: str | Path) -> Mapping[str, int | None]:
+    """Return the names in a remote folder, each with its size where the server says it.
+
+    The answer is believed for five minutes.
+
+    Raises
+    ------
+    SlideError
+        As `fetch`.
+    """
+    return _listed(url_of(path), int(time.monotonic() / _TRUSTED_S))
 
 
 @contextmanager
@@ -205,6 +192,14 @@ def remote_errors(path: str | Path) -> Iterator[None]:
             f"'{where}' cannot be read ({reason.rstrip('.')}); check the address, the network and "
             "the credentials of this machine."
         ) from error
+
+
+@lru_cache(maxsize=16)
+def _listed(url: str, time_slot: int) -> Mapping[str, int | None]:
+    with remote_errors(url):
+        files, place = file_system(url)
+        found = files.ls(place, detail=True, refresh=True)
+    return {remote_name(facts["name"]): facts.get("size") for facts in found}
 
 
 @lru_cache(maxsize=100_000)
@@ -244,7 +239,7 @@ def file_system(path: str | Path) -> tuple[Any, str]:
             f"'{shown(path)}' lies on another machine, and reading it needs fsspec. Run: pip "
             "install 'napari-dre-slcl[remote]', or copy the file to this machine."
         ) from error
-    url = _url(path)
+    url = url_of(path)
     options: dict[str, Any] = {}
     if url.startswith(("http:", "https:")):
         import aiohttp
@@ -301,13 +296,3 @@ def _network_errors() -> tuple[type[Exception], ...]:
     )
     found = (getattr(sys.modules.get(module), name, None) for module, name in named)
     return tuple(error for error in found if error is not None)
-
-
-def _text(path: str | Path) -> str:
-    return path.as_posix() if isinstance(path, Path) else path
-
-
-def _url(path: str | Path) -> str:
-    found = _URL.fullmatch(_text(path))
-    assert found is not None  # callers ask is_remote first
-    return f"{found[1].lower()}://{found[2]}"

@@ -24,6 +24,7 @@ from napari_dre_slcl.slide.remote import (
     look_up,
     remote_errors,
     remote_name,
+    remote_stream,
 )
 from napari_dre_slcl.slide.tiff_backend import TiffBackend
 from napari_dre_slcl.slide.tiff_layout import UnsuitableTiffError, page_levels
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FetchedBackend", "RangedFile", "fetched", "ranged"]
 
-_BLOCK_BYTES = 2**18
 _APERIO = "Aperio"
 
 
@@ -102,9 +102,8 @@ def ranged(path: Path) -> TiffBackend:
     """
     remote = look_up(path)
     name = remote_name(path)
-    files, place = _files_of(remote)
     try:
-        with remote_errors(path), files.open(place, "rb", block_size=_BLOCK_BYTES) as stream:
+        with remote_stream(path) as stream:
             levels, properties = page_levels(stream)
     except UnsuitableTiffError as error:
         raise SlideError(
