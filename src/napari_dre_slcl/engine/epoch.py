@@ -93,12 +93,16 @@ def draw_epoch(
         shards=shards,
     )
     chosen = [tuple(slides[position] for position in batch) for batch in batches]
+    scratch = torch.empty(0, dtype=torch.int64)
     return [
         Draw(
             batch,
             tuple(
                 draw_fresh(
-                    tile_count(slide), fresh_tiles, seeded(settings.seed, "fresh", epoch, slide)
+                    tile_count(slide),
+                    fresh_tiles,
+                    seeded(settings.seed, "fresh", epoch, slide),
+                    scratch,
                 )
                 for slide in batch
             ),

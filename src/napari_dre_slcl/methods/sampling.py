@@ -103,8 +103,20 @@ def check_sites(sites: Sequence[str]) -> None:
         )
 
 
-def draw_fresh(n_tiles: int, n_fresh: int, generator: torch.Generator) -> Tensor:
+def draw_fresh(
+    n_tiles: int, n_fresh: int, generator: torch.Generator, scratch: Tensor | None = None
+) -> Tensor:
     """Draw the fresh tiles of a slide.
+
+    Parameters
+    ----------
+    n_tiles, n_fresh : int
+        Tiles of the slide, and how many to draw at most.
+    generator : torch.Generator
+        On the CPU.
+    scratch : Tensor, optional
+        int64, overwritten. Who draws for many slides passes the same one each time: memory is in
+        pieces otherwise, and stays as large as the order of all their tiles.
 
     Returns
     -------
@@ -112,8 +124,9 @@ def draw_fresh(n_tiles: int, n_fresh: int, generator: torch.Generator) -> Tensor
         (min(n_fresh, n_tiles),) distinct tile numbers in random order. The draw of fewer tiles
         with the same generator is the beginning of this one.
     """
-    # A copy: a view would keep the order of all tiles, of all slides, for as long as the epoch.
-    return torch.randperm(n_tiles, generator=generator)[:n_fresh].clone()
+    order = torch.empty(0, dtype=torch.int64) if scratch is None else scratch
+    torch.randperm(n_tiles, generator=generator, out=order.resize_(n_tiles))
+    return order[:n_fresh].clone()
 
 
 def _groups(patients: Sequence[str], sites: Sequence[str], within_site: bool) -> list[list[int]]:
