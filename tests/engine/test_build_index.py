@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,13 @@ from napari_dre_slcl.jobs.messages import (
     Cancelled,
     Event,
     IndexJob,
+    Log,
     Progress,
     Result,
     TrainJob,
     WhatIfJob,
 )
-from napari_dre_slcl.results import load_result
+from napari_dre_slcl.results import load_result, save_result
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +88,30 @@ def test_a_cancelled_index_leaves_its_results_and_goes_on_from_there(
     assert _encoded(events) == {"s04"}
     _, events = _run(job)
     assert _encoded(events) == set()
+
+
+def test_a_slide_that_is_predicted_again_is_searched_as_it_is_now(
+    model_dir: Path, small_cohort: Path, tmp_path: Path
+) -> None:
+    job = IndexJob(model=model_dir, cohort=small_cohort, out=tmp_path / "index", device="cpu")
+    _run(job)
+    first = TileIndex.open(job.out)
+    result = load_result(first.slides[1].result)
+    assert result.features is not None
+    save_result(replace(result, features=result.features[:, ::-1].copy()), first.slides[1].result)
+    _, events = _run(job)
+    second = TileIndex.open(job.out)
+    assert _encoded(events) == set()
+    assert [shard.name for shard in second.header.shards] != [
+        shard.name for shard in first.header.shards
+    ]
+    rows = second.slides[1].rows
+    expected = result.features[:, ::-1]
+    expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(second.features[rows], expected, atol=1e-6)
+    _, events = _run(job)
+    said = [event.message for event in events if isinstance(event, Log)]
+    assert any("1 of 1 shards of the index are as before" in text for text in said)
 
 
 def test_a_model_of_features_is_searched_in_feature_files(

@@ -168,7 +168,7 @@ def test_without_faiss_all_tiles_are_compared_and_the_user_is_told(
 
 @pytest.mark.parametrize(
     ("n_tiles", "dim", "lists", "n_bytes"),
-    [(5_000_001, 384, 4096, 96), (10_000_000, 64, 4096, 16), (10**8, 1024, 16_384, 64)],
+    [(5_000_001, 384, 2048, 96), (10_000_000, 64, 2048, 16), (10**8, 1024, 8192, 64)],
 )
 def test_codes_grow_with_the_root_of_the_tiles_and_stay_small(
     n_tiles: int, dim: int, lists: int, n_bytes: int

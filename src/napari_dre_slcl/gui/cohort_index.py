@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_dre_slcl.insight.search_note import MOST_EXACT, how_it_is_searched
 from napari_dre_slcl.insight.tile_index import INDEX_FILE, TileIndex, default_index_folder
 from napari_dre_slcl.jobs.messages import IndexJob, Progress, Result
 
@@ -155,7 +156,9 @@ class CohortIndex(QObject):
                 "No cohort is searchable with this model yet. 'Make searchable…' predicts every "
                 "slide of a cohort once, then its tiles can be found from here."
             )
-        return f"Searching {len(index):,} tiles of {len(index.slides):,} slides."
+        text = f"Searching {len(index):,} tiles of {len(index.slides):,} slides."
+        is_large = len(index) > MOST_EXACT or index.header.codes is not None
+        return f"{text} {how_it_is_searched(index.header)}" if is_large else text
 
 
 def _open_if_there(model: Path | None) -> TileIndex | None:

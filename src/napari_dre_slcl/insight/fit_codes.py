@@ -34,7 +34,8 @@ class CodeSizes:
     Parameters
     ----------
     most_lists : int
-        Lists at most; there is one per square root of N tiles, rounded up to a power of 2.
+        Lists at most; there are as many as the square root of N tiles, rounded down to a power of
+        2. More make a search faster, and encoding as much slower.
     per_list : int
         Tiles per list that they are fitted on.
     most_fitted_mib : int
@@ -56,7 +57,7 @@ class CodeSizes:
 
     def n_lists(self, n_tiles: int) -> int:
         """Return how many lists so many tiles are sorted into."""
-        wanted = 2 ** int(np.ceil(np.log2(max(1.0, n_tiles**0.5))))
+        wanted = 2 ** int(np.log2(max(1.0, n_tiles**0.5)))
         return min(wanted, self.most_lists)
 
     def n_fitted(self, n_tiles: int, dim: int) -> int:

@@ -42,7 +42,7 @@ def nearest_tiles(
     """Find the tiles whose features are nearest, the nearest first.
 
     Features have length 1, so the Euclidean distance and the angle give the same order. All tiles
-    are compared, so the answer is exact, unless the index has codes (`search_note` tells): then
+    are compared, so the answer is exact, unless the index has codes (`how_it_is_searched`): then
     some of the nearest may be missed; distances are exact all the same.
 
     Parameters
