@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from napari_dre_slcl.config import load_preset, with_overrides
@@ -20,6 +21,9 @@ from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.jobs.messages import ResumeJob, TrainJob, parse_job
 
 __all__ = ["follow", "is_follower", "main"]
+
+_LINE_FIRST_S = 2.0
+"""Where there is a line to the first process already, its end is told before this process ends."""
 
 
 def follow(job: TrainJob | ResumeJob) -> int:
@@ -97,6 +101,7 @@ def _end_with_the_parent() -> None:
     """Wait for the end of standard input, which the parent holds as long as it lives."""
     while os.read(0, 1):
         pass
+    time.sleep(_LINE_FIRST_S)
     os._exit(1)
 
 

@@ -11,11 +11,10 @@ from napari_dre_slcl.engine.world import World
 
 __all__ = ["check_shared_folder"]
 
-_PATIENCE_S = 20.0
 _LOOK_EVERY_S = 0.2
 
 
-def check_shared_folder(world: World, run_dir: Path) -> None:
+def check_shared_folder(world: World, run_dir: Path, within_s: float = 20.0) -> None:
     """Refuse a run folder that one of the processes does not see; all must call this.
 
     Parameters
@@ -24,18 +23,20 @@ def check_shared_folder(world: World, run_dir: Path) -> None:
         The processes.
     run_dir : Path
         Folder that the first process has.
+    within_s : float, default 20.0
+        How late another machine may see what the first one writes.
 
     Raises
     ------
     JobError
-        In all processes, if one does not find within 20 s what the first one writes there.
+        In all processes, if one does not find in time what the first one writes there.
     """
     if world.size == 1:
         return
     path = run_dir / world.from_main(f".seen-{secrets.token_hex(8)}")
     try:
         world.wait(_leave(path) if world.is_main else "")
-        world.wait("" if world.is_main else _look_for(path))
+        world.wait("" if world.is_main else _look_for(path, within_s))
     finally:
         if world.is_main:
             with suppress(OSError):
@@ -50,8 +51,8 @@ def _leave(path: Path) -> str:
     return ""
 
 
-def _look_for(path: Path) -> str:
-    if _appears(path):
+def _look_for(path: Path, within_s: float) -> str:
+    if _appears(path, within_s):
         return ""
     return (
         f"It does not see the run folder '{path.parent.absolute()}' of the first process. Put it "
@@ -59,9 +60,9 @@ def _look_for(path: Path) -> str:
     )
 
 
-def _appears(path: Path) -> bool:
+def _appears(path: Path, within_s: float) -> bool:
     """Whether a file is there within some seconds; a shared disk may show it late."""
-    give_up_s = time.monotonic() + _PATIENCE_S
+    give_up_s = time.monotonic() + within_s
     while time.monotonic() < give_up_s:
         # To list a folder has a network's disk look again; to ask for one name may not.
         for folder in (path.parent.parent, path.parent):

@@ -144,7 +144,8 @@ class Hub:
             line.settimeout(_LOOK_EVERY_S * 10)
             hello = json.loads(_first_line(line))
             rank = int(hello["rank"])
-            if not secrets.compare_digest(str(hello["token"]), self.token) or rank in self._lines:
+            is_known = secrets.compare_digest(str(hello["token"]), self.token)
+            if not is_known or rank not in self._names or rank in self._lines:
                 line.close()
                 return
             notice_lost_machines(line)

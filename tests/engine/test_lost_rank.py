@@ -1,0 +1,99 @@
+"""A training on two processes of which one is killed: the other ends, and the run goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_dre_slcl.engine.train import run_resume, run_train
+from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.jobs.messages import Event, Log, Progress, ResumeJob, TrainJob
+
+MakeJob = Callable[..., TrainJob]
+SMALL = {"training.device": "cpu", "training.devices": 2, "training.epochs": 3}
+WITHIN_S = 30
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+
+def children_of(parent: int) -> list[int]:
+    """Return the processes of a training that another one has started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            of = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            if int(of[1]) == parent and b"engine.rank" in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    with suppress(OSError):
+        state = (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state != "Z"
+    return False
+
+
+def test_the_run_of_a_process_that_was_killed_goes_on(train_job: MakeJob) -> None:
+    job, variables, threads = train_job(**SMALL), dict(os.environ), torch.get_num_threads()
+    killed: list[float] = []
+
+    def kill_in_training(event: Event) -> None:
+        if isinstance(event, Progress) and event.stage == "Training" and event.done == 2:
+            for pid in children_of(os.getpid()):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(time.monotonic())
+
+    message = (
+        r"Process 2 of 2 \(on .*\) has ended \(killed by signal 9, .*\), so training stopped\. "
+        r"Go on from the last checkpoint with 'dre-slcl resume .*run'\."
+    )
+    with pytest.raises(JobError, match=message):
+        run_train(job, kill_in_training, lambda: False)
+    assert len(killed) == 1
+    assert time.monotonic() - killed[0] < WITHIN_S
+    assert children_of(os.getpid()) == []
+    assert dict(os.environ) == variables
+    assert torch.get_num_threads() == threads
+    assert not torch.distributed.is_initialized()
+
+    events: list[Event] = []
+    resume = ResumeJob(run_dir=job.run_dir, devices=1)
+    run_resume(resume, events.append, lambda: False)
+    said = " ".join(event.message for event in events if isinstance(event, Log))
+    assert "goes on after step" in said
+    assert (job.run_dir / "metrics.json").is_file()
+
+
+def test_all_end_with_the_first_process(train_job: MakeJob, tmp_path: Path) -> None:
+    job = train_job(**SMALL | {"training.epochs": 10_000})
+    path = tmp_path / "job.json"
+    path.write_text(job.model_dump_json(), encoding="utf-8")
+    command = [sys.executable, "-m", "napari_dre_slcl.jobs.worker", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        assert first.stderr is not None
+        for line in first.stdout:
+            event = json.loads(line)
+            if event.get("stage") == "Training" and event["done"] >= 1:
+                break
+        (other,) = children_of(first.pid)
+        first.kill()
+        end_s = time.monotonic() + WITHIN_S
+        while is_alive(other) and time.monotonic() < end_s:
+            time.sleep(0.1)
+        assert not is_alive(other)
+        said = first.stderr.read().decode()
+    assert "Process 1 of 2 (on " in said
+    assert said.count("so training stopped. Go on from the last checkpoint with") == 1
+    assert "Traceback" not in said

@@ -1,0 +1,82 @@
+"""The first process's ear to the others: who has ended before its time."""
+
+from __future__ import annotations
+
+import json
+import queue
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from napari_dre_slcl.engine.watch import Hub
+from napari_dre_slcl.errors import JobError
+
+GO_ON = "Go on with 'dre-slcl resume r'."
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub({1: "Process 2 of 3 (on a)", 2: "Process 3 of 3 (on b)"}, GO_ON, is_local=True)
+    hub.start({})
+    yield hub
+    hub.close(is_well=False)
+
+
+def come(hub: Hub, rank: int, token: str | None = None) -> socket.socket:
+    line = socket.create_connection(("127.0.0.1", hub.port))
+    line.sendall(json.dumps({"rank": rank, "token": token or hub.token}).encode() + b"\n")
+    return line
+
+
+def test_a_line_that_breaks_is_a_process_that_has_ended(hub: Hub) -> None:
+    lines = [come(hub, rank) for rank in (1, 2)]
+    hub.wait_for_all(str)
+    assert hub.lost() is None
+    lines[1].close()
+    assert hub.lost(within_s=5) == (
+        f"Process 3 of 3 (on b) has ended, so training stopped. {GO_ON}"
+    )
+    lines[0].close()  # the first one has brought it down
+    assert hub.lost(within_s=0.5) is not None
+    assert "Process 3 of 3" in str(hub.lost())
+
+
+def test_what_a_process_says_of_its_end_is_told_in_its_words(hub: Hub) -> None:
+    lines = [come(hub, rank) for rank in (1, 2)]
+    hub.wait_for_all(str)
+    said = json.dumps("The disk of 'b' is full.").encode()
+    lines[1].sendall(said[:7])
+    assert hub.lost(within_s=0.3) is None
+    lines[1].sendall(said[7:] + b"\n")
+    assert hub.lost(within_s=5) == "Process 3 of 3 (on b): The disk of 'b' is full."
+
+
+def test_a_process_that_is_done_may_leave(hub: Hub) -> None:
+    lines = [come(hub, rank) for rank in (1, 2)]
+    hub.wait_for_all(str)
+    for line in lines:
+        line.sendall(b"done\n")
+        line.close()
+    assert hub.lost(within_s=0.5) is None
+
+
+def test_strangers_are_not_listened_to(hub: Hub) -> None:
+    strangers = [come(hub, 1, token="guess"), come(hub, 7)]
+    for stranger in strangers:
+        stranger.settimeout(5)
+        assert stranger.recv(1) == b""
+    with pytest.raises(JobError, match="it has ended early"):
+        hub.wait_for_all(lambda: "it has ended early")
+
+
+def test_trouble_is_told_after_its_time(hub: Hub) -> None:
+    told: queue.SimpleQueue[str] = queue.SimpleQueue()
+    hub.when_lost(0.4, told.put)
+    lines = [come(hub, rank) for rank in (1, 2)]
+    hub.wait_for_all(str)
+    lines[0].close()
+    lost = hub.lost(within_s=5)
+    assert lost is not None
+    assert told.empty()
+    assert told.get(timeout=5) == lost
