@@ -23,6 +23,7 @@ from napari_dre_slcl.engine.launch import is_first, joined_world
 from napari_dre_slcl.engine.method_run import MethodRun
 from napari_dre_slcl.engine.open_files import allow_many_open_files
 from napari_dre_slcl.engine.pinned import PinnedSlide
+from napari_dre_slcl.engine.placement import placed
 from napari_dre_slcl.engine.prepare import PreparedCohort, prepare_cohort
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldPause, ShouldStop, Stopped
 from napari_dre_slcl.engine.run_folder import (
@@ -79,6 +80,7 @@ def run_train(
         the run cannot go on; `run_resume` goes on with it once that is mended.
     """
     config = with_absolute_paths(with_overrides(load_preset(job.preset), job.overrides))
+    config = placed(job, config)
     if is_first():
         check_run_dir(job.run_dir)
     _check_fill_from(config)
@@ -179,6 +181,7 @@ def run_resume(
     started, config = read_run_dir(job.run_dir)
     changes = {"training.devices": job.devices, "training.nodes": job.nodes}
     config = with_overrides(config, {name: n for name, n in changes.items() if n is not None})
+    config = placed(job, config)
     plain = Reporter(on_event, should_stop, should_pause)
     with joined_world(job, config, plain) as world:
         reporter = team_reporter(on_event, should_stop, should_pause, world)
@@ -241,7 +244,8 @@ def ready_run(
     DreSlclError
         If cohort or settings are wrong.
     """
-    check_devices(config.training)
+    if world.size == 1:  # several have been looked at where they met
+        check_devices(config.training)
     allow_many_open_files()
     try:
         slides = world.all_do(lambda: prepare_cohort(job.cohort, config, reporter))
