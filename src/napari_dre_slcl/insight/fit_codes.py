@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from napari_dre_slcl.insight.code_recall import QUESTIONS_FILE, SLIDES_FILE
 from napari_dre_slcl.insight.hits import IndexedSlide
 from napari_dre_slcl.insight.index_header import ShardFacts
 from napari_dre_slcl.insight.rows import ShardRows
-from napari_dre_slcl.insight.tile_codes import FITTED_FILE
+from napari_dre_slcl.insight.tile_codes import FITTED_FILE, load_faiss
 
 __all__ = ["CodeSizes", "fit_codes", "is_usable"]
 
@@ -57,8 +58,7 @@ class CodeSizes:
 
     def n_lists(self, n_tiles: int) -> int:
         """Return how many lists so many tiles are sorted into."""
-        wanted = 2 ** int(np.log2(max(1.0, n_tiles**0.5)))
-        return min(wanted, self.most_lists)
+        return min(1 << int(math.log2(max(1.0, n_tiles**0.5))), self.most_lists)
 
     def n_fitted(self, n_tiles: int, dim: int) -> int:
         """Return how many of so many tiles codes are fitted on."""
@@ -125,8 +125,7 @@ def fit_codes(
 def _fit(
     path: Path, features: ShardRows[np.float32], sizes: CodeSizes, rng: np.random.Generator
 ) -> None:
-    import faiss
-
+    faiss = load_faiss()
     n_tiles, dim = features.shape
     drawn = rng.choice(n_tiles, sizes.n_fitted(n_tiles, dim), replace=False)
     sample = features[np.sort(drawn)]
@@ -143,4 +142,4 @@ def _fit(
 
 def is_usable(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return which rows point somewhere; the others are like nothing."""
-    return np.isfinite(rows).all(axis=1) & rows.any(axis=1)
+    return np.asarray(np.isfinite(rows).all(axis=1) & rows.any(axis=1))

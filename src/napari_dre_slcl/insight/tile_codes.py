@@ -8,6 +8,7 @@ one. What is found here is only a candidate: whoever asks compares the features 
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,11 @@ def has_faiss() -> bool:
     return find_spec("faiss") is not None
 
 
+def load_faiss() -> Any:
+    """Return the package, which is not needed but for this; its stubs lack what we call."""
+    return import_module("faiss")
+
+
 def shard_number(file: str) -> int:
     """Return the number of a shard's codes, from the name of their file."""
     return int(file.partition("-")[0])
@@ -66,8 +72,7 @@ class TileCodes:
     """
 
     def __init__(self, folder: Path, facts: CodesFacts, first_rows: NDArray[np.int64]) -> None:
-        import faiss
-
+        faiss = load_faiss()
         self._faiss = faiss
         self._first_rows = np.asarray(first_rows, np.int64)
         self._numbers = np.array([shard_number(name) for name in facts.files], np.int64)
@@ -168,8 +173,7 @@ def read_fitted(folder: Path) -> Any:
     Tables of products would take lists x bytes x 1 kB of memory, for little speed with one question
     at a time.
     """
-    import faiss
-
+    faiss = load_faiss()
     path = str(folder / FITTED_FILE)
     fitted = faiss.read_index(path, faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
     fitted.use_precomputed_table = -1
@@ -177,8 +181,7 @@ def read_fitted(folder: Path) -> Any:
 
 
 def _mapped_lists(path: Path) -> Any:
-    import faiss
-
+    faiss = load_faiss()
     reader = faiss.FileIOReader(str(path))
     return faiss.read_InvertedLists(reader, faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
 

@@ -19,6 +19,7 @@ from napari_dre_slcl.insight.tile_codes import (
     FITTED_FILE,
     ROW_BITS,
     TileCodes,
+    load_faiss,
     read_fitted,
     shard_number,
 )
@@ -119,9 +120,7 @@ class _Encoder:
     """Turns features into the codes that were fitted."""
 
     def __init__(self, folder: Path) -> None:
-        import faiss
-
-        self._faiss = faiss
+        self._faiss = load_faiss()
         self._folder = folder
         self._index = read_fitted(folder)
 
