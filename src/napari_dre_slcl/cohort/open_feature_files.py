@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_dre_slcl.cohort.feature_index import IndexedFile, look_at, read_index, write_index
 from napari_dre_slcl.cohort.feature_store import FeatureFile
+from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.remote import is_remote, remote_folder
 
 __all__ = ["open_feature_files"]
@@ -47,10 +48,10 @@ def open_feature_files(
     found = {path: row for path in paths if (row := _current(tables[path.parent], path))}
     stale = [path for path in dict.fromkeys(paths) if path not in found]
     on_file(len(found), len(paths))
-    for path, row in zip(stale, look_at(stale), strict=True):
-        if not isinstance(row, IndexedFile):
-            raise row
-        found[path] = row
+    for path, looked in zip(stale, look_at(stale), strict=True):
+        if isinstance(looked, SlideError):
+            raise looked
+        found[path] = looked
         on_file(len(found), len(paths))
     for folder, count in Counter(path.parent for path in stale).items():
         if count >= _WORTH_A_TABLE:

@@ -39,11 +39,14 @@ class SlideBackend(Protocol):
 
     name: str
     reason: str
-    properties: Mapping[str, str]
     level_shapes: tuple[tuple[int, int], ...]
     tile_shape: tuple[int, int]
     associated_images: tuple[str, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """Return properties under OpenSlide's names."""
 
     def reductions(self, level: int) -> tuple[int, ...]:
         """Return the factors at which a level can be read, 1 first."""

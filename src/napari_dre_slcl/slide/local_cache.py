@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,10 +21,8 @@ from filelock import FileLock
 
 from napari_dre_slcl.errors import SlideError
 
-try:
+if sys.platform != "win32":  # where an open file keeps its folder from being renamed
     import fcntl
-except ImportError:  # Windows, where an open file keeps its folder from being renamed
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["CacheFullError", "Lease", "LocalCache"]
 
@@ -191,7 +190,7 @@ def _remove(copy: Path) -> bool:
     """Remove a copy that nobody uses; False where somebody does."""
     gone = copy.with_name(f"{copy.name}.{uuid.uuid4().hex[:8]}{_GONE}")
     try:
-        if fcntl is None:
+        if sys.platform == "win32":
             copy.rename(gone)
         else:
             with (copy / _MARK).open("rb") as mark:
@@ -208,12 +207,11 @@ def _remove(copy: Path) -> bool:
 
 def _lock(mark: BinaryIO, *, is_alone: bool) -> bool:
     """Lock an open mark with others, or alone where nobody else has; False where that fails."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB if is_alone else fcntl.LOCK_SH)
-    except BlockingIOError:
-        return False
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB if is_alone else fcntl.LOCK_SH)
+        except BlockingIOError:
+            return False
     return True
 
 

@@ -176,7 +176,9 @@ def remote_errors(path: str | Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise SlideError(f"'{where}' does not exist; check the address.") from error
+        raise SlideError(
+            f"'{where}' does not exist, or its server does not answer; check the address."
+        ) from error
     except PermissionError as error:
         raise SlideError(
             f"'{where}' may not be read; check the access rights and the credentials of this "
@@ -184,7 +186,7 @@ def remote_errors(path: str | Path) -> Iterator[None]:
         ) from error
     except ImportError as error:
         raise SlideError(f"'{where}' cannot be read: {str(error).rstrip('.')}.") from error
-    except (*_network_errors(), OSError, ValueError, RuntimeError) as error:
+    except _expected() as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -285,8 +287,8 @@ def _download(remote: RemoteFile, folder: Path) -> None:
         )
 
 
-def _network_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of the network packages that are loaded; they are no OSErrors."""
+def _expected() -> tuple[type[BaseException], ...]:
+    """Return what reading fails with; the errors of some network packages are no OSErrors."""
     named = (
         ("aiohttp", "ClientError"),
         ("botocore.exceptions", "BotoCoreError"),
@@ -295,4 +297,5 @@ def _network_errors() -> tuple[type[Exception], ...]:
         ("azure.core.exceptions", "AzureError"),
     )
     found = (getattr(sys.modules.get(module), name, None) for module, name in named)
-    return tuple(error for error in found if error is not None)
+    loaded = [error for error in found if error is not None]
+    return (OSError, ValueError, RuntimeError, *loaded)
