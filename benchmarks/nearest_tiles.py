@@ -3,7 +3,7 @@ r"""Time the search for the 12 nearest of a million tiles, against a naive searc
     python benchmarks/nearest_tiles.py [--tiles 1000000] [--dim 384] [--queries 10]
 
 Both give the same tiles and are timed in turns in the same run. Features are random unit vectors,
-in a file that is mapped as an index maps it; scikit-learn's brute force is timed as well.
+in files that are mapped as an index maps them; scikit-learn's brute force is timed as well.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from napari_dre_slcl.insight.hits import IndexedSlide
+from napari_dre_slcl.insight.index_part import IndexFacts, IndexPart, IndexSource
 from napari_dre_slcl.insight.search import attention_percentile, nearest_tiles, nearest_to_codeword
 from napari_dre_slcl.insight.tile_index import TileIndex
-from napari_dre_slcl.insight.write_index import IndexFacts, IndexPart, write_index
+from napari_dre_slcl.insight.write_index import write_index
 
 _SLIDES = 20
 _CODEWORDS = 16
@@ -33,24 +35,27 @@ _CODEWORDS = 16
 
 def make_index(folder: Path, n_tiles: int, dim: int) -> TileIndex:
     """Write an index of random tiles and open it."""
-    rng = np.random.default_rng(0)
     per_slide = n_tiles // _SLIDES
     rowcol = np.argwhere(np.ones((per_slide // 100 + 1, 100), bool))[:per_slide].astype(np.int32)
-    parts = [
-        IndexPart(
-            IndexedSlide(
-                f"s{i}", f"p{i}", f"s{i}.svs", folder / "r", per_slide, 0, 0.5, 256, (1, 1)
-            ),
+
+    def read(number: int) -> IndexPart:
+        rng = np.random.default_rng(number)
+        return IndexPart(
             rowcol,
             rng.integers(0, _CODEWORDS, per_slide).astype(np.int32),
             rng.exponential(size=per_slide).astype(np.float32),
             rng.random(per_slide, np.float32),
             rng.standard_normal(dim).astype(np.float32),
+            rng.standard_normal((per_slide, dim), dtype=np.float32),
         )
-        for i in range(_SLIDES)
-    ]
-    features = (rng.standard_normal((per_slide, dim), dtype=np.float32) for _ in parts)
-    write_index(folder, IndexFacts("m", "0", "dre-slcl", _CODEWORDS, dim), parts, features)
+
+    sources = []
+    for i in range(_SLIDES):
+        slide = IndexedSlide(
+            f"s{i}", f"p{i}", f"s{i}.svs", folder / "r", per_slide, 0, 0.5, 256, (1, 1)
+        )
+        sources.append(IndexSource(slide, str(i), partial(read, i)))
+    write_index(folder, IndexFacts("m", "0", "dre-slcl", _CODEWORDS, dim), sources)
     return TileIndex.open(folder)
 
 
@@ -86,7 +91,8 @@ def measure(index: TileIndex, n_queries: int) -> dict[str, Any]:
     """Return medians in ms, the ratio to the naive search, and how often the answers agree."""
     rng = np.random.default_rng(1)
     rows = rng.integers(0, len(index), n_queries)
-    nearest_tiles(index, index.features[0])  # the file is in memory from here on
+    nearest_tiles(index, index.features[0])  # the files are in memory from here on
+    whole = np.asarray(index.features)
     ours, theirs, plain, n_equal = [], [], [], 0
     for row in rows:
         query = index.features[row] + 0.3 * rng.standard_normal(index.features.shape[1])
@@ -94,14 +100,14 @@ def measure(index: TileIndex, n_queries: int) -> dict[str, Any]:
         taken, hits = seconds(lambda query=query: nearest_tiles(index, query, 12))
         ours.append(taken)
         single = query.astype(np.float32)
-        plain.append(seconds(lambda single=single: index.features @ single)[0])
+        plain.append(seconds(lambda single=single: whole @ single)[0])
         if len(theirs) < 3:  # the naive search takes seconds
-            taken, found = seconds(lambda query=query: naive(index.features, query, 12))
+            taken, found = seconds(lambda query=query: naive(whole, query, 12))
             theirs.append(taken)
             n_equal += [hit.number for hit in hits] == found.tolist()
-    brute = NearestNeighbors(n_neighbors=12, algorithm="brute").fit(index.features)
-    sklearn_s = min(seconds(lambda: brute.kneighbors(index.features[:1]))[0] for _ in range(2))
-    attention = np.ascontiguousarray(index.attention)
+    brute = NearestNeighbors(n_neighbors=12, algorithm="brute").fit(whole)
+    sklearn_s = min(seconds(lambda: brute.kneighbors(whole[:1]))[0] for _ in range(2))
+    attention = np.asarray(index.attention)
     attention_percentile(index, attention[:1])  # sorts once
     ours_s = statistics.median(ours)
     return {
