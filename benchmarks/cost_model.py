@@ -1,6 +1,7 @@
 """Whether the cost model predicts trainings of other sizes than those it was fitted on.
 
-    python benchmarks/cost_model.py [--source pixels|features|both] [--network] [--out costs.json]
+    python benchmarks/cost_model.py [--source pixels|features|both] [--network] [--repeats 1]
+        [--out costs.json]
 
 Five small trainings (preset cpu-small) give the constants, for tiles that are read from slides and
 for stored features. Then trainings with other numbers of slides, of tiles per slide and of
@@ -55,12 +56,12 @@ def main() -> int:
     for source in sources:
         dim = FEATURE_DIM if source == "features" else None
         subject = Subject("cpu-small", {}, dim, clock="processor")
-        fitted, measured = measure_costs(subject)
+        fitted, measured = measure_costs(subject, repeats=options.repeats)
         print(f"{source}: constants from {len(measured)} trainings, processor seconds")
         _print_constants(fitted)
         tried = []
         for trial in HELD_OUT[source]:
-            tried.append(measure_trial(subject, trial))
+            tried.append(measure_trial(subject, trial, options.repeats))
             worst = max(worst, _compare(tried[-1], fitted))
         kept[source] = {
             "constants": asdict(fitted),
@@ -159,6 +160,7 @@ def _line(name: str, measured: float, predicted: float) -> float:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", choices=("pixels", "features", "both", "none"), default="both")
+    parser.add_argument("--repeats", type=int, default=1, help="of each training, for medians")
     parser.add_argument("--network", action="store_true", help="also count bytes over loopback")
     parser.add_argument("--out", type=Path, help="write everything that was measured as JSON")
     return parser.parse_args()

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
@@ -97,6 +98,7 @@ def measure_costs(
     subject: Subject,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     trials: Sequence[Trial] | None = None,
+    repeats: int = 1,
 ) -> tuple[Fitted, list[Measured]]:
     """Run small trainings and find the constants of the cost model.
 
@@ -108,6 +110,8 @@ def measure_costs(
         Told how many trainings are done, and how many there are.
     trials : sequence of Trial, optional
         Their sizes; those of `TRIALS` by default.
+    repeats : int
+        Times that each is run.
 
     Raises
     ------
@@ -118,13 +122,13 @@ def measure_costs(
     measured = []
     for number, trial in enumerate(chosen):
         on_progress(number, len(chosen))
-        measured.append(measure_trial(subject, trial))
+        measured.append(measure_trial(subject, trial, repeats))
     on_progress(len(chosen), len(chosen))
     return fit(measured), measured
 
 
-def measure_trial(subject: Subject, trial: Trial) -> Measured:
-    """Run one training of made-up slides, in a process of its own.
+def measure_trial(subject: Subject, trial: Trial, repeats: int = 1) -> Measured:
+    """Run a training of made-up slides, in a process of its own; medians where it is repeated.
 
     Raises
     ------
@@ -147,22 +151,26 @@ def measure_trial(subject: Subject, trial: Trial) -> Measured:
         )
         if made.features is not None:
             overrides["features.folder"] = str(made.features)
-        job = TrainJob(
-            cohort=made.table, run_dir=folder / "run", preset=subject.preset, overrides=overrides
-        )
-        trace = run_trial(job, subject.clock, folder)
+        jobs = [
+            TrainJob(
+                cohort=made.table,
+                run_dir=folder / f"run-{number}",
+                preset=subject.preset,
+                overrides=overrides,
+            )
+            for number in range(repeats)
+        ]
+        traces = [run_trial(job, subject.clock, folder) for job in jobs]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    counts = made.tiles
-    n_slides = sum(map(len, counts.values()))
-    scale = Scale.of(
-        with_overrides(config, overrides),
-        (len(counts["train"]), len(counts["val"]), len(counts["test"])),
-        sum(map(sum, counts.values())) / n_slides,
-        network_size(config, subject.feature_dim, _CLASSES, len(counts["train"])),
-        trial.ranks,
-    )
-    return Measured(scale, by_component(trace), trace.peak_bytes)
+    train, val, test = (len(made.tiles[split]) for split in ("train", "val", "test"))
+    network = network_size(config, subject.feature_dim, _CLASSES, train)
+    mean_tiles = sum(map(sum, made.tiles.values())) / trial.slides
+    changed = with_overrides(config, overrides)
+    scale = Scale.of(changed, (train, val, test), mean_tiles, network, trial.ranks)
+    found = [by_component(trace) for trace in traces]
+    seconds = {name: median(one.get(name, 0.0) for one in found) for name in found[0]}
+    return Measured(scale, seconds, median(trace.peak_bytes for trace in traces))
 
 
 def network_size(
