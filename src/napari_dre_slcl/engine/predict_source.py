@@ -27,6 +27,7 @@ from napari_dre_slcl.insight.codeword_names import read_names
 from napari_dre_slcl.model.bundle import Bundle
 from napari_dre_slcl.model.slide_net import SlideOutput
 from napari_dre_slcl.results import SlideResult, TaskPrediction
+from napari_dre_slcl.slide.urls import located, shown
 from napari_dre_slcl.tiles import TileSource
 
 __all__ = ["predict_encoded", "predict_source"]
@@ -221,7 +222,7 @@ def _predict_features(
     )
     result.provenance["encoded"] = f"{len(stored.features):,} of {len(stored.features):,} tiles"
     result.provenance["features"] = path.name
-    result.provenance["feature file"] = str(path.absolute())
+    result.provenance["feature file"] = shown(located(path))
     return result
 
 
