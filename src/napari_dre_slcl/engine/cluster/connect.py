@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotInTimeError
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 CONNECT_S = 15.0
 ANSWER_S = 30.0
+_ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?[^\s/:]+:\d+|(tcp|tls)://\[[0-9a-fA-F:]+\]:\d+")
 _PACKAGE = "napari-dre-slcl"
 _MUST_AGREE = {_PACKAGE: "napari-dre-slcl", "distributed": "Dask (distributed)"}
 
@@ -65,17 +67,26 @@ def connected(choice: ClusterChoice, device: str, reporter: Reporter) -> Iterato
 
 
 def bounded(call: Callable[[], T], what: str, seconds: float = ANSWER_S) -> T:
-    """Return what a call gives, or raise `JobError` where it does not come back in time."""
-    # The thread is left behind where the call hangs; it ends when the client is closed.
-    caller = ThreadPoolExecutor(1, thread_name_prefix="dask-call")
+    """Return what a call gives, or raise `JobError` where it does not come back in time.
+
+    Calls of Dask may wait for ever for a scheduler that is connected but does not answer.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
+            answer.set_exception(error)
+
+    # A daemon: one that hangs must not keep the program from ending.
+    threading.Thread(target=run, name="dask-call", daemon=True).start()
     try:
-        return caller.submit(call).result(timeout=seconds)
-    except NotInTimeError as error:
+        return answer.result(timeout=seconds)
+    except TimeoutError as error:
         raise JobError(f"{what} has not answered for {seconds:g} s.") from error
     except OSError as error:
         raise JobError(f"{what} does not answer any more: {error}.") from error
-    finally:
-        caller.shutdown(wait=False, cancel_futures=True)
 
 
 def misfits(client: Client) -> dict[str, str]:
@@ -140,19 +151,23 @@ def _address_in(file: Path) -> str:
 
 @contextmanager
 def _client(address: str, where: str) -> Iterator[Client]:
-    try:
+    if not _ADDRESS.fullmatch(address):
+        raise JobError(f"{where} is no address of a Dask scheduler, such as tcp://10.0.0.1:8786.")
+
+    def connect() -> Client:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # differing versions are told by `misfits`
-            client = Client(address, timeout=CONNECT_S, set_as_default=False, name="dre-slcl")
-    except (OSError, TimeoutError) as error:
+            return Client(address, timeout=CONNECT_S, set_as_default=False, name="dre-slcl")
+
+    try:
+        client = bounded(connect, "The Dask scheduler", CONNECT_S + 5)
+    except JobError as error:
         raise JobError(
             f"No Dask scheduler answers at {where} within {CONNECT_S:g} s. Check that it runs "
             "('dask scheduler') and that this machine may reach its port."
         ) from error
     except (ValueError, TypeError, RuntimeError) as error:
-        raise JobError(
-            f"{where} is no address of a Dask scheduler, such as tcp://10.0.0.1:8786 ({error})."
-        ) from error
+        raise JobError(f"What answers at {where} is no Dask scheduler ({error}).") from error
     try:
         yield client
     finally:
