@@ -34,8 +34,13 @@ ORIGIN = FeatureOrigin("synthetic", "0" * 64, mpp=0.5, tile_px=256)
 WORDS = ("papillary", "acinar", "solid", "lepidic", "keratin", "mucin", "necrosis", "stroma")
 SETTINGS = {
     "cohort.tasks": ["subtype"],
+    "features.adapter": "none",
+    "training.tile_cache_mib": 256,
+    "training.bank_memory_mib": 512,
+    "codebook.tiles_per_slide": 50,
     "training.preflight": False,
 }
+"""What bounds memory. With the default preset's wide adapter the bank is 256 wide, not --dim."""
 
 
 def main() -> None:
