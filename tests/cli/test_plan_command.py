@@ -13,7 +13,8 @@ from napari_dre_slcl.engine.cost_fit import Fitted
 from napari_dre_slcl.engine.cost_store import read_costs, write_costs
 from napari_dre_slcl.errors import JobError
 
-SIZE = ["--preset", "cpu-small", "--slides", "1000", "--tiles", "200"]
+SPLIT = ["--val-share", "0.1", "--test-share", "0.2"]
+SIZE = ["--preset", "cpu-small", "--slides", "1000", "--tiles", "200", *SPLIT]
 
 
 @pytest.fixture(autouse=True)
@@ -63,13 +64,19 @@ def test_costs_of_another_encoder_are_refused(costs: Path, capsys) -> None:
     assert "encoder.input_px=128" in capsys.readouterr().err
 
 
+def test_the_split_is_that_of_the_settings_by_default(capsys) -> None:
+    changed = ["--set", "cohort.test_fraction=0.5", "--set", "cohort.val_fraction=0.2"]
+    assert main(["plan", *SIZE[:-4], *changed]) == 0
+    assert "400 train, 100 validate, 500 test" in capsys.readouterr().out
+
+
 def test_a_plan_needs_a_size(capsys) -> None:
     assert main(["plan", "--slides", "10"]) == 2
     assert "--tiles" in capsys.readouterr().err
 
 
 def test_no_slide_left_to_train_is_refused(capsys) -> None:
-    assert main(["plan", *SIZE, "--val-share", "0.5", "--test-share", "0.5"]) == 2
+    assert main(["plan", *SIZE[:-4], "--val-share", "0.5", "--test-share", "0.5"]) == 2
     assert "leave none" in capsys.readouterr().err
 
 

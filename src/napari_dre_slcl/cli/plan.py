@@ -28,11 +28,13 @@ def plan(
     slides: Annotated[int | None, typer.Option(min=1, help="Slides of the cohort.")] = None,
     tiles: Annotated[int | None, typer.Option(min=1, help="Tiles of a slide, on average.")] = None,
     val_share: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of the slides that validate.")
-    ] = 0.1,
+        float | None,
+        typer.Option(min=0, max=0.9, help="Share of the slides that validate; as set by default."),
+    ] = None,
     test_share: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of the slides that test.")
-    ] = 0.2,
+        float | None,
+        typer.Option(min=0, max=0.9, help="Share of the slides that test; as set by default."),
+    ] = None,
     classes: Annotated[int, typer.Option(min=1, help="Classes of all tasks together.")] = 4,
     devices: Annotated[int, typer.Option(min=1, help="Processes per machine.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
@@ -76,7 +78,9 @@ def plan(
         known = _read(file, config, feature_dim)
     if slides is None or tiles is None:
         return
-    size = _Size(slides, tiles, val_share, test_share, classes, devices * nodes)
+    test = config.cohort.test_fraction if test_share is None else test_share
+    val = config.cohort.val_fraction * (1 - test) if val_share is None else val_share
+    size = _Size(slides, tiles, val, test, classes, devices * nodes)
     scale = _scale(size, config, feature_dim)
     figures = _figures(scale, known, network_gbit)
     if as_json:
@@ -102,8 +106,9 @@ class _Size:
         train = self.slides - val - test
         if train < 1:
             raise ConfigError(
-                f"--val-share {self.val_share} and --test-share {self.test_share} leave none of "
-                f"{self.slides:,} slides to train on. Lower them."
+                f"Shares of {self.val_share:.2g} to validate and {self.test_share:.2g} to test "
+                f"leave none of {self.slides:,} slides to train on. Lower --val-share or "
+                "--test-share."
             )
         return train, val, test
 

@@ -73,8 +73,6 @@ def known_memory(scale: Scale) -> dict[str, float]:
         "memory bank": _bank_memory(scale),
         # Copies of what changed, and the file's content.
         "writing a checkpoint": 2 * own_checkpoint,
-        # bool, and its float32 product of reports while it is made.
-        "who is whose negative": 6.0 * n * n,
         "reports": 4.0 * n * scale.text_dim,
         # As drawn, joined, and k-means' own copy.
         "fitting codewords": 3.0 * sampled * 4 * scale.dim,
