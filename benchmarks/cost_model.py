@@ -7,7 +7,7 @@ Five small trainings (preset cpu-small) give the constants, for tiles that are r
 for stored features. Then trainings with other numbers of slides, of tiles per slide and of
 processes are run, and measured stands beside predicted: processor seconds of all threads by
 component, and the peak of resident memory (VmHWM). Each process has one thread for torch, so that
-other work on the machine does not count; of several processes the first is measured. Components
+other work on the machine hardly counts; of several processes the first is measured. Components
 under a fiftieth of a training are added up as "the rest". The exit status is 1 where a total, a
 component of a tenth of its training or more, or the memory is off by more than a fifth.
 `--network` counts the bytes over the loopback interface while two processes train, which needs a
@@ -160,7 +160,7 @@ def _line(name: str, measured: float, predicted: float) -> float:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", choices=("pixels", "features", "both", "none"), default="both")
-    parser.add_argument("--repeats", type=int, default=1, help="of each training, for medians")
+    parser.add_argument("--repeats", type=int, default=1, help="of each training; the least counts")
     parser.add_argument("--network", action="store_true", help="also count bytes over loopback")
     parser.add_argument("--out", type=Path, help="write everything that was measured as JSON")
     return parser.parse_args()
