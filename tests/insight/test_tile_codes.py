@@ -141,7 +141,9 @@ def test_codes_are_fitted_anew_when_the_tiles_have_doubled(
 
 @needs_faiss
 @pytest.mark.parametrize("damage", ["short", "gone", "fitted"])
-def test_damaged_codes_are_refused_with_a_sentence(index: TileIndex, damage: str) -> None:
+def test_damaged_codes_are_refused_with_a_sentence_and_mended_by_making_them_again(
+    index: TileIndex, sources: list[IndexSource], damage: str
+) -> None:
     assert index.header.codes is not None
     folder = index.folder / "codes" / index.header.codes.name
     file = folder / index.header.codes.files[1]
@@ -153,6 +155,11 @@ def test_damaged_codes_are_refused_with_a_sentence(index: TileIndex, damage: str
         (folder / tile_codes.FITTED_FILE).write_bytes(b"IwPQ nothing")
     with pytest.raises(SearchError, match="codes"):
         nearest_tiles(TileIndex.open(index.folder), index.features[1])
+    assert write_index(index.folder, FACTS, sources, OPTIONS).n_written == 0
+    mended = TileIndex.open(index.folder)
+    assert mended.codes is not None
+    assert len(mended.codes) == 2000
+    assert nearest_tiles(mended, index.features[1], 1)[0].number == 1
 
 
 def test_without_faiss_all_tiles_are_compared_and_the_user_is_told(

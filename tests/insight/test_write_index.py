@@ -93,6 +93,27 @@ def test_what_stops_the_writing_leaves_the_shards_that_are_done(
     assert (rest.n_written, rest.n_kept) == (1, 2)
 
 
+@pytest.mark.parametrize("damage", ["short", "gone", "data", "vectors"])
+def test_a_damaged_index_is_mended_by_making_it_again(
+    sources_of: MakeSources, tmp_path: Path, damage: str
+) -> None:
+    header = write_index(tmp_path, FACTS, sources_of(SIZES), SMALL).header
+    shard = tmp_path / "shards" / header.shards[1].name
+    whole = np.asarray(TileIndex.open(tmp_path).features)
+    if damage == "short":
+        os.truncate(shard / "features.npy", 200)
+    elif damage == "gone":
+        (shard / "codeword.npy").unlink()
+    else:
+        name = {"data": "atlas_tiles", "vectors": "slide_vectors"}[damage]
+        (tmp_path / header.data / f"{name}.npy").write_bytes(b"")
+    with pytest.raises(SearchError, match="index"):
+        TileIndex.open(tmp_path)
+    mended = write_index(tmp_path, FACTS, sources_of(SIZES), SMALL)
+    assert mended.n_written == (damage in {"short", "gone"})
+    np.testing.assert_array_equal(np.asarray(TileIndex.open(tmp_path).features), whole)
+
+
 def test_two_processes_do_not_write_one_index(sources_of: MakeSources, tmp_path: Path) -> None:
     with FileLock(tmp_path / ".lock"), pytest.raises(SearchError, match="Another process"):
         write_index(tmp_path, FACTS, sources_of(SIZES), SMALL)

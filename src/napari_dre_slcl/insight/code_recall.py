@@ -19,7 +19,15 @@ from napari_dre_slcl.insight.hits import LeftOut
 from napari_dre_slcl.insight.rows import ShardRows
 from napari_dre_slcl.insight.tile_codes import TileCodes
 
-__all__ = ["CANDIDATES", "N_NEAREST", "QUESTIONS_FILE", "SLIDES_FILE", "NearestOfShard", "measure"]
+__all__ = [
+    "CANDIDATES",
+    "N_NEAREST",
+    "QUESTIONS_FILE",
+    "SLIDES_FILE",
+    "NearestOfShard",
+    "measure",
+    "read_questions",
+]
 
 N_NEAREST = 12
 CANDIDATES = 32

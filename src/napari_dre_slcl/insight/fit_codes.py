@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.atomic_file import atomic_writer, write_json
-from napari_dre_slcl.insight.code_recall import QUESTIONS_FILE, SLIDES_FILE
+from napari_dre_slcl.insight.code_recall import QUESTIONS_FILE, SLIDES_FILE, read_questions
 from napari_dre_slcl.insight.hits import IndexedSlide
 from napari_dre_slcl.insight.index_header import ShardFacts
 from napari_dre_slcl.insight.rows import ShardRows
-from napari_dre_slcl.insight.tile_codes import FITTED_FILE, load_faiss
+from napari_dre_slcl.insight.tile_codes import FITTED_FILE, load_faiss, read_fitted, write_by_faiss
 
-__all__ = ["CodeSizes", "fit_codes", "is_usable"]
+__all__ = ["CodeSizes", "fit_codes", "is_fitted", "is_usable"]
 
 _BITS = 8
 _ROUNDS = 10
@@ -101,8 +102,9 @@ def fit_codes(
     """
     told = [[shard.name for shard in shards], asdict(sizes)]
     name = sha256(json.dumps(told).encode()).hexdigest()[:20]
-    if (folder / name).is_dir():
+    if is_fitted(folder / name):
         return name
+    shutil.rmtree(folder / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder, prefix=".aside-"))
     try:
@@ -137,7 +139,17 @@ def _fit(
         clustering.niter, clustering.seed = _ROUNDS, _SEED
         clustering.min_points_per_centroid = 1  # no warning on the terminal
     index.train(sample)
-    faiss.write_index(index, str(path))
+    write_by_faiss(path, partial(faiss.write_index, index))
+
+
+def is_fitted(folder: Path) -> bool:
+    """Return whether codes are there that can be read, with what they are measured by."""
+    try:
+        read_fitted(folder)
+        questions, ids = read_questions(folder)
+    except (OSError, RuntimeError, ValueError, EOFError):
+        return False
+    return len(questions) == len(ids)
 
 
 def is_usable(rows: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -8,6 +8,8 @@ one. What is found here is only a candidate: whoever asks compares the features 
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -178,6 +180,33 @@ def read_fitted(folder: Path) -> Any:
     fitted = faiss.read_index(path, faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
     fitted.use_precomputed_table = -1
     return fitted
+
+
+def write_by_faiss(path: Path, write: Callable[[str], None]) -> None:
+    """Have faiss write a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Target.
+    write : callable
+        Given the name of the file that becomes it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        write(str(aside))
+        with aside.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        aside.replace(path)
+    except RuntimeError as error:  # faiss raises nothing else
+        raise OSError(0, f"faiss could not write '{path.name}', the disk may be full") from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _mapped_lists(path: Path) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.insight.code_recall import NearestOfShard, measure
-from napari_dre_slcl.insight.fit_codes import CodeSizes, fit_codes, is_usable
+from napari_dre_slcl.insight.fit_codes import CodeSizes, fit_codes, is_fitted, is_usable
 from napari_dre_slcl.insight.hits import IndexedSlide
 from napari_dre_slcl.insight.index_header import CodesFacts, IndexHeader, ShardFacts
 from napari_dre_slcl.insight.rows import ShardRows
 from napari_dre_slcl.insight.tile_codes import (
-    FITTED_FILE,
     ROW_BITS,
     TileCodes,
     load_faiss,
     read_fitted,
     shard_number,
+    write_by_faiss,
 )
 
 __all__ = ["write_codes"]
@@ -67,6 +68,7 @@ def write_codes(
     name, n_trained = _kept(folder, before, len(features))
     if not name:
         name, n_trained = fit_codes(folder, shards, slides, features, sizes), len(features)
+    _delete_damaged(folder, before)
     files = _encode(folder / name, shards, slides, features, on_progress)
     on_progress("Measuring the search", 0, 1)
     lengths = tuple((folder / name / file).stat().st_size for file in files)
@@ -85,10 +87,20 @@ def _first_rows(shards: Sequence[ShardFacts]) -> NDArray[np.int64]:
 def _kept(folder: Path, before: IndexHeader | None, n_tiles: int) -> tuple[str, int]:
     """Return name and tiles of an earlier index's codes, where they still fit."""
     codes = None if before is None else before.codes
-    if codes is None or not (folder / codes.name / FITTED_FILE).is_file():
+    if codes is None or not is_fitted(folder / codes.name):
         return "", 0
     is_near = codes.n_trained / 2 <= n_tiles <= codes.n_trained * 2
     return (codes.name, codes.n_trained) if is_near else ("", 0)
+
+
+def _delete_damaged(folder: Path, before: IndexHeader | None) -> None:
+    """Delete codes that are not as long as the header of an earlier index says."""
+    if before is None or before.codes is None:
+        return
+    for name, size in zip(before.codes.files, before.codes.sizes, strict=True):
+        path = folder / before.codes.name / name
+        if path.is_file() and path.stat().st_size != size:
+            path.unlink()
 
 
 def _encode(
@@ -99,7 +111,8 @@ def _encode(
     on_progress: Callable[[str, int, int], None],
 ) -> tuple[str, ...]:
     """Write the codes of each shard that has none; return the file of each."""
-    known = {path.stem.partition("-")[2]: path.name for path in folder.glob("*.ivf")}
+    there = [path for path in folder.glob("*.ivf") if path.with_suffix(".npy").is_file()]
+    known = {path.stem.partition("-")[2]: path.name for path in there}
     free = max((shard_number(name) for name in known.values()), default=0) + 1
     encoder = _Encoder(folder)
     first = 0
@@ -139,17 +152,9 @@ class _Encoder:
             usable = np.flatnonzero(is_usable(block))
             self._index.add_with_ids(block[usable], number + first + usable)
         nearest.write(path.with_suffix(".npy"))
-        self._write_lists(path, lists)
+        write_by_faiss(path, partial(self._write_lists, lists))
 
-    def _write_lists(self, path: Path, lists: Any) -> None:
-        faiss = self._faiss
-        aside = path.with_name(f".{path.name}.part")
-        try:
-            writer = faiss.FileIOWriter(str(aside))
-            faiss.write_InvertedLists(lists, writer)
-            del writer  # closes the file
-            aside.replace(path)
-        except RuntimeError as error:  # faiss raises nothing else
-            raise OSError(0, f"faiss could not write '{path.name}'") from error
-        finally:
-            aside.unlink(missing_ok=True)
+    def _write_lists(self, lists: Any, name: str) -> None:
+        writer = self._faiss.FileIOWriter(name)
+        self._faiss.write_InvertedLists(lists, writer)
+        del writer  # closes the file

@@ -33,6 +33,7 @@ from napari_dre_slcl.insight.rows import MapPool, ShardRows
 from napari_dre_slcl.insight.search_note import MOST_EXACT
 from napari_dre_slcl.insight.shard_plan import SHARD_TILES, plan_shards
 from napari_dre_slcl.insight.tile_codes import has_faiss
+from napari_dre_slcl.insight.tile_index import TileIndex
 from napari_dre_slcl.insight.write_codes import write_codes
 from napari_dre_slcl.insight.write_shard import shard_facts, write_shard
 from napari_dre_slcl.insight.write_summary import write_summary
@@ -233,7 +234,7 @@ class _Writer:
             and before.shards == self._shards
             and before.atlas_method == atlas_method()
             and before.seed == self._facts.seed
-            and (self._folder / before.data).is_dir()
+            and _opens(self._folder)
         ):
             return before.data
         self._on_progress("Drawing the atlas", 0, 1)
@@ -274,6 +275,15 @@ class _Writer:
             for path in (self._folder / CODES_FOLDER / header.codes.name).glob("*-*"):
                 if path.stem not in files:
                     path.unlink(missing_ok=True)
+
+
+def _opens(folder: Path) -> bool:
+    """Return whether the index that is there can be used."""
+    try:
+        TileIndex.open(folder)
+    except SearchError:
+        return False
+    return True
 
 
 def _before(folder: Path, facts: IndexFacts) -> IndexHeader | None:

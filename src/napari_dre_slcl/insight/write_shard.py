@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import SearchError
-from napari_dre_slcl.insight.index_header import INDEX_FORMAT, ShardFacts
+from napari_dre_slcl.insight.index_header import INDEX_FORMAT, PER_TILE, ShardFacts
 from napari_dre_slcl.insight.index_part import IndexFacts, IndexPart, IndexSource
 
 __all__ = ["PER_SLIDE", "shard_facts", "write_shard"]
@@ -36,7 +36,7 @@ def shard_facts(facts: IndexFacts, sources: Sequence[IndexSource]) -> ShardFacts
 def write_shard(
     folder: Path, shard: ShardFacts, facts: IndexFacts, sources: Sequence[IndexSource]
 ) -> bool:
-    """Write a shard, unless it is there.
+    """Write a shard, unless it is there and whole.
 
     Parameters
     ----------
@@ -61,8 +61,9 @@ def write_shard(
     SearchError
         If a slide has features of another kind than the others.
     """
-    if (folder / shard.name).is_dir():
+    if _is_whole(folder / shard.name, shard, facts.dim):
         return False
+    shutil.rmtree(folder / shard.name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder, prefix=".aside-"))
     try:
@@ -71,6 +72,19 @@ def write_shard(
         aside.rename(folder / shard.name)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    return True
+
+
+def _is_whole(folder: Path, shard: ShardFacts, dim: int) -> bool:
+    """Return whether a shard is there, with all of its arrays as long as they should be."""
+    rows = dict.fromkeys(PER_TILE, shard.n_tiles) | dict.fromkeys(PER_SLIDE, shard.n_slides)
+    try:
+        for name, n_rows in rows.items():
+            array = np.load(folder / f"{name}.npy", mmap_mode="r" if n_rows else None)
+            if len(array) != n_rows or (name == "features" and array.shape[1] != dim):
+                return False
+    except (OSError, ValueError, EOFError):
+        return False
     return True
 
 
