@@ -17,6 +17,7 @@ from napari_dre_slcl.engine.feature_source import FeatureLoader, FeatureSource
 from napari_dre_slcl.engine.open_sources import open_sources
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.slide import SlidePool
 from napari_dre_slcl.tiles import TileSource
 
 REPORTER = Reporter(lambda event: None, lambda: False)
@@ -98,6 +99,20 @@ def test_remote_slides_have_the_tiles_of_local_ones(
         corners = one.grid.yx[:2]
         pixels = one.slide.read_tiles(corners, one.grid.size_px)
         np.testing.assert_array_equal(other.slide.read_tiles(corners, one.grid.size_px), pixels)
+
+
+def test_few_slides_of_a_cohort_are_open_at_once(
+    colour_cohort: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = SlidePool(limit=3)
+    monkeypatch.setattr("napari_dre_slcl.engine.open_sources.SlidePool", lambda: pool)
+    sources = open_sources(read_cohort(colour_cohort), load_preset("cpu-small"), REPORTER)
+    slides = [one.slide for one in sources if isinstance(one, TileSource)]
+    assert (len(slides), len(pool)) == (12, 3)
+    assert {slide.read_region(0, 0, 4, 4).shape for slide in slides} == {(4, 4, 3)}
+    for slide in slides:
+        slide.close()
+    assert len(pool) == 0
 
 
 @pytest.mark.parametrize("mib", [0, 1])

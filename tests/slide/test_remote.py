@@ -13,6 +13,7 @@ import tifffile
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import SlidePool, open_slide
 from napari_dre_slcl.slide import remote as remote_module
+from napari_dre_slcl.slide.associated import read_associated_image
 from napari_dre_slcl.slide.fingerprint import slide_fingerprint
 from napari_dre_slcl.slide.remote import fetch, is_remote, located, remote_name, shown
 
@@ -112,6 +113,19 @@ def test_a_changed_slide_is_fetched_again_and_has_another_fingerprint(store, loc
     assert slide_fingerprint("memory://a.svs") != before
 
 
+def test_a_signed_url_is_known_by_its_name_afterwards(store, local) -> None:
+    store.pipe("/signed.svs?sig=1", local.read_bytes())
+    with open_slide("memory://signed.svs?sig=1", mpp=0.5) as slide:
+        assert (slide.name, slide.info.path) == ("signed.svs", "memory://signed.svs")
+        assert slide_fingerprint(slide.info.path) == slide_fingerprint("memory://signed.svs?sig=1")
+
+
+def test_images_beside_the_pixels_are_read_from_the_copy(store, local) -> None:
+    store.pipe("/a.svs", local.read_bytes())
+    with pytest.raises(SlideError, match=r"'a\.svs' has no image 'label'"):
+        read_associated_image("memory://a.svs", "label")
+
+
 def test_a_pool_lets_go_of_copies_that_rest(store, local, monkeypatch) -> None:
     size = local.stat().st_size
     monkeypatch.setenv("DRE_SLCL_CACHE_GIB", str(2.5 * size / 2**30))
@@ -137,7 +151,10 @@ def test_a_mirax_slide_comes_with_its_folder(store) -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("memory://nowhere/a.svs", "'memory://nowhere/a.svs' does not exist, or its server .* check the address"),
+        (
+            "memory://nowhere/a.svs",
+            "'memory://nowhere/a.svs' does not exist, or its server .* check the address",
+        ),
         ("gopher://host/a.svs", "'gopher://host/a.svs' cannot be read .*Protocol not known"),
         ("s3://bucket/a.vms", "is an index of other files; copy the slide's folder"),
         ("memory://text.svs", "'text.svs' is not a whole-slide image"),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide.file_to_open import file_to_open
+from napari_dre_slcl.slide.remote import fetch, is_remote
 
 __all__ = ["PATIENT_WARNING", "read_associated_image"]
 
@@ -31,7 +32,7 @@ def read_associated_image(path: str | Path, name: str) -> NDArray[np.uint8]:
     Parameters
     ----------
     path : str or Path
-        A slide file, or the folder of a DICOM slide.
+        A slide file, or the folder of a DICOM slide; a URL of either.
     name : str
         One of `SlideInfo.associated_images`.
 
@@ -47,6 +48,9 @@ def read_associated_image(path: str | Path, name: str) -> NDArray[np.uint8]:
     DamagedSlideError
         If the image cannot be decoded.
     """
+    if is_remote(path):
+        with fetch(path) as copy:
+            return read_associated_image(copy.path, name)
     path = Path(path)
     try:
         with openslide.OpenSlide(str(file_to_open(path))) as handle:

@@ -38,6 +38,10 @@ _FOLDERS_OF_INDEX = (".mrxs",)
 _NEEDS_ITS_FOLDER = (".vms", ".vmu")
 
 
+_signed: dict[str, str] = {}
+"""What was opened by a signed URL is found again by the name without signature that is stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """A file as its server tells of it.
@@ -137,7 +141,16 @@ def look_up(path: str | Path) -> RemoteFile:
     SlideError
         As `fetch`.
     """
-    return _looked_up(url_of(path), int(time.monotonic() / _TRUSTED_S))
+    url = url_of(path)
+    if shown(url) != url:
+        _signed[shown(url)] = url
+    time_slot = int(time.monotonic() / _TRUSTED_S)
+    try:
+        return _looked_up(url, time_slot)
+    except SlideError:
+        if url not in _signed:
+            raise
+        return _looked_up(_signed[url], time_slot)
 
 
 @contextmanager
