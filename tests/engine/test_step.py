@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -79,8 +80,9 @@ def test_a_random_encoder_is_the_same_when_it_is_run_again() -> None:
     encoder = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 2))
     inputs, target = torch.randn(5, 4), torch.randn(5, 2)
 
-    def reseed(chunk: int) -> None:
+    def reseed(chunk: int, place: slice = slice(0)) -> nullcontext:
         torch.manual_seed(chunk)
+        return nullcontext()
 
     fresh = FreshFeatures(encoder, inputs, 2, reseed, is_trainable=True)
     torch.manual_seed(99)
@@ -98,6 +100,10 @@ def test_a_random_encoder_is_the_same_when_it_is_run_again() -> None:
         torch.testing.assert_close(one, weight.grad)
 
 
+def as_it_is(_chunk: int, _place: slice) -> nullcontext:
+    return nullcontext()
+
+
 def test_batch_normalisation_counts_the_tiles_of_a_step_once() -> None:
     figures = []
     for is_in_parts in (True, False):
@@ -105,7 +111,9 @@ def test_batch_normalisation_counts_the_tiles_of_a_step_once() -> None:
         encoder = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
         inputs = torch.randn(5, 4)
         if is_in_parts:  # of 3 and 2 tiles: none is left alone
-            fresh = FreshFeatures(encoder, inputs, 4, lambda chunk: None, is_trainable=True)
+            fresh = FreshFeatures(
+                encoder, inputs, 4, lambda chunk, place: nullcontext(), is_trainable=True
+            )
             fresh.values.sum().backward()
             fresh.backward(lambda tensor, gradient: tensor.backward(gradient))
         else:
@@ -119,7 +127,9 @@ def test_batch_normalisation_counts_the_tiles_of_a_step_once() -> None:
 def test_one_value_for_batch_normalisation_is_told() -> None:
     encoder = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
     with pytest.raises(ModelError, match="gave it one value to go by"):
-        FreshFeatures(encoder, torch.randn(2, 4), 1, lambda chunk: None, is_trainable=True)
+        FreshFeatures(
+            encoder, torch.randn(2, 4), 1, lambda chunk, place: nullcontext(), is_trainable=True
+        )
 
 
 def test_a_frozen_encoder_gets_no_gradient_and_the_rest_learns() -> None:

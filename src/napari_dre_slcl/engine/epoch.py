@@ -58,6 +58,7 @@ def draw_epoch(
     n_slides: int,
     epoch: int,
     fresh_tiles: int,
+    owned: range | None = None,
 ) -> list[Draw]:
     """Return the draws of an epoch, which depend on the seed and the epoch alone.
 
@@ -77,6 +78,8 @@ def draw_epoch(
         From 1.
     fresh_tiles : int
         Per slide.
+    owned : range, optional
+        Slides to return the draws of, as many draws as of all, which is the default.
     """
     settings = config.training
     shards: Sequence[int] = ()
@@ -92,7 +95,10 @@ def draw_epoch(
         within_site=settings.within_site,
         shards=shards,
     )
-    chosen = [tuple(slides[position] for position in batch) for batch in batches]
+    wanted = [slide if owned is None or slide in owned else None for slide in slides]
+    chosen = [
+        tuple(slide for at in batch if (slide := wanted[at]) is not None) for batch in batches
+    ]
     scratch = torch.empty(0, dtype=torch.int64)
     return [
         Draw(
@@ -127,8 +133,6 @@ class EpochSteps:
         Told the time of reading.
     world : World
         The processes that take each step together.
-    owned : range, optional
-        The slides of this process; all by default.
     """
 
     loader: TileLoader | FeatureLoader
@@ -136,7 +140,6 @@ class EpochSteps:
     state: RunState
     clock: Clock
     world: World = SOLO
-    owned: range | None = None
 
     def walk(
         self,
@@ -149,23 +152,19 @@ class EpochSteps:
         Parameters
         ----------
         draws : sequence of Draw
-            All of the epoch.
+            All of the epoch, each with the slides of this process.
         before_step : callable
             Called while the run stands between two steps; may raise to end it.
         take : callable
             Takes a step. A draw whose slides are all lost is passed over.
         """
-        own = [draw.only(self._is_own) for draw in draws]
         with closing(ReadAhead(self.loader)) as ahead:
             while self.state.position < len(draws):
                 before_step()
-                batch = self._join(*self._read(own, ahead))
+                batch = self._join(*self._read(draws, ahead))
                 self.state.position += 1
                 if batch is not None:
                     take(batch)
-
-    def _is_own(self, slide: int) -> bool:
-        return self.owned is None or slide in self.owned
 
     def _read(
         self, draws: Sequence[Draw], ahead: ReadAhead

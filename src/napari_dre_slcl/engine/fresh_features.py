@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from napari_dre_slcl.errors import ModelError
 __all__ = ["FreshFeatures"]
 
 Backward = Callable[[Tensor, Tensor], None]
+Drawing = Callable[[int, slice], AbstractContextManager[Any]]
 
 
 class FreshFeatures:
@@ -35,8 +37,9 @@ class FreshFeatures:
         (n, ...) of all fresh tiles.
     chunk : int or None
         Most tiles at a time; None takes all.
-    reseed : callable
-        Called with the number of a chunk before it is encoded.
+    drawing : callable
+        Called with the number of a chunk and its place among the inputs, a slice; the chunk is
+        encoded within the context that it returns, twice where need be.
     is_trainable : bool
         False where no gradient is wanted.
     """
@@ -46,12 +49,12 @@ class FreshFeatures:
         encoder: nn.Module,
         inputs: Tensor,
         chunk: int | None,
-        reseed: Callable[[int], None],
+        drawing: Drawing,
         *,
         is_trainable: bool,
     ) -> None:
         self._encoder = encoder
-        self._reseed = reseed
+        self._drawing = drawing
         n_chunks = 1 if chunk is None else max(1, math.ceil(len(inputs) / chunk))
         # Of even sizes: a last chunk of one tile would leave batch normalisation nothing to go by.
         self._chunks = list(torch.tensor_split(inputs, n_chunks))
@@ -86,9 +89,11 @@ class FreshFeatures:
             backward(self._encode(number), part)
 
     def _encode(self, number: int) -> Tensor:
-        self._reseed(number)
+        start = sum(len(chunk) for chunk in self._chunks[:number])
+        place = slice(start, start + len(self._chunks[number]))
         try:
-            features: Tensor = self._encoder(self._chunks[number])
+            with self._drawing(number, place):
+                features: Tensor = self._encoder(self._chunks[number])
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise

@@ -15,7 +15,7 @@ from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideTruth, class_weights
 from napari_dre_slcl.methods.never_negatives import never_negatives
 from napari_dre_slcl.model.bank_team import ALONE, Team
-from napari_dre_slcl.model.codebook import check_codebook_size
+from napari_dre_slcl.model.codebook import check_codebook_size, drawn_per_slide
 from napari_dre_slcl.model.encoders import build_encoder
 from napari_dre_slcl.model.feature_adapter import FeatureAdapter
 from napari_dre_slcl.model.memory_bank import MemoryBank
@@ -47,7 +47,7 @@ def make_method(
     """
     torch.manual_seed(config.training.seed)
     rows = prepared.rows("train")
-    per_slide = config.codebook.tiles_per_slide
+    per_slide = drawn_per_slide(config.codebook.tiles_per_slide, len(rows))
     n_drawn = sum(min(count, per_slide) for count in prepared.tile_counts(rows))
     check_codebook_size(n_drawn, config.codebook.codewords)
     class_counts = [len(task.classes) for task in prepared.tasks]
@@ -67,7 +67,7 @@ def _drawn_features(
 
     Slides that cannot be read are passed over here: training tells of them and goes on.
     """
-    most = config.codebook.tiles_per_slide
+    most = drawn_per_slide(config.codebook.tiles_per_slide, len(rows))
     drawn = []
     with prepared.loader(rows, config) as loader:
         for slide, count in enumerate(prepared.tile_counts(rows)):

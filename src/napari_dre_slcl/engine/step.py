@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -17,6 +18,7 @@ from napari_dre_slcl.engine.fresh_tiles import is_out_of_memory
 from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import ModelError
 from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl, SlideBatch, no_clock
+from napari_dre_slcl.model.keyed_dropout import keyed_dropout
 from napari_dre_slcl.model.precision import needs_scaler
 from napari_dre_slcl.model.seeds import seed_everything
 
@@ -111,7 +113,6 @@ class StepTaker:
             with clock("encoder"):
                 fresh = self._encode(batch, step) if batch.slides else None
             values = fresh.values if fresh is not None else method.net.codewords[:0]
-            self._reseed(step, "loss")
             losses = method.loss(batch, values, step, clock)
             with clock("loss"):
                 self._fabric.backward(self.scaler.scale(losses["loss"]))
@@ -133,18 +134,26 @@ class StepTaker:
 
     def _encode(self, batch: SlideBatch, step: int) -> FreshFeatures:
         encoder, settings = self._method.net.encoder, self._settings
+        keys = batch.tile_keys()
+
+        def drawing(chunk: int, place: slice) -> AbstractContextManager[Any]:
+            what = ("dropout", step, "encoder")
+            # What no keys reach: a tile encoder that drops units inside its attention.
+            seed_everything(settings.seed, *what, chunk, *self._own_number())
+            is_needed = not encoder.takes_pixels
+            return keyed_dropout(keys[place], settings.seed, *what, is_needed=is_needed)
+
         return FreshFeatures(
             encoder,
             self._method.inputs(batch, step),
             settings.encode_chunk,
-            lambda part: self._reseed(step, "encoder", part),
+            drawing,
             is_trainable=encoder.is_trainable,
         )
 
-    def _reseed(self, step: int, *what: str | int) -> None:
-        """Seed what is dropped at random; each process draws its own for its slides."""
-        rank = [self._world.rank] if self._world.rank else []
-        seed_everything(self._settings.seed, "dropout", step, *what, *rank)
+    def _own_number(self) -> list[int]:
+        """Return what is added to a seed where processes are to draw each for itself."""
+        return [self._world.rank] if self._world.rank else []
 
     def _gather(self, rows: Tensor, counts: Sequence[int]) -> Tensor:
         """Gather, unless memory has run out in a process meanwhile."""

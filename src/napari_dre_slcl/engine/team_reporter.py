@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldPause, ShouldStop, Stopped
 from napari_dre_slcl.engine.run_folder import run_lock
+from napari_dre_slcl.engine.shared_folder import check_shared_folder
 from napari_dre_slcl.engine.world import World
 from napari_dre_slcl.errors import DreSlclError, JobError
 
@@ -177,6 +178,7 @@ def owned_folder(run_dir: Path, world: World) -> Iterator[None]:
     """Keep a run folder to the processes of this training; the first one holds the lock."""
     with ExitStack() as held:
         world.main_does(lambda: held.enter_context(run_lock(run_dir)))
+        check_shared_folder(world, run_dir)
         yield
 
 

@@ -235,8 +235,9 @@ class Training:
             len(bank),
             state.epoch,
             self._budget.fresh_tiles,
+            bank.owned,
         )
-        steps = EpochSteps(self._loader, self.lost, state, self._clock, self._world, bank.owned)
+        steps = EpochSteps(self._loader, self.lost, state, self._clock, self._world)
         with self._reporter.in_step():
             steps.walk(draws, partial(self._tell_progress, len(draws)), self._take)
             self._tell_progress(len(draws))

@@ -16,8 +16,9 @@ from torch import Tensor
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.methods.never_negatives import NeverNegatives
 from napari_dre_slcl.model.augmentation import augment_tiles
-from napari_dre_slcl.model.codebook import fit_codebook
+from napari_dre_slcl.model.codebook import drawn_per_slide, fit_codebook
 from napari_dre_slcl.model.feature_adapter import FeatureAdapter
+from napari_dre_slcl.model.keyed_dropout import keyed_dropout
 from napari_dre_slcl.model.losses import (
     masked_cross_entropy,
     slide_report_contrast,
@@ -120,6 +121,11 @@ class SlideBatch:
         pairs = zip(self.slides, self.fresh, strict=True)
         return tuple(slide for slide, fresh in pairs if len(fresh) > 1)
 
+    def tile_keys(self) -> Tensor:
+        """Return a number for each fresh tile that no other tile of the cohort has."""
+        pairs = zip(self.slides, self.fresh, strict=True)
+        return torch.cat([slide * 2**32 + fresh for slide, fresh in pairs])
+
     def owner(self) -> Tensor:
         """Return for each fresh tile the position of its slide in the batch."""
         counts = torch.tensor([len(fresh) for fresh in self.fresh])
@@ -183,9 +189,11 @@ class DreSlcl:
         settings, seed = self._config.codebook, self._config.training.seed
         generator = seeded(seed, "codebook", self.bank.generation)
         drawn = []
-        for slide in range(len(self.bank)) if slides is None else slides:
+        chosen = range(len(self.bank)) if slides is None else slides
+        per_slide = drawn_per_slide(settings.tiles_per_slide, len(chosen))
+        for slide in chosen:
             order = torch.randperm(self.bank.tile_count(slide), generator=generator)
-            drawn.append(self.bank.features_of_any(slide, order[: settings.tiles_per_slide]))
+            drawn.append(self.bank.features_of_any(slide, order[:per_slide]))
         features = torch.cat(drawn)
         self.net.set_codebook(fit_codebook(features, settings.codewords, seed), features)
 
@@ -256,7 +264,7 @@ class DreSlcl:
         own = [self.net.codewords.new_zeros(0, self.net.codewords.shape[1])]
         with clock("residual"):
             if batch.slides:
-                own.append(self._vectors(batch, features, rest))
+                own.append(self._vectors(batch, features, rest, step))
                 own += self._views(batch, features, step) if any(viewed) else ()
         pairs = zip(of_ranks, viewed, strict=True)
         counts = [len(slides) + 2 * len(twice) for slides, twice in pairs]
@@ -313,7 +321,9 @@ class DreSlcl:
             total = total + residual_sums(features.to(like), weights.to(like), like)
         return total.slide(0)
 
-    def _vectors(self, batch: SlideBatch, features: Tensor, rest: ResidualSums | None) -> Tensor:
+    def _vectors(
+        self, batch: SlideBatch, features: Tensor, rest: ResidualSums | None, step: int
+    ) -> Tensor:
         """Return the (B, d) slide vectors of fresh and bank tiles together."""
         owner, n_slides = batch.owner().to(self.device), len(batch.slides)
         scale = None
@@ -321,8 +331,13 @@ class DreSlcl:
             n_fresh = torch.tensor([len(fresh) for fresh in batch.fresh]).to(rest.count)
             scale = ((n_fresh + rest.count.sum(1)) / n_fresh)[owner].unsqueeze(1)
         sums = self.net.sums(features, owner, n_slides, scale)
-        vectors: Tensor = self.net.encode_slides(sums if rest is None else sums + rest).vector
-        return vectors
+        with self._dropping(batch.slides, step, "slides"):
+            return self.net.encode_slides(sums if rest is None else sums + rest).vector
+
+    def _dropping(self, keys: Sequence[int], step: int, what: str) -> AbstractContextManager[Any]:
+        """Have each slide lose the same units whatever slides stand beside it."""
+        seed, is_needed = self._config.training.seed, self._config.residual.dropout > 0
+        return keyed_dropout(keys, seed, "dropout", step, what, is_needed=is_needed)
 
     def _views(self, batch: SlideBatch, features: Tensor, step: int) -> tuple[Tensor, ...]:
         """Return the first and the second view of each slide with two fresh tiles or more.
@@ -331,6 +346,7 @@ class DreSlcl:
         """
         owner: list[Tensor] = []
         half: list[Tensor] = []
+        viewed = batch.own_viewed()
         n = 0
         for slide, fresh in zip(batch.slides, batch.fresh, strict=True):
             generator = seeded(self._config.training.seed, "view", step, slide)
@@ -343,7 +359,9 @@ class DreSlcl:
         used = (owners >= 0).nonzero().squeeze(1)
         group = (owners + n * halves)[used].to(self.device)
         sums = self.net.sums(features[used.to(self.device)], group, 2 * n)
-        return (self.net.encode_slides(sums).vector,)
+        keys = [2 * slide + number for number in range(2) for slide in viewed]
+        with self._dropping(keys, step, "views"):
+            return (self.net.encode_slides(sums).vector,)
 
     def _losses(
         self, of_ranks: Slides, viewed: Slides, parts: Sequence[Tensor]

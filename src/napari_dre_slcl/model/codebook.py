@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -9,7 +11,9 @@ from torch import Tensor
 
 from napari_dre_slcl.errors import ConfigError, ModelError
 
-__all__ = ["assign_codewords", "check_codebook_size", "fit_codebook"]
+__all__ = ["assign_codewords", "check_codebook_size", "drawn_per_slide", "fit_codebook"]
+
+_MOST_DRAWN = 500_000
 
 
 def fit_codebook(features: Tensor, codewords: int, seed: int) -> Tensor:
@@ -46,6 +50,14 @@ def fit_codebook(features: Tensor, codewords: int, seed: int) -> Tensor:
     with threadpool_limits(1):  # several threads add up in no fixed order
         fitted = KMeans(codewords, n_init=4, random_state=seed).fit(features.cpu().numpy())
     return torch.from_numpy(fitted.cluster_centers_).float()
+
+
+def drawn_per_slide(tiles_per_slide: int, n_slides: int) -> int:
+    """Return how many tiles of each slide to draw: as set, or fewer in a very large cohort.
+
+    Half a million tiles fix a few dozen codewords; more would only take memory and time.
+    """
+    return min(tiles_per_slide, math.ceil(_MOST_DRAWN / max(n_slides, 1)))
 
 
 def check_codebook_size(n_tiles: int, codewords: int) -> None:

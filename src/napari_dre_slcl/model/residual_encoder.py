@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import torch
@@ -196,10 +197,28 @@ class _Layer(nn.Module):
 
     def forward(self, sequence: Tensor, key_bias: Tensor) -> tuple[Tensor, Tensor]:
         normed = self.norm_attention(sequence)
-        attended, weights = self.attention(normed, normed, normed, key_padding_mask=key_bias)
+        if self.training and self.attention.dropout:
+            attended, weights = self._attend(normed, key_bias)
+        else:
+            attended, weights = self.attention(normed, normed, normed, key_padding_mask=key_bias)
         sequence = sequence + self.dropout(self._scaled(attended, 0))
         added = self._scaled(self.ffn(self.norm_ffn(sequence)), 1)
         return sequence + self.dropout(added), weights
+
+    def _attend(self, normed: Tensor, key_bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Do as ``self.attention`` does, with a dropout that `keyed_dropout` reaches."""
+        made = self.attention
+        queries, keys, values = (
+            part.unflatten(-1, (made.num_heads, -1)).transpose(1, 2)
+            for part in nn.functional.linear(normed, made.in_proj_weight, made.in_proj_bias).chunk(
+                3, dim=-1
+            )
+        )
+        scores = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1])
+        weights = (scores + key_bias[:, None, None]).softmax(-1)
+        weights = nn.functional.dropout(weights, made.dropout)
+        attended = made.out_proj((weights @ values).transpose(1, 2).flatten(2))
+        return attended, weights.mean(1)
 
     def without_mask(self, sequence: Tensor, n_read: int) -> Tensor:
         """Return the first ``n_read`` tokens of what `forward` makes where no token is hidden."""

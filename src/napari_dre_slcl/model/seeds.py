@@ -10,7 +10,7 @@ import hashlib
 
 import torch
 
-__all__ = ["seed_everything", "seeded"]
+__all__ = ["mixed", "seed_everything", "seeded"]
 
 
 def seeded(seed: int, *counters: int | str) -> torch.Generator:
@@ -23,15 +23,15 @@ def seeded(seed: int, *counters: int | str) -> torch.Generator:
     *counters : int or str
         What is drawn and where, such as ``"fresh", epoch, slide``.
     """
-    return torch.Generator().manual_seed(_mixed(seed, counters))
+    return torch.Generator().manual_seed(mixed(seed, counters))
 
 
 def seed_everything(seed: int, *counters: int | str) -> None:
     """Seed torch's own generators, which dropout draws from."""
-    torch.manual_seed(_mixed(seed, counters))
+    torch.manual_seed(mixed(seed, counters))
 
 
-def _mixed(seed: int, counters: tuple[int | str, ...]) -> int:
+def mixed(seed: int, counters: tuple[int | str, ...]) -> int:
     """Return 63 bits of a hash; neighbouring seeds and counters have nothing in common."""
     text = "\x1f".join([str(seed), *(f"{type(c).__name__}:{c}" for c in counters)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
