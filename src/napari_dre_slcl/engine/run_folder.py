@@ -21,6 +21,7 @@ from napari_dre_slcl.atomic_file import write_json, write_text
 from napari_dre_slcl.config import DreSlclConfig, with_overrides
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import TrainJob, parse_job
+from napari_dre_slcl.slide.remote import located
 
 __all__ = [
     "check_run_dir",
@@ -113,7 +114,7 @@ def with_absolute_paths(config: DreSlclConfig) -> DreSlclConfig:
         if isinstance(fields, dict):
             for name, value in fields.items():
                 if isinstance(value, Path):
-                    changes[f"{section}.{name}"] = str(value.absolute())
+                    changes[f"{section}.{name}"] = str(located(value))
     model = config.text.model
     if model is not None and Path(model).is_dir():  # or the name of one on a hub
         changes["text.model"] = str(Path(model).absolute())
