@@ -110,6 +110,9 @@ def test_what_was_asked_for_must_be_what_was_started(
     train = TrainJob(cohort=tmp_path / "cohort.csv", run_dir=tmp_path / "run")
     with pytest.raises(ConfigError, match=r"torchrun has started 2 .* --devices 3 --nodes 1"):
         placed(train, settings(devices=3))
+    alone = train.model_copy(update={"overrides": {"training.devices": "1"}})
+    with pytest.raises(ConfigError, match=r"--devices 1 --nodes 1 were asked for"):
+        placed(alone, settings())
     assert not is_first()
     for config in (settings(), settings(devices=2, nodes=2)):
         found = placed(train, config).training

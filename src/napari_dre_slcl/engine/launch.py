@@ -143,7 +143,7 @@ def _leave_signals_to_the_first() -> None:
 
 def _give_up(reporter: Reporter, sentence: str) -> None:
     """End this process, since what it waits for does not end."""
-    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.write(f"Error: {sentence}\n")
     sys.stderr.flush()
     reporter.last_word(sentence)
     os._exit(1)

@@ -113,10 +113,8 @@ def placed(job: TrainJob | ResumeJob, config: DreSlclConfig) -> DreSlclConfig:
     place, settings = find_place(config.training), config.training
     if not place.is_given:
         return config
-    asked = (settings.devices, settings.nodes)
-    if isinstance(job, ResumeJob):
-        asked = (job.devices or place.local_size, job.nodes or place.nodes)
-    if asked not in ((1, 1), (place.local_size, place.nodes)) and place.by != "parent":
+    asked = _asked(job, settings, place)
+    if asked != (place.local_size, place.nodes) and place.by != "parent":
         starter = {"torchrun": "torchrun", "slurm": "srun"}[place.by]
         raise ConfigError(
             f"{starter} has started {place.local_size} processes on each of {place.nodes} "
@@ -126,6 +124,18 @@ def placed(job: TrainJob | ResumeJob, config: DreSlclConfig) -> DreSlclConfig:
     return with_overrides(
         config, {"training.devices": place.local_size, "training.nodes": place.nodes}
     )
+
+
+def _asked(job: TrainJob | ResumeJob, settings: TrainingConfig, place: Place) -> tuple[int, int]:
+    """Return the processes per machine and the machines that a user wants; what there is else."""
+    if isinstance(job, ResumeJob):
+        return job.devices or place.local_size, job.nodes or place.nodes
+    names, default = ("devices", "nodes"), TrainingConfig()
+    if (settings.devices, settings.nodes) == (default.devices, default.nodes) and not any(
+        f"training.{name}" in job.overrides for name in names
+    ):
+        return place.local_size, place.nodes
+    return settings.devices, settings.nodes
 
 
 def rank_given(environ: Mapping[str, str] = os.environ) -> int:

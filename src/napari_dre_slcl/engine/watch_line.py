@@ -92,6 +92,6 @@ class Line:
 def _leave(words: str) -> NoReturn:
     """End this process, whatever it does: it waits for others that are gone."""
     if words:
-        sys.stderr.write(f"{words}\n")
+        sys.stderr.write(f"Error: {words}\n")
         sys.stderr.flush()
     os._exit(1)
