@@ -95,13 +95,10 @@ def held(output: Path, silent_s: float = _SILENT_S) -> Iterator[None]:
         toucher.join()
         if _read(path) == me:
             path.unlink(missing_ok=True)
-        with suppress(OSError):  # others are at work, or it has gone
-            path.parent.rmdir()
 
 
 def _make(path: Path, me: Holder) -> bool:
     """Make the lock whole or not at all: a link appears at once, on network drives as well."""
-    path.parent.mkdir(exist_ok=True)
     aside = path.with_name(f".{path.name}.{me.token}")
     try:
         aside.write_text(json.dumps(asdict(me)), encoding="utf-8")

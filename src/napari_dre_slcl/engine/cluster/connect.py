@@ -24,6 +24,7 @@ __all__ = ["ANSWER_S", "bounded", "connected", "misfits"]
 T = TypeVar("T")
 
 CONNECT_S = 15.0
+GRACE_S = 5.0
 ANSWER_S = 30.0
 _ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?[^\s/:]+:\d+|(tcp|tls)://\[[0-9a-fA-F:]+\]:\d+")
 _PACKAGE = "napari-dre-slcl"
@@ -160,7 +161,7 @@ def _client(address: str, where: str) -> Iterator[Client]:
             return Client(address, timeout=CONNECT_S, set_as_default=False, name="dre-slcl")
 
     try:
-        client = bounded(connect, "The Dask scheduler", CONNECT_S + 5)
+        client = bounded(connect, "The Dask scheduler", CONNECT_S + GRACE_S)
     except JobError as error:
         raise JobError(
             f"No Dask scheduler answers at {where} within {CONNECT_S:g} s. Check that it runs "

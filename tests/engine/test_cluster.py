@@ -1,0 +1,158 @@
+"""Slides handed out to workers: done once whatever happens to these, and said plainly if not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from napari_dre_slcl.engine.cluster import connect
+from napari_dre_slcl.engine.embed_cohort import run_embed
+from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.jobs.messages import ClusterChoice, EmbedJob, Event, Log, Result, Workers
+
+TINY = {"encoder.name": "test_resnet", "encoder.input_px": 32}
+
+
+@pytest.fixture(scope="module")
+def table(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_slide: Callable[..., Path],
+    tissue_image: Callable[..., np.ndarray],
+) -> Path:
+    """Return a cohort table of five slides and of one that nobody sees."""
+    folder = tmp_path_factory.mktemp("slides")
+    image = tissue_image(768, 1024, (0, 0, 512, 768))
+    lines = ["slide,patient_id", "far.tif,p"]
+    for number in range(5):
+        make_slide(folder / f"s{number}.tif", image=image)
+        lines.append(f"s{number}.tif,p{number}")
+    path = folder / "cohort.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def serial(table: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return what one process makes of the slides."""
+    out = tmp_path_factory.mktemp("serial")
+    run_embed(EmbedJob(out=out, cohort=table, overrides=TINY), lambda event: None, lambda: False)
+    return files(out)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.h5")}
+
+
+def job_on(out: Path, table: Path, **choice: object) -> EmbedJob:
+    return EmbedJob(out=out, cohort=table, overrides=TINY, cluster=ClusterChoice(**choice))
+
+
+def test_a_killed_worker_costs_no_slide_and_doubles_none(
+    table: Path, serial: dict[str, bytes], tmp_path: Path
+) -> None:
+    killed: list[int] = []
+    seen: dict[str, int] = {}
+    events: list[Event] = []
+
+    def kill_one(event: Event) -> None:
+        events.append(event)
+        for path in tmp_path.glob("*.h5"):
+            assert seen.setdefault(path.name, path.stat().st_ino) == path.stat().st_ino
+        if isinstance(event, Workers) and event.running and not killed:
+            children = psutil.Process().children(recursive=True)
+            workers = [p for p in children if "spawn_main" in " ".join(p.cmdline())]
+            killed.append(workers[0].pid)
+            os.kill(workers[0].pid, signal.SIGKILL)
+
+    result = run_embed(job_on(tmp_path, table, workers=2), kill_one, lambda: False)
+    assert killed
+    assert isinstance(result, Result)
+    assert files(tmp_path) == serial
+    assert result.skipped.keys() == {"far"}
+    assert "None of the 2 workers sees it" in result.skipped["far"]
+    assert any(isinstance(e, Log) and "dashboard: http://127.0.0.1" in e.message for e in events)
+    assert not [p for p in psutil.Process().children(recursive=True) if p.pid in killed]
+
+
+@pytest.fixture
+def mixed_cluster(tmp_path: Path) -> Iterator[Path]:
+    """Start a scheduler with one worker like us and one of another version of the package."""
+    file = tmp_path / "scheduler.json"
+    facts = tmp_path / "older" / "napari_dre_slcl-0.0.1.dist-info" / "METADATA"
+    facts.parent.mkdir(parents=True)
+    facts.write_text("Metadata-Version: 2.1\nName: napari-dre-slcl\nVersion: 0.0.1\n")
+    older = os.environ | {"PYTHONPATH": str(tmp_path / "older")}
+    dask = [sys.executable, "-m", "dask"]
+    host = ["--host", "127.0.0.1"]
+    worker = [*dask, "worker", "--scheduler-file", str(file), "--no-nanny", "--no-dashboard"]
+    worker += ["--nthreads", "1", "--local-directory", str(tmp_path / "scratch"), *host]
+    starter = [*dask, "scheduler", "--scheduler-file", str(file), "--port", "0", "--no-dashboard"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [
+        subprocess.Popen([*starter, *host], **quiet),
+        subprocess.Popen(worker, **quiet),
+        subprocess.Popen(worker, env=older, **quiet),
+    ]
+    yield file
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def wait_for(file: Path, n_workers: int) -> None:
+    from distributed import Client
+
+    end = time.monotonic() + 60
+    while not file.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    with Client(scheduler_file=str(file), set_as_default=False) as client:
+        client.wait_for_workers(n_workers, timeout=60)
+
+
+def test_a_worker_of_another_version_gets_no_work(
+    mixed_cluster: Path, table: Path, serial: dict[str, bytes], tmp_path: Path
+) -> None:
+    wait_for(mixed_cluster, 2)
+    events: list[Event] = []
+    job = job_on(tmp_path / "out", table, scheduler_file=mixed_cluster)
+    run_embed(job, events.append, lambda: False)
+    assert files(tmp_path / "out") == serial
+    warnings = [e.message for e in events if isinstance(e, Log) and e.level == "warning"]
+    (told,) = [text for text in warnings if "gets no work" in text]
+    assert "has napari-dre-slcl 0.0.1, this process has" in told
+
+
+def test_a_port_that_does_not_speak_is_told_in_time(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "CONNECT_S", 0.5)
+    monkeypatch.setattr(connect, "GRACE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(JobError, match=f"No Dask scheduler answers at '{address}'"):
+            run_embed(job_on(tmp_path, table, scheduler=address), lambda e: None, lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        ({"scheduler": "hello"}, "'hello' is no address of a Dask scheduler"),
+        ({"scheduler_file": Path("none.json")}, "'none.json' cannot be read"),
+        ({}, "Name one of --scheduler"),
+    ],
+)
+def test_what_is_no_scheduler_is_told(
+    table: Path, tmp_path: Path, choice: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(JobError, match=reason):
+        run_embed(job_on(tmp_path, table, **choice), lambda event: None, lambda: False)
