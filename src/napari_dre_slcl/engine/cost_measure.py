@@ -19,7 +19,15 @@ from napari_dre_slcl.jobs.messages import TrainJob
 from napari_dre_slcl.model.encoders import build_encoder
 from napari_dre_slcl.model.network import DreSlclNet
 
-__all__ = ["TRIALS", "Subject", "Trial", "measure_costs", "measure_trial", "network_size"]
+__all__ = [
+    "TRIALS",
+    "Subject",
+    "Trial",
+    "least",
+    "measure_costs",
+    "measure_trial",
+    "network_size",
+]
 
 _EPOCHS = 3
 _CLASSES = 4
@@ -97,7 +105,6 @@ def measure_costs(
     subject: Subject,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     trials: Sequence[Trial] | None = None,
-    repeats: int = 1,
 ) -> tuple[Fitted, list[Measured]]:
     """Run small trainings and find the constants of the cost model.
 
@@ -109,8 +116,6 @@ def measure_costs(
         Told how many trainings are done, and how many there are.
     trials : sequence of Trial, optional
         Their sizes; those of `TRIALS` by default.
-    repeats : int
-        Times that each is run.
 
     Raises
     ------
@@ -121,13 +126,13 @@ def measure_costs(
     measured = []
     for number, trial in enumerate(chosen):
         on_progress(number, len(chosen))
-        measured.append(measure_trial(subject, trial, repeats))
+        measured.append(measure_trial(subject, trial))
     on_progress(len(chosen), len(chosen))
     return fit(measured), measured
 
 
-def measure_trial(subject: Subject, trial: Trial, repeats: int = 1) -> Measured:
-    """Run a training of made-up slides, in a process of its own; the least where it is repeated.
+def measure_trial(subject: Subject, trial: Trial) -> Measured:
+    """Run a training of made-up slides, in a process of its own.
 
     Raises
     ------
@@ -150,16 +155,10 @@ def measure_trial(subject: Subject, trial: Trial, repeats: int = 1) -> Measured:
         )
         if made.features is not None:
             overrides["features.folder"] = str(made.features)
-        jobs = [
-            TrainJob(
-                cohort=made.table,
-                run_dir=folder / f"run-{number}",
-                preset=subject.preset,
-                overrides=overrides,
-            )
-            for number in range(repeats)
-        ]
-        traces = [run_trial(job, subject.clock, folder) for job in jobs]
+        job = TrainJob(
+            cohort=made.table, run_dir=folder / "run", preset=subject.preset, overrides=overrides
+        )
+        trace = run_trial(job, subject.clock, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     train, val, test = (len(made.tiles[split]) for split in ("train", "val", "test"))
@@ -167,10 +166,25 @@ def measure_trial(subject: Subject, trial: Trial, repeats: int = 1) -> Measured:
     mean_tiles = sum(map(sum, made.tiles.values())) / trial.slides
     changed = with_overrides(config, overrides)
     scale = Scale.of(changed, (train, val, test), mean_tiles, network, trial.ranks)
-    found = [by_component(trace) for trace in traces]
-    # Others at work on the machine only ever make it slower.
-    seconds = {name: min(one.get(name, 0.0) for one in found) for name in found[0]}
-    return Measured(scale, seconds, min(trace.peak_bytes for trace in traces))
+    return Measured(scale, by_component(trace), trace.peak_bytes)
+
+
+def least(repeats: Sequence[Measured]) -> Measured:
+    """Return the least that one training took of several times that it was run.
+
+    Others at work on the machine only ever make it slower.
+
+    Parameters
+    ----------
+    repeats : sequence of Measured
+        Of the same scale.
+    """
+    names = dict.fromkeys(name for one in repeats for name in one.seconds)
+    return Measured(
+        repeats[0].scale,
+        {name: min(one.seconds.get(name, 0.0) for one in repeats) for name in names},
+        min(one.peak_bytes for one in repeats),
+    )
 
 
 def network_size(
