@@ -8,8 +8,9 @@ for stored features. Then trainings with other numbers of slides, of tiles per s
 processes are run, and measured stands beside predicted: processor seconds of all threads by
 component, and the peak of resident memory (VmHWM). Others at work on the same cores make a
 processor second do less, by a quarter on a crowded machine; so all trainings take turns in several
-rounds, and the least of each counts. Of several processes the first is measured. Components under a fiftieth of a training are added up as "the rest". The exit status is 1 where a total, a
-component of a tenth of its training or more, or the memory is off by more than a fifth.
+rounds, and the least of each counts. Of several processes the first is measured. Components under
+a fiftieth of a training are added up as "the rest". The exit status is 1 where a total, a component
+of a tenth of its training or more, or the memory is off by more than a fifth.
 `--network` counts the bytes over the loopback interface while two processes train, which needs a
 machine, or a network namespace (`unshare -n`), on which nothing else talks to itself. Linux only.
 """
