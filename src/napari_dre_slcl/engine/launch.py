@@ -34,7 +34,7 @@ from napari_dre_slcl.jobs.messages import ResumeJob, TrainJob
 
 __all__ = ["ToldElsewhere", "is_first", "joined_world"]
 
-_FREE_AFTER_S, _LEAVE_AFTER_S = 2.0, 15.0
+_FREE_AFTER_S, _LEAVE_AFTER_S, _LINGER_S = 2.0, 15.0, 3.0
 
 
 def is_first() -> bool:
@@ -95,7 +95,7 @@ def joined_world(
 def _watched(hub: Hub, reporter: Reporter) -> Iterator[None]:
     """Turn what happens when a process is lost into one sentence, in the first process."""
     hub.when_lost(_FREE_AFTER_S, lambda _sentence: free_collectives())
-    hub.when_lost(_LEAVE_AFTER_S, lambda sentence: _give_up(reporter, sentence))
+    hub.when_lost(_LEAVE_AFTER_S, lambda sentence: _give_up(hub, reporter, sentence))
     is_well = False
     try:
         yield
@@ -127,7 +127,7 @@ def _obedient(line: Line) -> Iterator[None]:
         if _is_broken_line(error):
             line.wait_for_verdict(10.0)  # whoever has brought this about is known there
         line.fail(_sentence(error))
-        line.wait_for_verdict(2 * _LEAVE_AFTER_S)  # it speaks before this process ends
+        line.wait_for_verdict(_LINGER_S)  # it should speak before this process ends
         raise ToldElsewhere(str(error)) from error
     line.end()
     leave_groups(is_well=True)
@@ -141,8 +141,9 @@ def _leave_signals_to_the_first() -> None:
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
-def _give_up(reporter: Reporter, sentence: str) -> None:
+def _give_up(hub: Hub, reporter: Reporter, sentence: str) -> None:
     """End this process, since what it waits for does not end."""
+    hub.dismiss(is_well=False)
     sys.stderr.write(f"Error: {sentence}\n")
     sys.stderr.flush()
     reporter.last_word(sentence)

@@ -120,12 +120,16 @@ class Hub:
             time.sleep(_LOOK_EVERY_S / 4)
         self._is_closed.set()
         self._thread.join()
-        for line in self._lines.values():
-            with suppress(OSError):
-                line.sendall(b"over\n" if is_well else b"failed\n")
+        self.dismiss(is_well=is_well)
         for line in (*self._lines.values(), self._listener):
             line.close()
         self._selector.close()
+
+    def dismiss(self, *, is_well: bool) -> None:
+        """Tell the others that all is over, as `close` does, but wait for nothing."""
+        for line in self._lines.values():
+            with suppress(OSError):
+                line.sendall(b"over\n" if is_well else b"failed\n")
 
     # -- the thread ------------------------------------------------------------------------------
 
