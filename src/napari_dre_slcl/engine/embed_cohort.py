@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,9 @@ def run_embed(job: EmbedJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
         except Stopped:
             return _cancelled(tally, items)
         finally:
-            update_index(job.out)
-            write_left_out(job.out, tally.broken)
+            with suppress(SlideError, OSError):  # the folder has gone; nor must it hide the reason
+                write_left_out(job.out, tally.broken)
+                update_index(job.out)
     if not tally.done and not tally.kept:
         last = next(reversed(tally.broken.values()))
         raise SlideError(f"None of the {len(items):,} slides could be embedded. {last}")

@@ -6,6 +6,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Container
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from napari_dre_slcl.jobs.messages import Cancelled, PredictJob, Result
 from napari_dre_slcl.model.bundle import Bundle, load_bundle
 from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult
 from napari_dre_slcl.slide import Slide
+from napari_dre_slcl.slide.urls import located, remote_name
 from napari_dre_slcl.tiles import TileSource, TissueMask, tile_slide
 
 __all__ = ["predict", "result_path", "run_predict"]
@@ -121,9 +123,9 @@ def _items(job: PredictJob) -> list[SlideItem]:
         raise JobError("No slide was given to predict. Name at least one slide file.")
     items: dict[str, SlideItem] = {}
     for path in job.slides:
-        name = _free_name(path.stem, items)
+        name = _free_name(Path(remote_name(path)).stem, items)
         output = result_path(job.out, name).absolute()
-        items[name] = SlideItem(name, path.absolute(), output, job.mpp, job.mpp_source)
+        items[name] = SlideItem(name, located(path), output, job.mpp, job.mpp_source)
     return list(items.values())
 
 
@@ -150,7 +152,7 @@ def _predict_each(
 
 def _predict_file(bundle: Bundle, work: PredictWork, item: SlideItem, reporter: Reporter) -> None:
     def tell(done: int, total: int) -> None:
-        reporter.progress("Encoding tiles", done, total, item.path.name)
+        reporter.progress("Encoding tiles", done, total, remote_name(item.path))
 
     with opened_file(bundle, work, item, reporter) as slide:
         tiles = slide.tiles
@@ -179,7 +181,8 @@ def _predict_many(
                 "command goes on from there."
             )
         finally:
-            write_left_out(job.out, tally.broken)
+            with suppress(OSError):  # the folder has gone; nor must it hide the reason
+                write_left_out(job.out, tally.broken)
     return _result(items, tally.paths(items), tally.broken)
 
 

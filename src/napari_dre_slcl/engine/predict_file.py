@@ -28,6 +28,7 @@ from napari_dre_slcl.errors import ModelError, ResultError, SlideError
 from napari_dre_slcl.model.bundle import Bundle, load_bundle
 from napari_dre_slcl.results import SlideResult, load_result, save_result
 from napari_dre_slcl.slide import open_slide
+from napari_dre_slcl.slide.urls import remote_name
 from napari_dre_slcl.tiles import TileGrid, TileSource, load_tissue_mask, tile_slide
 from napari_dre_slcl.tiles.wording import tiles_text
 
@@ -69,7 +70,7 @@ class PredictWork:
 
     def name_of(self, item: SlideItem) -> str:
         """Return the name that a result bears."""
-        return item.slide_id if self.has_ids else item.path.stem
+        return item.slide_id if self.has_ids else Path(remote_name(item.path)).stem
 
     @property
     def identity(self) -> str:
@@ -150,24 +151,24 @@ def opened_file(
     DreSlclError
         If the file or the mask cannot be used.
     """
-    if item.path.suffix.lower() in FEATURE_SUFFIXES:
+    if Path(remote_name(item.path)).suffix.lower() in FEATURE_SUFFIXES:
         yield FeaturesToPredict(bundle, work, item, reporter)
         return
     if bundle.feature_dim is not None:
         raise SlideError(
             f"This model was trained on feature files of {bundle.feature_dim} numbers per tile, it "
-            f"cannot see '{item.path.name}'. Give the slide's feature file (.h5)."
+            f"cannot see '{remote_name(item.path)}'. Give the slide's feature file (.h5)."
         )
     tiling = bundle.config.tiling
     if work.min_tissue is not None:
         tiling = tiling.model_copy(update={"min_tissue": work.min_tissue})
     if grid is None:
-        reporter.progress("Finding tissue", 0, 1, item.path.name)
+        reporter.progress("Finding tissue", 0, 1, remote_name(item.path))
     mask = None if work.mask is None else load_tissue_mask(work.mask)
     with open_slide(item.path, mpp=item.mpp, mpp_source=item.mpp_source) as slide:
         if grid is None:
             source = TileSource(slide, tile_slide(slide, tiling, mask))
-            reporter.log(f"{item.path.name}: {tiles_text(source.grid)}.")
+            reporter.log(f"{remote_name(item.path)}: {tiles_text(source.grid)}.")
             warn_of_findings([slide.info], reporter)
             reporter.warn_once(left_out_warning(source))
         else:
@@ -223,7 +224,7 @@ class SlideToPredict:
             encode=lambda tiles: (features, damaged),
         )
         result.provenance.update(self.provenance)
-        name = self.item.path.name
+        name = remote_name(self.item.path)
         self.reporter.log(f"{name}: encoded {result.provenance['encoded']}.")
         self.reporter.warn_once(result.provenance.get("damaged", ""))
         save_result(result, self.item.output)
@@ -256,7 +257,7 @@ class FeaturesToPredict:
 
     def write(self, features: Tensor, damaged: str) -> None:
         """Aggregate, predict, and write the result."""
-        path = self.item.path
+        path, name = self.item.path, remote_name(self.item.path)
         if self.work.mask is not None or self.work.min_tissue is not None:
             self.reporter.warn_once(
                 "A feature file has its tiles already: tissue mask and least tissue are not used."
@@ -265,13 +266,13 @@ class FeaturesToPredict:
             self.bundle,
             FeatureSource.open(path),
             self.work.name_of(self.item),
-            lambda done, total: self.reporter.progress("Reading features", done, total, path.name),
+            lambda done, total: self.reporter.progress(
+                "Reading features", done, total, remote_name(path)
+            ),
         )
-        self.reporter.log(f"{path.name}: read {result.provenance['encoded']}.")
+        self.reporter.log(f"{name}: read {result.provenance['encoded']}.")
         if "tiles" in result.provenance:
-            self.reporter.log(
-                f"{path.name}: {result.provenance['tiles']} There is no map.", "warning"
-            )
+            self.reporter.log(f"{name}: {result.provenance['tiles']} There is no map.", "warning")
         save_result(result, self.item.output)
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.fingerprint import slide_fingerprint
+from napari_dre_slcl.slide.urls import is_remote
 from napari_dre_slcl.tiles import TileGrid
 
 __all__ = [
@@ -86,7 +87,7 @@ def parts_folder(identity: str, part_tiles: int, slide: Path, output: Path) -> P
     SlideError
         If the slide cannot be read.
     """
-    facts = f"{identity} {part_size(part_tiles)} {slide_fingerprint(slide)}"
+    facts = f"{identity} {part_size(part_tiles)} {_seen(slide)}"
     key = hashlib.sha256(facts.encode()).hexdigest()[:16]
     return output.parent / PARTS_FOLDER / f"{output.name}-{key}"
 
@@ -166,10 +167,16 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _seen(slide: Path) -> str:
+    """Return what tells a slide from another; of a remote one its address."""
+    return str(slide) if is_remote(slide) else slide_fingerprint(slide)
+
+
 def _write(path: Path, **arrays: NDArray[Any]) -> None:
+    named: dict[str, Any] = dict(arrays)
     try:
         with atomic_writer(path) as stream:
-            np.savez(stream, **arrays)
+            np.savez(stream, **named)
     except OSError as error:
         reason = f"The part '{path}' cannot be written: {error.strerror}."
         raise PartWriteError(reason) from error

@@ -20,6 +20,7 @@ from napari_dre_slcl.engine import slide_parts
 from napari_dre_slcl.engine.output_lock import BusyError, held
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import ConfigError, DreSlclError, ModelError
+from napari_dre_slcl.slide.urls import is_remote
 from napari_dre_slcl.tiles import TileGrid
 
 __all__ = [
@@ -233,7 +234,7 @@ def _answer(work: SlideWork, item: SlideItem, output: Path, do: Callable[[], Out
     if work.token is not None and not work.token.exists():
         return Outcome("unfit", f"The folder '{work.token.parent}' is not seen here.")
     try:
-        if not item.path.exists():
+        if not is_remote(item.path) and not item.path.exists():
             return Outcome("unseen", f"Slide '{item.path}' does not exist.")
     except OSError as error:
         return Outcome("unseen", f"Slide '{item.path}' cannot be looked at: {error.strerror}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import time
@@ -50,6 +51,7 @@ def connected(choice: ClusterChoice, device: str, reporter: Reporter) -> Iterato
         If no scheduler answers, or no worker comes, in time.
     """
     with ExitStack() as opened:
+        opened.enter_context(_silence())
         if choice.workers is not None:
             from napari_dre_slcl.engine.cluster.local import local_cluster
 
@@ -87,7 +89,11 @@ def bounded(call: Callable[[], T], what: str, seconds: float = ANSWER_S) -> T:
     except TimeoutError as error:
         raise JobError(f"{what} has not answered for {seconds:g} s.") from error
     except OSError as error:
-        raise JobError(f"{what} does not answer any more: {error}.") from error
+        reason = str(error).rstrip(".")
+        raise JobError(
+            f"{what} does not answer any more ({reason}). The same command goes on once it runs "
+            "again."
+        ) from error
 
 
 def misfits(client: Client) -> dict[str, str]:
@@ -114,6 +120,22 @@ def misfits(client: Client) -> dict[str, str]:
         if wrong:
             sentences[address] = f"The worker {address} has {wrong}."
     return sentences
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep Dask's log lines from the terminal: what happens to workers is told in our words."""
+    # Its parts have levels of their own.
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _difference(here: dict[str, str | None], there: dict[str, str | None]) -> str:

@@ -38,10 +38,6 @@ def local_cluster(n_workers: int, device: str) -> Iterator[SpecCluster]:
     JobError
         If they cannot be started.
     """
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    # What happens to workers is told in our words.
-    logger.setLevel(logging.CRITICAL)
     try:
         with SpecCluster(
             scheduler={"cls": Scheduler, "options": _scheduler()},
@@ -54,8 +50,6 @@ def local_cluster(n_workers: int, device: str) -> Iterator[SpecCluster]:
             yield cluster
     except (OSError, RuntimeError, TimeoutError) as error:
         raise JobError(f"The {n_workers} workers cannot be started: {error}.") from error
-    finally:
-        logger.setLevel(level)
 
 
 def _scheduler() -> dict[str, Any]:
@@ -81,6 +75,7 @@ def _worker(number: int, n_workers: int, device: str) -> dict[str, Any]:
         "nthreads": 1,
         "memory_limit": psutil.virtual_memory().total // n_workers,
         "env": environment,
+        "preload": ["napari_dre_slcl.engine.cluster.ignore_interrupt"],
         "silence_logs": logging.CRITICAL,
     }
 
