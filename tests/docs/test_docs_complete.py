@@ -50,7 +50,7 @@ def test_every_command_and_option_is_on_the_command_page() -> None:
 
     page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
     for name, command in _commands(get_command(app)):
-        (line,) = (row for row in page.splitlines() if row.startswith(f"| `dre-slcl {name}"))
+        (line,) = (row for row in page.splitlines() if re.match(rf"\| `dre-slcl {name}[ `]", row))
         for parameter in command.params:
             if parameter.param_type_name == "option" and parameter.name != "help":
                 assert parameter.opts[-1] in line
