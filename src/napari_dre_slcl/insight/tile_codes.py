@@ -9,6 +9,7 @@ one. What is found here is only a candidate: whoever asks compares the features 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -212,7 +213,10 @@ def write_by_faiss(path: Path, write: Callable[[str], None]) -> None:
 def _mapped_lists(path: Path) -> Any:
     faiss = load_faiss()
     reader = faiss.FileIOReader(str(path))
-    return faiss.read_InvertedLists(reader, faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    # faiss maps no files on Windows; there the codes are read.
+    is_mapped = sys.platform != "win32"
+    flags = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY if is_mapped else 0
+    return faiss.read_InvertedLists(reader, flags)
 
 
 def _check_sizes(folder: Path, facts: CodesFacts) -> None:

@@ -6,7 +6,6 @@ when the process was killed are found again by their name.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,9 +18,9 @@ from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.atlas import atlas_method
 from napari_dre_slcl.insight.fit_codes import CodeSizes
 from napari_dre_slcl.insight.hits import IndexedSlide
+from napari_dre_slcl.insight.index_cleanup import delete_all_but, delete_left_over
 from napari_dre_slcl.insight.index_header import (
     CODES_FOLDER,
-    DATA_PREFIX,
     INDEX_FILE,
     INDEX_FORMAT,
     SHARDS_FOLDER,
@@ -162,7 +161,7 @@ class _Writer:
 
     def write(self) -> WrittenIndex:
         """Write all that is not there yet, then the header, then delete what it does not name."""
-        self._delete_left_over()
+        delete_left_over(self._folder)
         n_written = self._write_shards()
         slides = self._slides()
         n_tiles = sum(shard.n_tiles for shard in self._shards)
@@ -196,7 +195,7 @@ class _Writer:
             n_tiles=n_tiles,
         )
         write_json(self._folder / INDEX_FILE, header.as_json(self._folder))
-        self._delete_all_but(header)
+        delete_all_but(self._folder, header)
         lacks_faiss = wants_codes and codes is None
         n_kept = len(self._shards) - n_written
         return WrittenIndex(self._folder, header, n_written, n_kept, lacks_faiss)
@@ -247,34 +246,6 @@ class _Writer:
             self._rows("attention"),
             self._facts.seed,
         )
-
-    def _delete_left_over(self) -> None:
-        """Delete what a process that was killed had half written."""
-        for pattern in (
-            f".{DATA_PREFIX}*",
-            f"{SHARDS_FOLDER}/.aside-*",
-            f"{CODES_FOLDER}/.aside-*",
-        ):
-            for path in self._folder.glob(pattern):
-                shutil.rmtree(path, ignore_errors=True)
-
-    def _delete_all_but(self, header: IndexHeader) -> None:
-        """Delete what is of earlier indices; a window that still looks at one may hinder it."""
-        codes = set() if header.codes is None else {header.codes.name}
-        kept = {
-            f"{DATA_PREFIX}*": {header.data},
-            f"{SHARDS_FOLDER}/*": {shard.name for shard in header.shards},
-            f"{CODES_FOLDER}/*": codes,
-        }
-        for pattern, names in kept.items():
-            for path in self._folder.glob(pattern):
-                if path.name not in names:
-                    shutil.rmtree(path, ignore_errors=True)
-        if header.codes is not None:
-            files = {name.removesuffix(".ivf") for name in header.codes.files}
-            for path in (self._folder / CODES_FOLDER / header.codes.name).glob("*-*"):
-                if path.stem not in files:
-                    path.unlink(missing_ok=True)
 
 
 def _opens(folder: Path) -> bool:
