@@ -21,6 +21,7 @@ _MIB = 2**20
 _PAGE = 4096
 _INDEX_BYTES = 20
 """Of a tile in the index, beside its feature: place, codeword, attention, distance."""
+_CODED_TILES = 5_000_000
 
 
 def checkpoint_bytes(scale: Scale) -> float:
@@ -51,8 +52,14 @@ def disk_bytes(scale: Scale) -> dict[str, float]:
         "model and results": scale.weight_bytes
         + scale.test_slides * scale.tiles * RESULT_BYTES_PER_TILE,
         "feature files of all slides": tiles * (4 * (scale.stored_dim or scale.dim) + 16),
-        "index of all slides": tiles * (4 * scale.dim + _INDEX_BYTES),
+        "index of all slides": tiles * (4 * scale.dim + _INDEX_BYTES + _code_bytes(scale)),
     }
+
+
+def _code_bytes(scale: Scale) -> float:
+    """Return the bytes of a tile's compressed code in the index, which small indexes lack."""
+    is_coded = scale.slides * scale.tiles > _CODED_TILES
+    return min(scale.dim / 4, 96) + 8 if is_coded else 0
 
 
 def known_memory(scale: Scale) -> dict[str, float]:
