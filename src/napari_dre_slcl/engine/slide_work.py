@@ -119,6 +119,10 @@ class SlideWork(Protocol):
         """Slides with more tiles to encode are done in parts of about so many."""
 
     @property
+    def device(self) -> str:
+        """``auto``, ``cpu``, ``cuda`` or ``mps``."""
+
+    @property
     def token(self) -> Path | None:
         """File that is seen where the output folder is the right one; None does not look."""
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,7 +34,9 @@ _MUST_AGREE = {_PACKAGE: "napari-dre-slcl", "distributed": "Dask (distributed)"}
 
 
 @contextmanager
-def connected(choice: ClusterChoice, device: str, reporter: Reporter) -> Iterator[Client]:
+def connected(
+    choice: ClusterChoice, device: str, reporter: Reporter
+) -> Iterator[tuple[Client, Callable[[], None]]]:
     """Connect to the cluster of the user's choice, or start workers here, for a block's length.
 
     Parameters
@@ -45,6 +48,13 @@ def connected(choice: ClusterChoice, device: str, reporter: Reporter) -> Iterato
     reporter : Reporter
         Told where the dashboard is, and asked whether to stop.
 
+    Yields
+    ------
+    client : Client
+        Connected.
+    revive : callable
+        Starts workers again that were started here and are gone; does nothing to others.
+
     Raises
     ------
     JobError
@@ -52,12 +62,14 @@ def connected(choice: ClusterChoice, device: str, reporter: Reporter) -> Iterato
     """
     with ExitStack() as opened:
         opened.enter_context(_silence())
+        revive: Callable[[], None] = _nothing
         if choice.workers is not None:
             from napari_dre_slcl.engine.cluster.local import local_cluster
 
             reporter.progress("Starting workers", 0, choice.workers)
             cluster = opened.enter_context(local_cluster(choice.workers, device))
             address, where = cluster.scheduler_address, "of this machine"
+            revive = partial(cluster.scale, choice.workers)
         else:
             address = _address(choice)
             where = f"'{address}'"
@@ -66,7 +78,11 @@ def connected(choice: ClusterChoice, device: str, reporter: Reporter) -> Iterato
         if choice.workers is not None:
             reporter.progress("Starting workers", choice.workers, choice.workers)
         reporter.log(f"Dask dashboard: {client.dashboard_link}")
-        yield client
+        yield client, revive
+
+
+def _nothing() -> None:
+    pass
 
 
 def bounded(call: Callable[[], T], what: str, seconds: float = ANSWER_S) -> T:

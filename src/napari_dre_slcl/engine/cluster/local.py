@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import dask
 import psutil
 import torch
 from distributed import Nanny, Scheduler, SpecCluster
@@ -18,6 +19,10 @@ from napari_dre_slcl.errors import JobError
 __all__ = ["local_cluster"]
 
 _HOST = "127.0.0.1"
+_GIVEN_UP = "distributed.deploy.lost-worker-timeout"
+_RESTART_S = "30 s"
+"""A worker that has not come back by then is started anew; its nanny may have ended with it."""
+
 _DEATHS = 3
 """A slide whose workers ended so often is given up: it is the likely cause."""
 
@@ -39,14 +44,17 @@ def local_cluster(n_workers: int, device: str) -> Iterator[SpecCluster]:
         If they cannot be started.
     """
     try:
-        with SpecCluster(
-            scheduler={"cls": Scheduler, "options": _scheduler()},
-            workers={
-                number: {"cls": Nanny, "options": _worker(number, n_workers, device)}
-                for number in range(n_workers)
-            },
-            silence_logs=logging.CRITICAL,
-        ) as cluster:
+        with (
+            dask.config.set({_GIVEN_UP: _RESTART_S}),
+            SpecCluster(
+                scheduler={"cls": Scheduler, "options": _scheduler()},
+                workers={
+                    number: {"cls": Nanny, "options": _worker(number, n_workers, device)}
+                    for number in range(n_workers)
+                },
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+        ):
             yield cluster
     except (OSError, RuntimeError, TimeoutError) as error:
         raise JobError(f"The {n_workers} workers cannot be started: {error}.") from error

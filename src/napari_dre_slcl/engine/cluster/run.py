@@ -6,7 +6,7 @@ import pickle
 import queue
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from distributed import Client, Future, KilledWorker
@@ -48,8 +48,8 @@ def do_on_cluster(
     Stopped
         If the user wants it.
     """
-    with connected(choice, getattr(work, "device", "auto"), reporter) as client:
-        _HandOut(client, work, items, choice, reporter, on_event, tally).run()
+    with connected(choice, work.device, reporter) as (client, revive):
+        _HandOut(client, work, items, choice, reporter, on_event, tally).run(revive)
 
 
 class _HandOut:
@@ -82,13 +82,13 @@ class _HandOut:
         self._n_tasks = 0
         self._view = ClusterView(client, on_event)
 
-    def run(self) -> None:
+    def run(self, revive: Callable[[], None]) -> None:
         """Do everything."""
         for address, sentence in misfits(self._client).items():
             self._note_unfit(address, sentence)
         try:
             while self._queue or self._running:
-                self._look()
+                self._look(revive)
                 self._fill()
                 self._take()
                 self._tell()
@@ -96,13 +96,14 @@ class _HandOut:
             if self._running:
                 self._client.cancel(list(self._running), force=True)
 
-    def _look(self) -> None:
+    def _look(self, revive: Callable[[], None]) -> None:
         """See which workers there are."""
         now = time.monotonic()
         if now - self._looked_at < _LOOK_EVERY_S:
             return
         self._looked_at = now
         self._workers = bounded(self._client.nthreads, "The Dask scheduler")
+        revive()
         if self._workers:
             self._manned_at = now
         elif now - self._manned_at > self._choice.wait_s:
