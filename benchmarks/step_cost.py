@@ -42,8 +42,9 @@ from napari_dre_slcl import open_slide, tile_slide
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.step import StepTaker
-from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch, SlideTruth
+from napari_dre_slcl.methods.dre_slcl import DreSlcl
 from napari_dre_slcl.methods.never_negatives import never_negatives
+from napari_dre_slcl.methods.slide_batch import SlideBatch, SlideTruth
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.tiles import TileLoader, TileSource

@@ -16,7 +16,7 @@ import torch
 from napari_dre_slcl.engine.fresh_tiles import FreshTileBudget
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import ModelError
-from napari_dre_slcl.methods.dre_slcl import SlideBatch
+from napari_dre_slcl.methods.slide_batch import SlideBatch
 
 MIB = 2**20
 MIB_PER_TILE = 1000

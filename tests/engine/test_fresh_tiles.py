@@ -17,7 +17,8 @@ from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.step import StepTaker
 from napari_dre_slcl.engine.train import run_resume, run_train
 from napari_dre_slcl.jobs.messages import Cancelled, Log, Metric, Result, ResumeJob, TrainJob
-from napari_dre_slcl.methods.dre_slcl import Clock, SlideBatch
+from napari_dre_slcl.methods.dre_slcl import Clock
+from napari_dre_slcl.methods.slide_batch import SlideBatch
 
 MIB = 2**20
 

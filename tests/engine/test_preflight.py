@@ -22,7 +22,8 @@ from napari_dre_slcl.engine.step import StepTaker
 from napari_dre_slcl.engine.train import run_train
 from napari_dre_slcl.errors import JobError, SlideError
 from napari_dre_slcl.jobs.messages import Log, Progress, Result, TrainJob
-from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch
+from napari_dre_slcl.methods.dre_slcl import DreSlcl
+from napari_dre_slcl.methods.slide_batch import SlideBatch
 
 MIB = 2**20
 SETTINGS = {

@@ -32,7 +32,8 @@ from napari_dre_slcl.jobs.messages import (
     TrainJob,
 )
 from napari_dre_slcl.jobs.worker import run_job
-from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl, SlideBatch
+from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl
+from napari_dre_slcl.methods.slide_batch import SlideBatch
 
 # Every stage that a run can have, with random numbers in each that has any.
 SETTINGS = {

@@ -14,8 +14,9 @@ from napari_dre_slcl.engine.fresh_features import FreshFeatures
 from napari_dre_slcl.engine.phase_clock import PHASES, PhaseClock
 from napari_dre_slcl.engine.step import StepTaker
 from napari_dre_slcl.errors import ModelError
-from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch, SlideTruth
+from napari_dre_slcl.methods.dre_slcl import DreSlcl
 from napari_dre_slcl.methods.never_negatives import never_negatives
+from napari_dre_slcl.methods.slide_batch import SlideBatch, SlideTruth
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.model.seeds import seeded

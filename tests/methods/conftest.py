@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
-from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch, SlideTruth
+from napari_dre_slcl.methods.dre_slcl import DreSlcl
 from napari_dre_slcl.methods.never_negatives import never_negatives
+from napari_dre_slcl.methods.slide_batch import SlideBatch, SlideTruth
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.model.seeds import seeded

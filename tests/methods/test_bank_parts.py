@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch, class_weights
+from napari_dre_slcl.methods.dre_slcl import DreSlcl
+from napari_dre_slcl.methods.slide_batch import SlideBatch, class_weights
 from napari_dre_slcl.model.seeds import seeded
 
 # -- parts of the bank -------------------------------------------------------------------------

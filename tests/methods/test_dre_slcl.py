@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch, class_weights
+from napari_dre_slcl.methods.dre_slcl import DreSlcl
+from napari_dre_slcl.methods.slide_batch import SlideBatch, class_weights
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet
 from napari_dre_slcl.model.seeds import seeded

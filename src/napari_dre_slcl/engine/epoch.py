@@ -19,8 +19,9 @@ from napari_dre_slcl.engine.run_state import RunState
 from napari_dre_slcl.engine.shards import shards_of
 from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import SlideError
-from napari_dre_slcl.methods.dre_slcl import Clock, SlideBatch, SlideTruth
+from napari_dre_slcl.methods.dre_slcl import Clock
 from napari_dre_slcl.methods.sampling import draw_batches, draw_fresh
+from napari_dre_slcl.methods.slide_batch import SlideBatch, SlideTruth
 from napari_dre_slcl.model.seeds import seeded
 from napari_dre_slcl.tiles import TileLoader
 

@@ -11,7 +11,7 @@ import torch
 
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import ModelError
-from napari_dre_slcl.methods.dre_slcl import SlideBatch
+from napari_dre_slcl.methods.slide_batch import SlideBatch
 
 __all__ = ["FreshTileBudget", "free_device_memory", "is_out_of_memory"]
 

@@ -12,8 +12,9 @@ from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.errors import SlideError
-from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideTruth, class_weights
+from napari_dre_slcl.methods.dre_slcl import DreSlcl
 from napari_dre_slcl.methods.never_negatives import never_negatives
+from napari_dre_slcl.methods.slide_batch import SlideTruth, class_weights
 from napari_dre_slcl.model.bank_team import ALONE, Team
 from napari_dre_slcl.model.codebook import check_codebook_size, drawn_per_slide
 from napari_dre_slcl.model.encoders import build_encoder

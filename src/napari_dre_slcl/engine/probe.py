@@ -24,7 +24,8 @@ from napari_dre_slcl.engine.fresh_tiles import free_device_memory, is_out_of_mem
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.step import StepTaker
 from napari_dre_slcl.errors import SlideError
-from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch, SlideTruth
+from napari_dre_slcl.methods.dre_slcl import DreSlcl
+from napari_dre_slcl.methods.slide_batch import SlideBatch, SlideTruth
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.seeds import seeded
 from napari_dre_slcl.tiles import TileLoader

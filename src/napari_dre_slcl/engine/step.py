@@ -17,7 +17,8 @@ from napari_dre_slcl.engine.fresh_features import FreshFeatures
 from napari_dre_slcl.engine.fresh_tiles import is_out_of_memory
 from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import ModelError
-from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl, SlideBatch, no_clock
+from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl, no_clock
+from napari_dre_slcl.methods.slide_batch import SlideBatch
 from napari_dre_slcl.model.keyed_dropout import keyed_dropout
 from napari_dre_slcl.model.precision import needs_scaler
 from napari_dre_slcl.model.seeds import seed_everything

@@ -30,8 +30,9 @@ from napari_dre_slcl.engine.stalest import share_of_stalest
 from napari_dre_slcl.engine.step import StepTaker, make_fabric
 from napari_dre_slcl.engine.weight_average import WeightAverage
 from napari_dre_slcl.engine.world import SOLO, World
-from napari_dre_slcl.methods.dre_slcl import DreSlcl, SlideBatch
+from napari_dre_slcl.methods.dre_slcl import DreSlcl
 from napari_dre_slcl.methods.sampling import steps_per_epoch
+from napari_dre_slcl.methods.slide_batch import SlideBatch
 from napari_dre_slcl.model.bank_tally import bank_summary
 from napari_dre_slcl.model.memory_bank import MemoryBank
 from napari_dre_slcl.model.network import DreSlclNet

@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.errors import ModelError
 from napari_dre_slcl.methods.bag_method import Bags, BagTruth, OnEpoch, Validate
-from napari_dre_slcl.methods.dre_slcl import class_weights
+from napari_dre_slcl.methods.slide_batch import class_weights
 from napari_dre_slcl.model.attention_mil_net import AttentionMilNet
 from napari_dre_slcl.model.losses import masked_cross_entropy
 from napari_dre_slcl.model.seeds import seed_everything, seeded

@@ -27,6 +27,8 @@ __all__ = ["BLOCK_BYTES", "FileRows", "HeldRows", "SharedFile"]
 BLOCK_BYTES = 2 * 2**20
 """Largest piece of a file that a system's cache writes back as one."""
 
+_SCATTERED = 2048
+
 Rows = Tensor | slice
 
 
@@ -103,7 +105,7 @@ class SharedFile:
     def write(self, rows: Rows, values: Tensor) -> None:
         """Set some rows, numbered from the first of this process."""
         first, last = self._inner
-        if (first, last) == (0, len(self.values)):
+        if (first, last) == (0, len(self.values)) and isinstance(rows, slice):
             self.values[rows] = values
         elif isinstance(rows, slice):
             begin, end, _ = rows.indices(len(self.values))
@@ -115,13 +117,24 @@ class SharedFile:
         else:
             is_before, is_after = rows < first, rows >= last
             is_inner = ~(is_before | is_after)
-            self.values[rows[is_inner]] = values[is_inner]
+            self._scatter(rows[is_inner], values[is_inner])
             for is_edge in (is_before, is_after):
                 self._write_edge(rows[is_edge], values[is_edge])
 
     def flush(self) -> None:
         """Make what was written durable, and count no longer as memory of this process."""
         self._map.flush()  # writes back the whole file, the edges as well
+        self._give_back()
+
+    def _scatter(self, rows: Tensor, values: Tensor) -> None:
+        """Write rows here and there: each brings its neighbours into memory, the whole file soon."""
+        for some, theirs in zip(rows.split(_SCATTERED), values.split(_SCATTERED), strict=True):
+            self.values[some] = theirs
+            if len(some) == _SCATTERED:
+                self._give_back()
+
+    def _give_back(self) -> None:
+        """Count pages no longer as memory of this process; the system keeps and writes them."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 

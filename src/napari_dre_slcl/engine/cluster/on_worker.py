@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from distributed import Worker, get_worker
 
+from napari_dre_slcl.engine.cluster.order import read_order
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.slide_work import do_part, do_slide, join_parts
 from napari_dre_slcl.jobs.messages import Event, Log
@@ -23,7 +23,7 @@ THREADS = "DRE_SLCL_WORKER_THREADS"
 _WANTED = ("executing", "long-running", "resumed")
 
 
-def answer_task(payload: bytes, part: int | None) -> dict[str, Any]:
+def answer_task(order: str, part: int | None) -> dict[str, Any]:
     """Do what `run_task` asks for; its answer is of plain values.
 
     Raises
@@ -33,7 +33,7 @@ def answer_task(payload: bytes, part: int | None) -> dict[str, Any]:
     """
     worker = get_worker()
     _use_threads(int(os.environ.get(THREADS, worker.state.nthreads)))
-    work, item = pickle.loads(payload)  # of this task's own wire, never of a file
+    work, item = read_order(order)
     said: list[tuple[str, str]] = []
 
     def keep(event: Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import queue
 import time
 import uuid
@@ -13,6 +12,7 @@ from distributed import Client, Future, KilledWorker
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.engine.cluster.connect import ANSWER_S, bounded, connected, misfits
+from napari_dre_slcl.engine.cluster.order import write_order
 from napari_dre_slcl.engine.cluster.tasks import run_task
 from napari_dre_slcl.engine.cluster.view import ClusterView
 from napari_dre_slcl.engine.cluster.work_queue import JOIN, Step, WorkQueue
@@ -139,7 +139,7 @@ class _HandOut:
         future = self._client.submit(
             run_task,
             __version__,
-            pickle.dumps((self._work, item)),
+            write_order(self._work, item),
             step.part,
             key=f"{what}-{item.slide_id}-{self._token}{self._n_tasks:06}",
             pure=False,

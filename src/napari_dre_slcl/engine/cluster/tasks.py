@@ -9,15 +9,15 @@ from napari_dre_slcl._version import __version__
 __all__ = ["run_task"]
 
 
-def run_task(version: str, payload: bytes, part: int | None) -> dict[str, Any]:
+def run_task(version: str, order: str, part: int | None) -> dict[str, Any]:
     """Do a slide, a part of it, or join its parts.
 
     Parameters
     ----------
     version : str
         Of the package that asks; a worker that has another one does nothing.
-    payload : bytes
-        The work and the slide, pickled by who asks.
+    order : str
+        The work and the slide, as `write_order` makes it.
     part : int or None
         Number of a part; -1 joins them, None does the slide.
 
@@ -36,4 +36,4 @@ def run_task(version: str, payload: bytes, part: int | None) -> dict[str, Any]:
         return answer | {"n_tiles": 0, "n_parts": 0, "worker": worker.address, "said": []}
     from napari_dre_slcl.engine.cluster.on_worker import answer_task
 
-    return answer_task(payload, part)
+    return answer_task(order, part)
