@@ -127,7 +127,7 @@ class SharedFile:
         self._give_back()
 
     def _scatter(self, rows: Tensor, values: Tensor) -> None:
-        """Write rows here and there: each brings its neighbours into memory, the whole file soon."""
+        """Write rows here and there; each brings its neighbours into memory, soon all of them."""
         for some, theirs in zip(rows.split(_SCATTERED), values.split(_SCATTERED), strict=True):
             self.values[some] = theirs
             if len(some) == _SCATTERED:
