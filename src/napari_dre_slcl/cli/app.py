@@ -93,6 +93,13 @@ def _root(
     pass
 
 
+_Preset = Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+]
+
+
 @app.command()
 def train(
     cohort: Annotated[Path, typer.Option(help="Cohort table (CSV), one row per slide.")],
@@ -101,11 +108,8 @@ def train(
         str | None,
         typer.Option(help="dre-slcl (default), attention-mil, mean-pool, giga-ssl or slpd."),
     ] = None,
-    preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
-    ] = None,
+    preset: _Preset = "default",
+    overrides: _Set = None,
     pretrain: Annotated[
         int | None,
         typer.Option(
@@ -265,11 +269,8 @@ def mpp(
 def tiles(
     slide: Annotated[Path, typer.Argument(help="Slide file or DICOM folder.")],
     mpp: _Mpp = None,
-    preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
-    ] = None,
+    preset: _Preset = "default",
+    overrides: _Set = None,
     mask: Annotated[
         Path | None, typer.Option(help="Tissue mask to use instead of finding the tissue.")
     ] = None,

@@ -16,8 +16,15 @@ from napari_dre_slcl.cli.cluster_options import (
     WorkerCount,
     cluster_choice,
 )
+from napari_dre_slcl.jobs.messages import Result
 
 __all__ = ["register"]
+
+
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,10 +48,7 @@ def embed(
         Path | None, typer.Option(help="File of weights for --encoder, .safetensors or .pth.")
     ] = None,
     preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
-    ] = None,
+    overrides: _Set = None,
     mpp: Annotated[
         float | None,
         typer.Option(min=0.1, max=10, help="Pixel size in µm; wins over what the slides state."),
@@ -62,16 +66,10 @@ def embed(
 
     Files that --out holds already are kept, so the same command goes on after a stop.
     """
-    from napari_dre_slcl.cli.console import say
     from napari_dre_slcl.cli.jobs import parse_overrides, run_to_end
     from napari_dre_slcl.jobs.messages import EmbedJob
 
-    if (cohort is None) == (slides is None):
-        raise typer.BadParameter("give either --cohort or --slides")
-    if (model is None) == (encoder is None):
-        raise typer.BadParameter("give either --model or --encoder")
-    if weights is not None and encoder is None:
-        raise typer.BadParameter("--weights belong to an --encoder")
+    _check(cohort, slides, model, encoder, weights)
     changes = parse_overrides(overrides or [])
     if encoder is not None:
         changes["encoder.name"] = encoder
@@ -91,8 +89,31 @@ def embed(
     )
     result = run_to_end(job, as_json=json)
     if not json:
-        done, kept = int(result.metrics["done"]), int(result.metrics["kept"])
-        there = f"; {kept:,} were there already" if kept else ""
-        left_out = f"; {len(result.skipped):,} left out" if result.skipped else ""
-        say(f"{done:,} slides embedded, {int(result.metrics['tiles']):,} tiles{there}{left_out}.")
-        say(f"Features: {out}")
+        _tell(result, out)
+
+
+def _check(
+    cohort: Path | None,
+    slides: Path | None,
+    model: Path | None,
+    encoder: str | None,
+    weights: Path | None,
+) -> None:
+    """Refuse options that go with one another or with none."""
+    if (cohort is None) == (slides is None):
+        raise typer.BadParameter("give either --cohort or --slides")
+    if (model is None) == (encoder is None):
+        raise typer.BadParameter("give either --model or --encoder")
+    if weights is not None and encoder is None:
+        raise typer.BadParameter("--weights belong to an --encoder")
+
+
+def _tell(result: Result, out: Path) -> None:
+    """Say how many slides were embedded, and where the files are."""
+    from napari_dre_slcl.cli.console import say
+
+    done, kept = int(result.metrics["done"]), int(result.metrics["kept"])
+    there = f"; {kept:,} were there already" if kept else ""
+    left_out = f"; {len(result.skipped):,} left out" if result.skipped else ""
+    say(f"{done:,} slides embedded, {int(result.metrics['tiles']):,} tiles{there}{left_out}.")
+    say(f"Features: {out}")

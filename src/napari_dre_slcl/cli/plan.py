@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON line.")]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command ``plan`` to an application."""
     app.command()(plan)
@@ -39,10 +46,7 @@ def plan(
     devices: Annotated[int, typer.Option(min=1, help="Processes per machine.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
     preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
-    ] = None,
+    overrides: _Set = None,
     feature_dim: Annotated[
         int | None,
         typer.Option(min=1, help="Train on stored features of this width, not on pixels."),
@@ -59,7 +63,7 @@ def plan(
         Path | None,
         typer.Option(help="File of measured costs; your own folder has one per preset by default."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line.")] = False,
+    as_json: _Json = False,
 ) -> None:
     """Say what a training of any size takes: time, memory, disk and network, part by part."""
     from napari_dre_slcl.cli.jobs import parse_overrides
@@ -78,18 +82,29 @@ def plan(
         known = _read(file, config, feature_dim)
     if slides is None or tiles is None:
         return
-    test = config.cohort.test_fraction if test_share is None else test_share
-    val = config.cohort.val_fraction * (1 - test) if val_share is None else val_share
+    val, test = _shares(config, val_share, test_share)
     size = _Size(slides, tiles, val, test, classes, devices * nodes)
     scale = _scale(size, config, feature_dim)
     figures = _figures(scale, known, network_gbit)
     if as_json:
-        from napari_dre_slcl.cli.console import output
-
-        output().out(json.dumps(figures), highlight=False)
+        _print_json(figures)
     else:
         _print(scale, figures, config)
         _say_source(known, file, config)
+
+
+def _shares(
+    config: DreSlclConfig, val_share: float | None, test_share: float | None
+) -> tuple[float, float]:
+    """Return the shares of slides that validate and that test."""
+    test = config.cohort.test_fraction if test_share is None else test_share
+    return config.cohort.val_fraction * (1 - test) if val_share is None else val_share, test
+
+
+def _print_json(figures: dict[str, Any]) -> None:
+    from napari_dre_slcl.cli.console import output
+
+    output().out(json.dumps(figures), highlight=False)
 
 
 @dataclass(frozen=True, slots=True)

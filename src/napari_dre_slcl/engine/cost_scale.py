@@ -8,6 +8,7 @@ from typing import Literal
 
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.errors import ConfigError
+from napari_dre_slcl.model.codebook import drawn_per_slide
 
 __all__ = ["NetworkSize", "Scale"]
 
@@ -160,10 +161,8 @@ class Scale:
         ----------
         config : DreSlclConfig
             Of the method ``dre-slcl``.
-        slides : tuple of int
-            That train, validate and test.
-        tiles : float
-            Of a slide.
+        slides, tiles : tuple of int, float
+            That train, validate and test; tiles of each.
         network : NetworkSize
             Of the network that the settings make.
         ranks : int
@@ -180,10 +179,7 @@ class Scale:
                 "'dre-slcl train --estimate' with a cohort instead."
             )
         training, codebook = config.training, config.codebook
-        fits = 1 + int(0 < codebook.refit_after_epoch <= training.epochs)
-        refills = fits - 1
-        if training.refill_every_epochs:
-            refills = max(refills, training.epochs // training.refill_every_epochs)
+        fits, refills = _fits_and_refills(config)
         return cls(
             source="features" if network.stored_dim else "pixels",
             train_slides=slides[0],
@@ -198,7 +194,7 @@ class Scale:
             epochs=training.epochs,
             slides_per_batch=training.slides_per_batch,
             fresh_tiles=training.fresh_tiles,
-            sampled_tiles=codebook.tiles_per_slide,
+            sampled_tiles=drawn_per_slide(codebook.tiles_per_slide, slides[0]),
             codebook_fits=fits,
             refills=refills,
             checkpoint_steps=training.checkpoint_steps,
@@ -210,3 +206,13 @@ class Scale:
             copies=1 + bool(training.ema) + bool(training.patience),
             ranks=ranks,
         )
+
+
+def _fits_and_refills(config: DreSlclConfig) -> tuple[int, int]:
+    """Return how often codewords are fitted, and how often the bank is filled after the start."""
+    training = config.training
+    fits = 1 + int(0 < config.codebook.refit_after_epoch <= training.epochs)
+    refills = fits - 1
+    if training.refill_every_epochs:
+        refills = max(refills, training.epochs // training.refill_every_epochs)
+    return fits, refills

@@ -101,21 +101,12 @@ def draw_epoch(
         tuple(slide for at in batch if (slide := wanted[at]) is not None) for batch in batches
     ]
     scratch = torch.empty(0, dtype=torch.int64)
-    return [
-        Draw(
-            batch,
-            tuple(
-                draw_fresh(
-                    tile_count(slide),
-                    fresh_tiles,
-                    seeded(settings.seed, "fresh", epoch, slide),
-                    scratch,
-                )
-                for slide in batch
-            ),
-        )
-        for batch in chosen
-    ]
+
+    def fresh(slide: int) -> Tensor:
+        generator = seeded(settings.seed, "fresh", epoch, slide)
+        return draw_fresh(tile_count(slide), fresh_tiles, generator, scratch)
+
+    return [Draw(batch, tuple(map(fresh, batch))) for batch in chosen]
 
 
 @dataclass(frozen=True, slots=True)

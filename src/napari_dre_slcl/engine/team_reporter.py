@@ -115,8 +115,10 @@ class TeamReporter(Reporter):
             In all, where the work raised it.
         """
         if not self._world.is_main:
-            return self._follow()
-        save, end = self._on_hold, {"do": "problem", "text": "it has ended"}
+            answer: Done = self._follow()
+            return answer
+        save = self._on_hold
+        end: dict[str, Any] = {"do": "problem", "text": "it has ended"}
         try:
             with self.saving(None if save is None else self.telling_all(save)):
                 done = work()

@@ -352,12 +352,8 @@ class Training:
             self._checkpoints.save(self.state, self._parts(), self._bank_in_use())
 
     def _parts(self) -> TrainedParts:
-        return TrainedParts(
-            self._method.net,
-            self._stepper.optimiser,
-            self._stepper.scaler,
-            self._average,
-        )
+        stepper = self._stepper
+        return TrainedParts(self._method.net, stepper.optimiser, stepper.scaler, self._average)
 
     def _bank_in_use(self) -> MemoryBank | None:
         return self._method.bank if self.state.phase == "train" else None
@@ -397,7 +393,5 @@ class Training:
         )
 
     def _make_budget(self) -> FreshTileBudget:
-        halved = self.state.fresh_tiles
-        return FreshTileBudget(
-            halved or self._settings.fresh_tiles, self._reporter, is_halved=bool(halved)
-        )
+        halved, whole = self.state.fresh_tiles, self._settings.fresh_tiles
+        return FreshTileBudget(halved or whole, self._reporter, is_halved=bool(halved))

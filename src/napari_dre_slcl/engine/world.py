@@ -22,7 +22,7 @@ from napari_dre_slcl.errors import DreSlclError, JobError
 __all__ = ["SOLO", "Watch", "World"]
 
 Done = TypeVar("Done")
-_JSON = str | int | float | dict | list
+_JSON = (str, int, float, dict, list)
 
 
 class Watch(Protocol):

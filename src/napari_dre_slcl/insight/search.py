@@ -70,20 +70,7 @@ def nearest_tiles(
     SearchError
         If the feature is of another width than those of the index, zero or not finite.
     """
-    query = np.asarray(feature, np.float64).ravel()
-    length = float(np.linalg.norm(query))
-    if len(query) != index.features.shape[1]:
-        raise SearchError(
-            f"A tile of this slide has {len(query)} numbers, those of the index "
-            f"'{index.folder}' have {index.features.shape[1]}. Both must come from one model: "
-            "predict the slide with the model of the index."
-        )
-    if not np.isfinite(length) or not length:
-        raise SearchError(
-            "The numbers of this tile are all zero or not finite, so that nothing is like it. "
-            "Choose another tile."
-        )
-    query /= length
+    query = _unit(index, feature)
     wanted = max(1, n)
     left_out = LeftOut(
         np.unique(np.fromiter(without_rows, np.int64)),
@@ -98,6 +85,24 @@ def nearest_tiles(
     distances = distances_of(index.features, query, rows)
     order = np.lexsort((rows, distances))[: max(0, n)]
     return [index.hit(int(rows[i]), distances[i]) for i in order]
+
+
+def _unit(index: TileIndex, feature: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return a feature of length 1, or refuse one that fits no index or has no direction."""
+    query = np.asarray(feature, np.float64).ravel()
+    length = float(np.linalg.norm(query))
+    if len(query) != index.features.shape[1]:
+        raise SearchError(
+            f"A tile of this slide has {len(query)} numbers, those of the index "
+            f"'{index.folder}' have {index.features.shape[1]}. Both must come from one model: "
+            "predict the slide with the model of the index."
+        )
+    if not np.isfinite(length) or not length:
+        raise SearchError(
+            "The numbers of this tile are all zero or not finite, so that nothing is like it. "
+            "Choose another tile."
+        )
+    return query / length
 
 
 def nearest_to_codeword(

@@ -25,7 +25,7 @@ def write_order(work: SlideWork, item: SlideItem) -> str:
 def read_order(text: str) -> tuple[SlideWork, SlideItem]:
     """Return what `write_order` was given."""
     told = json.loads(text)
-    work = TypeAdapter(_KINDS[told["kind"]]).validate_python(told["work"])
+    work: SlideWork = TypeAdapter(_KINDS[told["kind"]]).validate_python(told["work"])
     return work, TypeAdapter(SlideItem).validate_python(told["item"])
 
 
