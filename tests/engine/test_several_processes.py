@@ -32,7 +32,7 @@ SETTINGS = {
     "codebook.refit_after_epoch": 1,
     "loss.view_weight": 0.3,
     "residual.dropout": 0.3,
-    "training.epochs": 3,
+    "training.epochs": 2,
     "training.slides_per_batch": 4,
     "training.fresh_tiles": 3,
     "training.lr_encoder": 1e-4,

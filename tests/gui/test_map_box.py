@@ -10,6 +10,13 @@ import pytest
 from napari_dre_slcl.layers import METADATA_KEY
 
 
+class Attention(SimpleNamespace):
+    """Of an index, what the percentile looks at."""
+
+    def __len__(self) -> int:
+        return len(self.sorted_attention)
+
+
 @pytest.fixture
 def maps(dock, slide_file, tile_result):
     """The box, for a slide of 1024x1536 px with a result of 12 tiles."""
@@ -103,7 +110,7 @@ def test_values_that_are_too_many_or_none_change_nothing(qtbot, dock, maps) -> N
 
 def test_rank_in_the_cohort_is_offered_with_an_index(qtbot, dock, maps) -> None:
     assert maps.choice.findData("attention-cohort") < 0
-    index = SimpleNamespace(sorted_attention=np.linspace(0, 2, 101, dtype=np.float32))
+    index = Attention(sorted_attention=np.linspace(0, 2, 101, dtype=np.float32))
     dock.session.index_changed.disconnect()
     dock.session.index_changed.connect(lambda _: maps.refresh())
     dock.session.set_index(index)

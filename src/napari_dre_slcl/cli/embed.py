@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,9 @@ from napari_dre_slcl.cli.cluster_options import (
     WorkerCount,
     cluster_choice,
 )
-from napari_dre_slcl.jobs.messages import Result
+
+if TYPE_CHECKING:
+    from napari_dre_slcl.jobs.messages import Result
 
 __all__ = ["register"]
 

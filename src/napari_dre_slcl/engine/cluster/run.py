@@ -155,6 +155,9 @@ class _HandOut:
         try:
             future = self._ended.get(timeout=_TICK_S)
         except queue.Empty:
+            # A message of Dask's may be lost on the way; what has ended is never waited for.
+            for ended in [future for future in self._running if future.done()]:
+                self._ended.put(ended)
             return
         step = self._running.get(future)
         if step is None:
