@@ -84,7 +84,7 @@ def kill_one(line: list[str], log: Path, how: random.Random, seconds: float) -> 
     """
     with log.open("ab") as stream:
         main = subprocess.Popen(line, stdout=stream, stderr=stream)
-    wait_s = how.uniform(0.15, 0.95) * seconds
+    wait_s = how.uniform(0.45, 0.95) * seconds
     try:
         main.wait(wait_s)
     except subprocess.TimeoutExpired:
