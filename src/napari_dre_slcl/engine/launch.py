@@ -123,7 +123,7 @@ def _obedient(line: Line) -> Iterator[None]:
         line.end()
         leave_groups(is_well=True)
         raise
-    except BaseException as error:
+    except Exception as error:
         if _is_broken_line(error):
             line.wait_for_verdict(10.0)  # whoever has brought this about is known there
         line.fail(_sentence(error))
@@ -150,12 +150,12 @@ def _give_up(hub: Hub, reporter: Reporter, sentence: str) -> None:
     os._exit(1)
 
 
-def _is_broken_line(error: BaseException) -> bool:
+def _is_broken_line(error: Exception) -> bool:
     """Whether an error may come of a process that is gone."""
     return isinstance(error, RuntimeError) or isinstance(error.__cause__, RuntimeError)
 
 
-def _sentence(error: BaseException) -> str:
+def _sentence(error: Exception) -> str:
     if isinstance(error, DreSlclError):
         return str(error)
     handle, name = tempfile.mkstemp(prefix="dre-slcl-", suffix=".log", text=True)

@@ -86,7 +86,8 @@ class PinnedSlide:
         epoch, epochs : int
             How far the training has come.
         bank : MemoryBank, optional
-            Where its tiles are encoded already; a slide that is held out is encoded for it.
+            Where its tiles are encoded already, those of other processes as of the last
+            checkpoint; a slide that is held out is encoded for it.
         step : int
             Of the training, for the age of the bank's features.
         """
@@ -107,10 +108,9 @@ class PinnedSlide:
             return predict_source(
                 bundle, source, self._slide_id, keep_features=False, memory=prepared.memory
             )
-        result = predict_encoded(
-            bundle, source, self._slide_id, bank.features(position), is_asked=False
-        )
+        features = bank.features_of_any(position, torch.arange(bank.tile_count(position)))
+        result = predict_encoded(bundle, source, self._slide_id, features, is_asked=False)
         if not len(result.rowcol):
             return result
-        ages = bank.ages(step)[bank.rows(position)]
-        return replace(result, freshness=ages.to(torch.int64).numpy())
+        ages = bank.ages_of_any(position, step).to(torch.int64)
+        return replace(result, freshness=ages.numpy())

@@ -49,15 +49,17 @@ class TeamReporter(Reporter):
         self._wants_pause = should_pause if is_main else lambda: False
         self._is_in_step = False
         self._wish = ""
+        self._last = ("", 0, 0, "")
 
     def progress(self, stage: str, done: int, total: int, message: str = "") -> None:
         """As of `Reporter`; also raises where another process has ended."""
         lost = self._world.watch.lost() if self._world.watch is not None else None
         if lost is not None:
             raise JobError(lost)
+        self._last = (stage, done, total, message)
         if self._is_in_step:
             self._agree()
-        super().progress(stage, done, total, message)
+        super().progress(*self._last)
 
     @contextmanager
     def in_step(self) -> Iterator[None]:
@@ -88,7 +90,7 @@ class TeamReporter(Reporter):
                 raise
             while not all(one["done"] for one in self._agree(is_done=True)):
                 if self._wish:  # hold still or stop as those do that are still at it
-                    super().progress("", 0, 0)
+                    super().progress(*self._last)
         return done
 
     def telling_all(self, save: Callable[[], None]) -> Callable[[], None]:

@@ -303,10 +303,7 @@ class Training:
         if pinned is None or (pinned.position is not None and self.lost.is_lost(pinned.position)):
             return
         net = self._average.net if self._average is not None else self._method.net
-        has_it = pinned.position is not None and pinned.position in bank.owned
-        pinned.write(
-            net, self.state.epoch, self._settings.epochs, bank if has_it else None, self.state.step
-        )
+        pinned.write(net, self.state.epoch, self._settings.epochs, bank, self.state.step)
 
     @contextmanager
     def _once(self, task: str, save: Callable[[], None] | None) -> Iterator[bool]:

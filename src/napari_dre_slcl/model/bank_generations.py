@@ -53,9 +53,7 @@ class BankGenerations:
         self._current: Arrays | None = None
         self._fill: BankFill | None = None
         self.generation = 0
-        if self._files is None:
-            self._current = new_arrays(shape)
-        elif kept := self._files.kept():
+        if self._files is not None and (kept := self._files.kept()):
             self._open(kept[-1])
 
     @property
@@ -166,6 +164,9 @@ class BankGenerations:
 
     @property
     def _arrays(self) -> Arrays:
+        if self._current is None and self._files is None:
+            # Not before: one that is asked for its size alone may be larger than the memory.
+            self._current = new_arrays(self._shape)
         if self._current is None:
             raise ValueError("the bank holds no complete generation yet")
         return self._current

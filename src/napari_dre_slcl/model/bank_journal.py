@@ -8,6 +8,7 @@ that another number of processes can redo it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -37,10 +38,14 @@ class BankJournal:
 
     def __init__(self, tiles: range, slides: range) -> None:
         self._tiles, self._owned = tiles, slides
-        self._rows = torch.zeros(len(tiles), dtype=torch.bool)
         self._slides = torch.zeros(len(slides), dtype=torch.bool)
         self._is_indexed_anew = False
         self.has_rows = False
+
+    @cached_property
+    def _rows(self) -> Tensor:
+        # Not before a row is marked: one byte per tile, and a bank may only be asked for its size.
+        return torch.zeros(len(self._tiles), dtype=torch.bool)
 
     def mark(self, rows: Tensor, slides: Tensor) -> None:
         """Note that some rows, and the sums of their slides, changed."""
@@ -55,7 +60,8 @@ class BankJournal:
 
     def clear(self) -> None:
         """Forget all marks: the files have it."""
-        self._rows.zero_()
+        if self.has_rows:
+            self._rows.zero_()
         self.has_rows = False
         self._slides.zero_()
         self._is_indexed_anew = False

@@ -95,7 +95,7 @@ def bounded(call: Callable[[], T], what: str, seconds: float = ANSWER_S) -> T:
     def run() -> None:
         try:
             answer.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             answer.set_exception(error)
 
     # A daemon: one that hangs must not keep the program from ending.
