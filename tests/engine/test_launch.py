@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from napari_dre_slcl.config import DreSlclConfig, with_overrides
+from napari_dre_slcl.engine.card import Card, told_settings, what_is_wrong
+from napari_dre_slcl.engine.children import Children
 from napari_dre_slcl.engine.launch import is_first, joined_world
-from napari_dre_slcl.engine.meeting import Card, Meeting, what_is_wrong
+from napari_dre_slcl.engine.meeting import Meeting
 from napari_dre_slcl.engine.placement import Place, find_place, placed
-from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.reporter import Reporter, Stopped
 from napari_dre_slcl.errors import ConfigError, JobError
 from napari_dre_slcl.jobs.messages import ResumeJob, TrainJob
 
@@ -58,9 +60,11 @@ def settings(**changes: int) -> DreSlclConfig:
     return with_overrides(DreSlclConfig(), {f"training.{k}": v for k, v in changes.items()})
 
 
-def join(config: DreSlclConfig, run_dir: Path) -> None:
+def join(
+    config: DreSlclConfig, run_dir: Path, should_stop: Callable[[], bool] = lambda: False
+) -> None:
     job = TrainJob(cohort=run_dir / "cohort.csv", run_dir=run_dir)
-    with joined_world(job, config, Reporter(lambda _event: None, lambda: False)):
+    with joined_world(job, config, Reporter(lambda _event: None, should_stop)):
         pass
 
 
@@ -95,6 +99,9 @@ def test_a_process_finds_its_place(
         (HAND | {"NODE_RANK": "2"}, r"NODE_RANK is 2, and there are 2 machines"),
         (HAND | {"MASTER_PORT": "x"}, r"MASTER_PORT is 'x'"),
         (SRUN | {"SLURM_NTASKS_PER_NODE": "3"}, r"srun --nodes=2 --ntasks-per-node=2"),
+        (SRUN | {"SLURM_NTASKS_PER_NODE": "2(x2)"}, r"srun --nodes=2 --ntasks-per-node=2"),
+        (SRUN | {"SLURM_STEP_NUM_NODES": "two"}, r"SLURM_STEP_NUM_NODES is 'two'"),
+        ({"SLURM_STEP_NUM_TASKS": ""}, r"SLURM_STEP_NUM_TASKS is ''"),
         ({"TORCHELASTIC_RUN_ID": "none"}, r"RANK is 'not set'"),
     ],
 )
@@ -191,6 +198,35 @@ def test_processes_of_other_versions_are_sent_home() -> None:
         heard = [pool.submit(other.verdict) for other in others]
         first.dissolve(problem)
         assert [each.result() for each in heard] == [{"problem": problem}] * 2
+
+
+def test_processes_of_other_settings_are_sent_home() -> None:
+    started = [settings(epochs=3, workers=2), settings(epochs=3, workers=8), settings(epochs=5)]
+    cards = [
+        Card(host, settings=told_settings(one)) for host, one in zip("abc", started, strict=True)
+    ]
+    assert what_is_wrong(cards[:2]) == ""
+    assert what_is_wrong(cards).startswith(
+        "Process 3 of 3 (on c) was started with training.epochs=5, and the first one (on a) with 3."
+    )
+
+
+def test_who_waits_for_others_can_be_cancelled(
+    start_variables: Callable[..., None], free_port: int, tmp_path: Path
+) -> None:
+    start_variables(MASTER_ADDR="127.0.0.1", MASTER_PORT=free_port, NODE_RANK=0, DRE_SLCL_JOIN_S=20)
+    with pytest.raises(Stopped):
+        join(settings(nodes=2), tmp_path, should_stop=lambda: True)
+
+
+@pytest.mark.skipif(not hasattr(os, "getpgid"), reason="no groups of processes")
+def test_ctrl_c_is_for_the_first_process_from_the_start(tmp_path: Path) -> None:
+    children = Children(Place(0, 2, 0, 2), tmp_path / "job.json", "127.0.0.1", 1, 1)
+    try:
+        (child,) = children.processes.values()
+        assert os.getpgid(child.pid) != os.getpgrp()
+    finally:
+        children.end(is_well=False)
 
 
 def test_processes_of_torchrun_meet_and_share(tmp_path: Path) -> None:

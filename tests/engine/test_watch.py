@@ -20,7 +20,7 @@ def hub() -> Iterator[Hub]:
     hub = Hub({1: "Process 2 of 3 (on a)", 2: "Process 3 of 3 (on b)"}, GO_ON, is_local=True)
     hub.start({})
     yield hub
-    hub.close(is_well=False)
+    hub.close(0.0)  # once more does no harm
 
 
 def come(hub: Hub, rank: int, token: str | None = None) -> socket.socket:
@@ -59,6 +59,23 @@ def test_a_process_that_is_done_may_leave(hub: Hub) -> None:
         line.sendall(b"done\n")
         line.close()
     assert hub.lost(within_s=0.5) is None
+
+
+def test_nobody_waits_long_for_a_process_that_does_not_hear(hub: Hub) -> None:
+    lines = [come(hub, rank) for rank in (1, 2)]
+    hub.wait_for_all(str)
+    lines[0].sendall(b"done\n")
+    assert not hub.close(0.2)
+    assert [line.recv(64) for line in lines] == [b"failed\n"] * 2
+
+
+def test_all_are_told_that_it_is_over_once_all_are_done(hub: Hub) -> None:
+    lines = [come(hub, rank) for rank in (1, 2)]
+    hub.wait_for_all(str)
+    for line in lines:
+        line.sendall(b"done\n")
+    assert hub.close(10.0)
+    assert [line.recv(64) for line in lines] == [b"over\n"] * 2
 
 
 def test_strangers_are_not_listened_to(hub: Hub) -> None:

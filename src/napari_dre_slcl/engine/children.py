@@ -56,6 +56,7 @@ class Children:
                 [sys.executable, "-m", "napari_dre_slcl.engine.rank", str(job)],
                 stdin=subprocess.PIPE,  # its end tells the process that this one is gone
                 stdout=2,
+                process_group=0,  # Ctrl-C is for the first process, also while this one starts
                 env=own | shared | {"RANK": str(place.rank + local), "LOCAL_RANK": str(local)},
             )
             for local in range(1, place.local_size)

@@ -14,14 +14,15 @@ from typing import Any
 from lightning_fabric.plugins.environments import ClusterEnvironment
 
 from napari_dre_slcl.atomic_file import write_text
-from napari_dre_slcl.config import TrainingConfig
+from napari_dre_slcl.config import DreSlclConfig, TrainingConfig
+from napari_dre_slcl.engine.card import Card, told_settings, what_is_wrong
 from napari_dre_slcl.engine.children import Children
 from napari_dre_slcl.engine.device import check_devices, choose_device
-from napari_dre_slcl.engine.meeting import Card, Meeting, what_is_wrong
+from napari_dre_slcl.engine.meeting import Meeting
 from napari_dre_slcl.engine.placed_environment import PlacedEnvironment
 from napari_dre_slcl.engine.placement import Place, given_place
 from napari_dre_slcl.engine.process_group import LOCAL, environment_of, share_threads
-from napari_dre_slcl.engine.reporter import Stopped
+from napari_dre_slcl.engine.reporter import Reporter, Stopped
 from napari_dre_slcl.engine.watch import Hub
 from napari_dre_slcl.engine.watch_line import Line
 from napari_dre_slcl.errors import ConfigError, JobError
@@ -59,8 +60,9 @@ def excused(problem: str) -> bool:
 def introduced(
     job: TrainJob | ResumeJob,
     place: Place,
-    settings: TrainingConfig,
+    config: DreSlclConfig,
     environment: ClusterEnvironment,
+    reporter: Reporter,
 ) -> Iterator[Hub | Line]:
     """Let all processes meet, and end those started here at the end of the block.
 
@@ -70,10 +72,12 @@ def introduced(
         What processes that are started here run.
     place : Place
         Of this process.
-    settings : TrainingConfig
-        Its device.
+    config : DreSlclConfig
+        Settings, which must be the same in all.
     environment : ClusterEnvironment
         Where all meet; told the port where it is chosen here.
+    reporter : Reporter
+        Asked whether to stop, in the first process.
 
     Yields
     ------
@@ -84,9 +88,13 @@ def introduced(
     ------
     JobError
         If not all come, or they cannot train together.
+    Stopped
+        If the user wants it before all have come.
     """
+    settings = config.training
     address, port = environment.main_address, environment.main_port
-    card = Card(platform.node(), problem=_own_problem(place, settings))
+    problem = _own_problem(place, settings)
+    card = Card(platform.node(), problem=problem, settings=told_settings(config))
     if card.problem and place.spawns and place.rank == 0 and place.nodes == 1:
         raise ConfigError(card.problem)  # there is nobody yet to tell
     threads = share_threads(place, settings)
@@ -95,10 +103,14 @@ def introduced(
         environment.main_port = port = meeting.port
     with _children(job, place, (address, port), threads) as children:
         if meeting is not None:
-            ended = children.ended if children is not None else str
-            hub = _preside(meeting, card, place, _how_to_go_on(job), ended)
+
+            def check() -> str:
+                reporter.stop_if_wanted()
+                return "" if children is None else children.ended()
+
+            hub = _preside(meeting, card, place, _how_to_go_on(job), check)
             hub.start({} if children is None else children.processes)
-            _connect(hub, meeting, card, ended)
+            _connect(hub, meeting, card, check)
             yield hub
         else:
             yield _attend(Meeting(place, address, port), card, place, _how_to_go_on(job))
@@ -129,17 +141,20 @@ def _children(
 
 
 def _preside(
-    meeting: Meeting, card: Card, place: Place, how_to_go_on: str, ended: Callable[[], str]
+    meeting: Meeting, card: Card, place: Place, how_to_go_on: str, check: Callable[[], str]
 ) -> Hub:
     """Wait for the cards of all, and look at them."""
     meeting.say(card)
     try:
         if card.problem:
             raise ConfigError(card.problem)
-        cards = meeting.cards(ended)
+        cards = meeting.cards(check)
         problem = what_is_wrong(cards)
     except (ConfigError, JobError) as error:
         meeting.dissolve(str(error))
+        raise
+    except Stopped:
+        meeting.dissolve("The training was cancelled.")
         raise
     if problem:
         meeting.dissolve(problem)
@@ -152,12 +167,12 @@ def _preside(
     return Hub(names, how_to_go_on, is_local=place.nodes == 1)
 
 
-def _connect(hub: Hub, meeting: Meeting, card: Card, ended: Callable[[], str]) -> None:
+def _connect(hub: Hub, meeting: Meeting, card: Card, check: Callable[[], str]) -> None:
     meeting.judge({"problem": "", "port": hub.port, "token": hub.token, "host": card.host})
     try:
-        hub.wait_for_all(ended)
-    except JobError:
-        hub.close(is_well=False)
+        hub.wait_for_all(check)
+    except (JobError, Stopped):
+        hub.close(0.0)
         raise
 
 

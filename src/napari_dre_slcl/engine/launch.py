@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.introduction import ToldElsewhere, introduced
-from napari_dre_slcl.engine.placement import find_place, placed, rank_given
+from napari_dre_slcl.engine.placement import find_place, rank_given
 from napari_dre_slcl.engine.process_group import (
     as_before,
     environment_of,
@@ -35,6 +35,7 @@ from napari_dre_slcl.jobs.messages import ResumeJob, TrainJob
 __all__ = ["ToldElsewhere", "is_first", "joined_world"]
 
 _FREE_AFTER_S, _LEAVE_AFTER_S, _LINGER_S = 2.0, 15.0, 3.0
+_FAREWELL_S, _STOP_S = 30.0, 5.0
 
 
 def is_first() -> bool:
@@ -53,10 +54,11 @@ def joined_world(
     job : TrainJob or ResumeJob
         What the others run, where this process starts them.
     config : DreSlclConfig
-        Settings; ``training.devices`` and ``training.nodes`` say how many processes, unless
-        torchrun or SLURM has started them.
+        Settings, as `placed` returns them; ``training.devices`` and ``training.nodes`` say how
+        many processes, unless torchrun or SLURM has started them.
     reporter : Reporter
-        Gets the last word, where a process was lost and this one cannot come back to say so.
+        Asked whether to stop while the processes wait for each other. Gets the last word, where
+        one was lost and this one cannot come back to say so.
 
     Yields
     ------
@@ -67,10 +69,11 @@ def joined_world(
     ------
     ConfigError, JobError
         If the processes cannot be joined, or one is lost within the block.
+    Stopped
+        If the user wants it before they are joined.
     ToldElsewhere
         In place of any error, in all processes but the first.
     """
-    config = placed(job, config)
     place = find_place(config.training)
     if place.size == 1:
         yield World(device=choose_device(config.training.device))
@@ -82,7 +85,7 @@ def joined_world(
         )
     with as_before(), ExitStack() as closing:
         environment = environment_of(place)
-        watch = closing.enter_context(introduced(job, place, config.training, environment))
+        watch = closing.enter_context(introduced(job, place, config, environment, reporter))
         if isinstance(watch, Hub):
             closing.enter_context(_watched(watch, reporter))
         else:
@@ -96,12 +99,12 @@ def _watched(hub: Hub, reporter: Reporter) -> Iterator[None]:
     """Turn what happens when a process is lost into one sentence, in the first process."""
     hub.when_lost(_FREE_AFTER_S, lambda _sentence: free_collectives())
     hub.when_lost(_LEAVE_AFTER_S, lambda sentence: _give_up(hub, reporter, sentence))
-    is_well = False
+    patience_s = 0.0
     try:
         yield
-        is_well = True
+        patience_s = _FAREWELL_S
     except Stopped:
-        is_well = True
+        patience_s = _STOP_S  # one that opens slides for an hour has not heard of it
         raise
     except (DreSlclError, RuntimeError) as error:
         lost = hub.lost(within_s=5.0 if _is_broken_line(error) else 0.0)
@@ -109,7 +112,7 @@ def _watched(hub: Hub, reporter: Reporter) -> Iterator[None]:
             raise JobError(lost) from error
         raise
     finally:
-        hub.close(is_well=is_well)
+        is_well = hub.close(patience_s)
         leave_groups(is_well=is_well)
 
 

@@ -10,20 +10,20 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from napari_dre_slcl._version import __version__
+from napari_dre_slcl.engine.card import Card
 from napari_dre_slcl.engine.placement import Place
 from napari_dre_slcl.engine.watch import listen
 from napari_dre_slcl.errors import JobError
 
-__all__ = ["Card", "Meeting", "patience_s", "what_is_wrong"]
+__all__ = ["Meeting", "patience_s"]
 
 _LOOK_EVERY_S = 0.1
 _FAREWELL_S = 3.0
@@ -35,25 +35,6 @@ def patience_s() -> float:
     with suppress(ValueError):
         return max(1.0, float(os.environ.get("DRE_SLCL_JOIN_S", "60")))
     return 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a process says of itself.
-
-    Parameters
-    ----------
-    host : str
-        Its machine.
-    version : str
-        Of this package.
-    problem : str
-        Why it cannot take part; empty where it can.
-    """
-
-    host: str
-    version: str = __version__
-    problem: str = ""
 
 
 class Meeting:
@@ -150,7 +131,7 @@ class Meeting:
 
     def dissolve(self, problem: str) -> None:
         """Tell all why there is no training, and wait a little until they know."""
-        with suppress(RuntimeError):
+        with suppress(RuntimeError, JobError):
             self.judge({"problem": problem})
             heard = [self._key(f"heard/{rank}") for rank in range(1, self._place.size)]
             end_s = time.monotonic() + _FAREWELL_S
@@ -194,24 +175,13 @@ class Meeting:
         return f"{_KEYS}{self._round}/{name}"
 
     def _write(self, name: str, message: Any) -> None:
-        self._store.set(self._key(name), json.dumps(message))
+        try:
+            self._store.set(self._key(name), json.dumps(message))
+        except RuntimeError as error:
+            raise JobError(self._silence()) from error
 
     def _read(self, name: str) -> Any:
         return json.loads(self._store.get(self._key(name)))
-
-
-def what_is_wrong(cards: Sequence[Card]) -> str:
-    """Return why processes cannot train together; empty where they can."""
-    for rank, card in enumerate(cards):
-        name = f"Process {rank + 1} of {len(cards)} (on {card.host})"
-        if card.problem:
-            return card.problem if rank == 0 else f"{name}: {card.problem}"
-        if card.version != cards[0].version:
-            return (
-                f"{name} has version {card.version} of this package, and the first one (on "
-                f"{cards[0].host}) has {cards[0].version}. Install the same on all machines."
-            )
-    return ""
 
 
 def _listener(address: str, port: int) -> socket.socket:

@@ -172,16 +172,17 @@ def given_place(environ: Mapping[str, str] = os.environ) -> Place | None:
             "parent" if SPAWNED in environ else "torchrun",
         )
     # The batch script itself has SLURM_NTASKS too, but only what srun starts is part of a step.
-    if int(environ.get("SLURM_STEP_NUM_TASKS", "1")) == 1:
+    if _number({"SLURM_STEP_NUM_TASKS": "1"} | dict(environ), "SLURM_STEP_NUM_TASKS") == 1:
         return None
     return None if environ.get("SLURM_JOB_NAME") in _INTERACTIVE else _slurm(environ)
 
 
 def _slurm(environ: Mapping[str, str]) -> Place:
     size = _number(environ, "SLURM_STEP_NUM_TASKS")
-    nodes = int(environ.get("SLURM_STEP_NUM_NODES", environ.get("SLURM_NNODES", "1")))
-    per_node = environ.get("SLURM_NTASKS_PER_NODE")
-    if per_node is None or int(per_node) * nodes != size:
+    of_nodes = next((n for n in ("SLURM_STEP_NUM_NODES", "SLURM_NNODES") if n in environ), "")
+    nodes = _number(environ, of_nodes) if of_nodes else 1
+    per_node = environ.get("SLURM_NTASKS_PER_NODE", "")
+    if not per_node.isdecimal() or int(per_node) * nodes != size:
         raise ConfigError(
             f"srun has started {size} processes on {nodes} machines; every machine must have as "
             f"many. Give srun --nodes={nodes} --ntasks-per-node={max(1, size // nodes)}."

@@ -87,6 +87,10 @@ class Reporter:
             )
             self._wait_for_user()
             self._on_event(Progress(stage=stage, done=done, total=total, message=message))
+        self.stop_if_wanted()
+
+    def stop_if_wanted(self) -> None:
+        """Raise `Stopped` where the user wants it, and nothing else."""
         if self._should_stop():
             raise Stopped
 

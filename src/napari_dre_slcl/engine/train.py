@@ -85,19 +85,19 @@ def run_train(
         check_run_dir(job.run_dir)
     _check_fill_from(config)
     plain = Reporter(on_event, should_stop, should_pause)
-    with joined_world(job, config, plain) as world:
-        reporter = team_reporter(on_event, should_stop, should_pause, world)
-        if world.size > 1 and not config.training.shards:
-            config = with_overrides(config, {"training.shards": world.size})
-        try:
+    try:
+        with joined_world(job, config, plain) as world:
+            reporter = team_reporter(on_event, should_stop, should_pause, world)
+            if world.size > 1 and not config.training.shards:
+                config = with_overrides(config, {"training.shards": world.size})
             with ready_run(job, config, reporter, world=world) as (prepared, run):
                 pinned = _pinned(job, run, prepared, reporter)
                 run.config = _chosen_by_main(run, job.run_dir, reporter)
                 with owned_folder(job.run_dir, world), explain_full_disk(job.run_dir):
                     state = _begun(job, run, prepared, world, on_begun)
                     return _train_and_test(job.run_dir, run, prepared, reporter, state, pinned)
-        except Stopped:
-            return _cancelled(job.run_dir)
+    except Stopped:
+        return _cancelled(job.run_dir)
 
 
 def _chosen_by_main(run: MethodRun, run_dir: Path, reporter: Reporter) -> DreSlclConfig:
@@ -183,9 +183,9 @@ def run_resume(
     config = with_overrides(config, {name: n for name, n in changes.items() if n is not None})
     config = placed(job, config)
     plain = Reporter(on_event, should_stop, should_pause)
-    with joined_world(job, config, plain) as world:
-        reporter = team_reporter(on_event, should_stop, should_pause, world)
-        try:
+    try:
+        with joined_world(job, config, plain) as world:
+            reporter = team_reporter(on_event, should_stop, should_pause, world)
             with owned_folder(job.run_dir, world), explain_full_disk(job.run_dir):
                 state = world.all_do(lambda: _state_to_go_on(job.run_dir, started))
                 world.main_does(lambda: remove_unfinished(job.run_dir))
@@ -201,8 +201,8 @@ def run_resume(
                         check_slides(state.identity, prepared)
                     pinned = _pinned(started, run, prepared, reporter)
                     return _train_and_test(job.run_dir, run, prepared, reporter, state, pinned)
-        except Stopped:
-            return _cancelled(job.run_dir)
+    except Stopped:
+        return _cancelled(job.run_dir)
 
 
 def _state_to_go_on(run_dir: Path, started: TrainJob) -> RunState | None:

@@ -105,25 +105,32 @@ class Hub:
         self._has_problem.wait(within_s)
         return self._problem or None
 
-    def close(self, *, is_well: bool) -> None:
+    def close(self, patience_s: float) -> bool:
         """Tell the others that all is over, and let go of them.
 
         Parameters
         ----------
-        is_well : bool
-            Wait until they have come to their own end; else they end at once.
+        patience_s : float
+            Wait so long until they have come to their own end; else they end at once.
+
+        Returns
+        -------
+        bool
+            Whether all have come to their own end.
         """
-        give_up_s = time.monotonic() + _PATIENCE_S
-        while is_well and self._done < self._names.keys() and time.monotonic() < give_up_s:
+        give_up_s = time.monotonic() + patience_s
+        while self._done < self._names.keys() and time.monotonic() < give_up_s:
             if self._problem:
                 break
             time.sleep(_LOOK_EVERY_S / 4)
+        is_well = not self._problem and self._done == self._names.keys()
         self._is_closed.set()
         self._thread.join()
         self.dismiss(is_well=is_well)
         for line in (*self._lines.values(), self._listener):
             line.close()
         self._selector.close()
+        return is_well
 
     def dismiss(self, *, is_well: bool) -> None:
         """Tell the others that all is over, as `close` does, but wait for nothing."""
