@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ def _hungry(mib_per_tile: int, device: str = "cpu") -> Callable[[SlideBatch], Sl
         return batch
 
     return take
+
+
+def test_a_slide_of_one_tile_has_no_views_in_any_process() -> None:
+    batches = [_batch(3), SlideBatch((), (), torch.empty(0))]
+    budget, _ = _budget(1, is_halved=True)
+    for batch in batches:
+        told = replace(batch, of_ranks=((3, 5), ()), viewed=((3,), ()))
+        assert budget.run(lambda cut: cut, told).viewed == ((), ())
+        assert budget.run(lambda cut: cut, batch).viewed == ()
 
 
 def test_a_step_that_fits_is_left_alone() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -245,6 +247,18 @@ def test_gradient_of_fresh_tiles_is_scaled_by_slide_over_fresh(lab) -> None:
         gradients.append(features.grad)
     torch.testing.assert_close(gradients[1][:3], gradients[0][:3] * (12 / 3))
     torch.testing.assert_close(gradients[1][3:], gradients[0][3:] * (20 / 4))
+
+
+def test_a_process_without_slides_takes_part_where_no_weight_comes_after(lab) -> None:
+    changes = {"loss.view_weight": 1.0, "loss.task_weight": 0.0, "loss.contrastive_weight": 0.0}
+    method = lab.method(lab.config(**changes), (9, 9))
+    method.truth = replace(method.truth, task_names=())
+    empty = SlideBatch((), (), torch.empty(0), of_ranks=((), (0, 1)), viewed=((), (0, 1)))
+    others = torch.nn.functional.normalize(torch.randn(6, method.net.codewords.shape[1]), dim=1)
+    method.gather = lambda rows, counts: torch.cat([rows, others])
+    loss = method.loss(empty, method.net.codewords[:0], step=0)["loss"]
+    loss.backward()
+    assert loss.item() > 0
 
 
 def test_class_weights_are_balanced_and_know_tasks_without_labels() -> None:

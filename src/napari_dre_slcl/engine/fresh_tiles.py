@@ -92,6 +92,8 @@ class FreshTileBudget:
 
     def _cut(self, batch: SlideBatch) -> SlideBatch:
         """Return the batch with the first tiles of each slide, as a draw of fewer has them."""
+        if self.fresh_tiles < 2:  # no slide has two for its two views, whoever has drawn it
+            batch = replace(batch, viewed=((),) * len(batch.viewed))
         fresh = tuple(tiles[: self.fresh_tiles] for tiles in batch.fresh)
         if all(len(cut) == len(tiles) for cut, tiles in zip(fresh, batch.fresh, strict=True)):
             return batch

@@ -183,7 +183,9 @@ class DreSlcl:
             viewed = ((),) * len(of_ranks)
         with clock("bank"):
             rest = self._rest(batch, step) if batch.slides else None
-        own = [self.net.codewords.new_zeros(0, self.net.codewords.shape[1])]
+        # With gradient, so that a process without slides can take part where no weight comes after.
+        none = self.net.codewords.new_zeros(0, self.net.codewords.shape[1])
+        own = [none.requires_grad_()]
         with clock("residual"):
             if batch.slides:
                 own.append(self._vectors(batch, features, rest, step))
