@@ -162,6 +162,24 @@ def test_damaged_codes_are_refused_with_a_sentence_and_mended_by_making_them_aga
     assert nearest_tiles(mended, index.features[1], 1)[0].number == 1
 
 
+@needs_faiss
+def test_codes_and_notes_that_are_damaged_inside_are_made_again(
+    index: TileIndex, sources: list[IndexSource]
+) -> None:
+    assert index.header.codes is not None
+    folder = index.folder / "codes" / index.header.codes.name
+    codes, noted = (folder / index.header.codes.files[number] for number in (0, 1))
+    codes.write_bytes(b"?" * codes.stat().st_size)
+    os.truncate(noted.with_suffix(".npy"), 100)
+    write_index(index.folder, FACTS, sources, OPTIONS)
+    mended = TileIndex.open(index.folder)
+    assert mended.codes is not None
+    assert len(mended.codes) == 2000
+    assert mended.header.codes is not None
+    assert mended.header.codes.recall == index.header.codes.recall
+    assert len(list(folder.glob("*.ivf"))) == len(mended.header.codes.files)
+
+
 def test_without_faiss_all_tiles_are_compared_and_the_user_is_told(
     sources: list[IndexSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

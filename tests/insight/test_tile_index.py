@@ -133,3 +133,32 @@ def test_the_index_of_a_run_lies_in_it_and_that_of_a_model_beside_it(tmp_path: P
     (model / "model.json").touch()
     assert default_index_folder(tmp_path / "run") == tmp_path / "run" / "index"
     assert default_index_folder(model) == tmp_path / "run" / "index"
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("n_codewords",), "x"),
+        (("n_codewords",), 5),
+        (("n_tiles",), 1),
+        (("slides", 1, "first_row"), 0),
+        (("slides", 1, "n_tiles"), -1),
+        (("slides", 1, "labels"), None),
+        (("slides", 1, "path"), 7),
+        (("slides", 1, "tile_size_px"), None),
+        (("shards", 0, "n_tiles"), None),
+    ],
+)
+def test_an_edited_index_is_refused_when_it_is_opened(
+    index_of: MakeIndex, where: tuple[str | int, ...], value: object
+) -> None:
+    index = index_of({"a": 3, "b": 4})
+    file = index.folder / "index.json"
+    said = json.loads(file.read_text())
+    record = said
+    for key in where[:-1]:
+        record = record[key]
+    record[where[-1]] = value
+    file.write_text(json.dumps(said))
+    with pytest.raises(SearchError, match="damaged"):
+        TileIndex.open(index.folder)

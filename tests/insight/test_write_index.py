@@ -93,7 +93,9 @@ def test_what_stops_the_writing_leaves_the_shards_that_are_done(
     assert (rest.n_written, rest.n_kept) == (1, 2)
 
 
-@pytest.mark.parametrize("damage", ["short", "gone", "data", "vectors"])
+@pytest.mark.parametrize(
+    "damage", ["short", "gone", "kind", "shape", "data", "vectors", "counts", "nearest"]
+)
 def test_a_damaged_index_is_mended_by_making_it_again(
     sources_of: MakeSources, tmp_path: Path, damage: str
 ) -> None:
@@ -104,13 +106,22 @@ def test_a_damaged_index_is_mended_by_making_it_again(
         os.truncate(shard / "features.npy", 200)
     elif damage == "gone":
         (shard / "codeword.npy").unlink()
+    elif damage == "kind":
+        np.save(shard / "codeword.npy", np.load(shard / "codeword.npy").astype(np.float64))
+    elif damage == "shape":
+        np.save(shard / "rowcol.npy", np.load(shard / "rowcol.npy")[:, :1])
     else:
-        name = {"data": "atlas_tiles", "vectors": "slide_vectors"}[damage]
+        name = {
+            "data": "atlas_tiles",
+            "vectors": "slide_vectors",
+            "counts": "codeword_counts",
+            "nearest": "codeword_nearest",
+        }[damage]
         (tmp_path / header.data / f"{name}.npy").write_bytes(b"")
     with pytest.raises(SearchError, match="index"):
         TileIndex.open(tmp_path)
     mended = write_index(tmp_path, FACTS, sources_of(SIZES), SMALL)
-    assert mended.n_written == (damage in {"short", "gone"})
+    assert mended.n_written == (damage in {"short", "gone", "kind", "shape"})
     np.testing.assert_array_equal(np.asarray(TileIndex.open(tmp_path).features), whole)
 
 

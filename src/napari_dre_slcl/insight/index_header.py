@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.hits import IndexedSlide
@@ -31,6 +32,7 @@ __all__ = [
     "ShardFacts",
     "damaged",
     "read_header",
+    "row_shapes",
 ]
 
 INDEX_FILE = "index.json"
@@ -45,6 +47,11 @@ PER_TILE = {
 }
 """Arrays of a shard with one row per tile, and of what."""
 _READABLE = (1, INDEX_FORMAT)
+
+
+def row_shapes(dim: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one row of the arrays of `PER_TILE` that hold more than a number."""
+    return {"features": (dim,), "rowcol": (2,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,10 @@ class IndexHeader:
         return said
 
 
+_HEADER = TypeAdapter(IndexHeader)
+"""Its types are checked when it is read: a file that was edited must not fail in a search."""
+
+
 def read_header(folder: Path) -> IndexHeader:
     """Read the header of an index.
 
@@ -178,35 +189,41 @@ def read_header(folder: Path) -> IndexHeader:
 def _parsed(folder: Path, said: dict[str, Any]) -> IndexHeader:
     if said["format"] not in _READABLE:
         raise ValueError("unknown format")
-    slides = tuple(_slide(folder, record) for record in said.pop("slides"))
-    shards = tuple(_shard(record) for record in said.pop("shards", ()))
-    codes = said.pop("codes", None)
-    header = IndexHeader(
-        **said
+    codes = said.get("codes")
+    header = _HEADER.validate_python(
+        said
         | {
-            "data": Path(str(said["data"])).name,  # never outside the index
-            "tasks": tuple(said["tasks"]),
-            "marks": tuple(said.get("marks", ())),
-            "notes": dict(said.get("notes", {})),
-        },
-        slides=slides,
-        shards=shards,
-        codes=None if codes is None else _codes(codes),
+            "data": _within(said["data"]),
+            "slides": [record | {"result": folder / record["result"]} for record in said["slides"]],
+            "shards": [
+                record | {"name": _within(record["name"])} for record in said.get("shards", ())
+            ],
+            "codes": None if codes is None else _codes(codes),
+        }
     )
-    if said["format"] == INDEX_FORMAT:
+    _check_rows(header)
+    if header.format == INDEX_FORMAT:
         _check_sums(header)
     return header
 
 
-def _shard(record: dict[str, Any]) -> ShardFacts:
-    return ShardFacts(**record | {"name": Path(str(record["name"])).name})
+def _codes(record: dict[str, Any]) -> dict[str, Any]:
+    files = [_within(name) for name in record["files"]]
+    return record | {"name": _within(record["name"]), "files": files}
 
 
-def _codes(record: dict[str, Any]) -> CodesFacts:
-    files = tuple(Path(str(name)).name for name in record["files"])
-    sizes = tuple(int(size) for size in record["sizes"])
-    name = Path(str(record["name"])).name
-    return CodesFacts(**record | {"name": name, "files": files, "sizes": sizes})
+def _within(name: Any) -> str:
+    """Return a name of a file or folder of the index itself, never of one outside it."""
+    return Path(str(name)).name
+
+
+def _check_rows(header: IndexHeader) -> None:
+    """Refuse rows of slides that do not follow each other: tiles would be shown as another's."""
+    first = 0
+    for slide in header.slides:
+        if slide.n_tiles < 0 or slide.first_row != first:
+            raise ValueError(f"slide {slide.slide_id} has rows of others")
+        first += slide.n_tiles
 
 
 def _check_sums(header: IndexHeader) -> None:
@@ -217,16 +234,14 @@ def _check_sums(header: IndexHeader) -> None:
         first += shard.n_slides
         if sum(slide.n_tiles for slide in own) != shard.n_tiles:
             raise ValueError(f"shard {shard.name} has another number of tiles than its slides")
+    if header.n_tiles != sum(shard.n_tiles for shard in header.shards):
+        raise ValueError("the index has another number of tiles than its shards")
     if first != len(header.slides) or len(header.marks) != len(header.slides):
         raise ValueError("shards have another number of slides than the index")
     if header.codes is not None and len(header.codes.files) != len(header.shards):
         raise ValueError("there are not codes of each shard")
-
-
-def _slide(folder: Path, fields: dict[str, Any]) -> IndexedSlide:
-    shape = tuple(fields["slide_shape"])
-    changed = {"slide_shape": shape, "result": folder / fields["result"]}
-    return IndexedSlide(**fields | changed)
+    if header.codes is not None and header.codes.n_probes < 1:
+        raise ValueError("a search would look at no list")
 
 
 def damaged(folder: Path) -> str:

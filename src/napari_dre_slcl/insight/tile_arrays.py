@@ -15,10 +15,11 @@ from napari_dre_slcl.insight.index_header import (
     SHARDS_FOLDER,
     IndexHeader,
     damaged,
+    row_shapes,
 )
 from napari_dre_slcl.insight.rows import MOST_MAPPED, MapPool, ShardRows
 
-__all__ = ["find_rows", "tile_arrays"]
+__all__ = ["check_counts", "find_rows", "tile_arrays"]
 
 
 def tile_arrays(folder: Path, header: IndexHeader) -> dict[str, ShardRows[Any]]:
@@ -40,7 +41,7 @@ def tile_arrays(folder: Path, header: IndexHeader) -> dict[str, ShardRows[Any]]:
     """
     shards, counts = _shard_folders(folder, header)
     pool = MapPool()
-    widths: dict[str, tuple[int, ...]] = {"features": (header.dim,), "rowcol": (2,)}
+    widths = row_shapes(header.dim)
     arrays: dict[str, ShardRows[Any]] = {}
     for name, dtype in PER_TILE.items():
         files = [shard / f"{name}.npy" for shard in shards]
@@ -62,6 +63,29 @@ def _shard_folders(folder: Path, header: IndexHeader) -> tuple[list[Path], list[
         shards = [folder / SHARDS_FOLDER / shard.name for shard in header.shards]
         return shards, [shard.n_tiles for shard in header.shards]
     return [folder / header.data], [sum(slide.n_tiles for slide in header.slides)]
+
+
+def check_counts(data: Path, n_slides: int, n_codewords: int) -> None:
+    """Refuse counts of other slides or codewords, or cut short, without reading them.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of the small arrays of an index.
+    n_slides, n_codewords : int
+        S and K.
+
+    Raises
+    ------
+    ValueError
+        If they are damaged.
+    """
+    for name in ("codeword_counts", "codeword_nearest"):
+        path = data / f"{name}.npy"
+        if n_codewords and path.is_file():  # format 1 has none
+            shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+            if shape != (n_slides, n_codewords):
+                raise ValueError(f"{name} has the shape {shape}")
 
 
 def find_rows(

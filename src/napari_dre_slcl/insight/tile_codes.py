@@ -29,6 +29,7 @@ __all__ = [
     "ROW_BITS",
     "TileCodes",
     "has_faiss",
+    "mapped_lists",
     "read_fitted",
     "shard_number",
 ]
@@ -76,14 +77,14 @@ class TileCodes:
 
     def __init__(self, folder: Path, facts: CodesFacts, first_rows: NDArray[np.int64]) -> None:
         faiss = load_faiss()
-        self._faiss = faiss
+        self._faiss, self._folder = faiss, folder
         self._first_rows = np.asarray(first_rows, np.int64)
         self._numbers = np.array([shard_number(name) for name in facts.files], np.int64)
         self.n_probes = facts.n_probes
         _check_sizes(folder, facts)
         try:
             self._index = read_fitted(folder)
-            self._mapped = [_mapped_lists(folder / name) for name in facts.files]
+            self._mapped = [mapped_lists(folder / name) for name in facts.files]
         except RuntimeError as error:  # faiss raises nothing else
             raise SearchError(_damaged(folder)) from error
         pointers = faiss.InvertedListsPtrVector()
@@ -140,7 +141,10 @@ class TileCodes:
 
     def _rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         order = np.argsort(self._numbers)
-        shards = order[np.searchsorted(self._numbers[order], ids >> ROW_BITS)]
+        places = np.searchsorted(self._numbers[order], ids >> ROW_BITS)
+        if (places == len(order)).any():
+            raise SearchError(_damaged(self._folder))
+        shards = order[places]
         rows: NDArray[np.int64] = self._first_rows[shards] + (ids & _ROW_MASK)
         return rows
 
@@ -210,7 +214,8 @@ def write_by_faiss(path: Path, write: Callable[[str], None]) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _mapped_lists(path: Path) -> Any:
+def mapped_lists(path: Path) -> Any:
+    """Return the codes of a shard; faiss raises RuntimeError where they cannot be read."""
     faiss = load_faiss()
     reader = faiss.FileIOReader(str(path))
     # faiss maps no files on Windows; there the codes are read.

@@ -25,7 +25,7 @@ from napari_dre_slcl.insight.index_header import (
     read_header,
 )
 from napari_dre_slcl.insight.rows import ShardRows
-from napari_dre_slcl.insight.tile_arrays import find_rows, tile_arrays
+from napari_dre_slcl.insight.tile_arrays import check_counts, find_rows, tile_arrays
 from napari_dre_slcl.insight.tile_codes import TileCodes, has_faiss
 
 __all__ = [
@@ -225,7 +225,10 @@ class TileIndex:
     def _small(self, name: str) -> NDArray[Any] | None:
         """Return an array that was counted when the index was made; format 1 has none."""
         path = self.folder / self.header.data / f"{name}.npy"
-        return np.load(path, allow_pickle=False) if path.is_file() else None
+        try:
+            return np.load(path, allow_pickle=False) if path.is_file() else None
+        except (OSError, ValueError, EOFError) as error:
+            raise SearchError(damaged(self.folder)) from error
 
 
 def default_index_folder(model: Path) -> Path:
@@ -251,6 +254,7 @@ def _opened(cls: type[TileIndex], folder: Path, header: IndexHeader) -> TileInde
     drawn = np.load(data / "atlas_tiles.npy", allow_pickle=False)
     if len(vectors) != n_slides or places.shape != (n_slides, 2) or drawn.shape[1:] != (3,):
         raise ValueError("there is not one vector and one place per slide")
+    check_counts(data, n_slides, header.n_codewords)
     tiles = tile_arrays(folder, header)
     return cls(
         folder, header, **tiles, slide_vectors=vectors, atlas_tiles=drawn, atlas_slides=places

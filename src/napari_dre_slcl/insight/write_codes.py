@@ -20,6 +20,7 @@ from napari_dre_slcl.insight.tile_codes import (
     ROW_BITS,
     TileCodes,
     load_faiss,
+    mapped_lists,
     read_fitted,
     shard_number,
     write_by_faiss,
@@ -111,9 +112,10 @@ def _encode(
     on_progress: Callable[[str, int, int], None],
 ) -> tuple[str, ...]:
     """Write the codes of each shard that has none; return the file of each."""
-    there = [path for path in folder.glob("*.ivf") if path.with_suffix(".npy").is_file()]
-    known = {path.stem.partition("-")[2]: path.name for path in there}
-    free = max((shard_number(name) for name in known.values()), default=0) + 1
+    there = list(folder.glob("*.ivf"))
+    known = {path.stem.partition("-")[2]: path.name for path in there if _is_readable(path)}
+    # Not the number of a file that is damaged: a window may still look at it.
+    free = max((shard_number(path.name) for path in there), default=0) + 1
     encoder = _Encoder(folder)
     first = 0
     for number, (shard, start) in enumerate(zip(shards, _first_rows(shards), strict=True)):
@@ -127,6 +129,16 @@ def _encode(
         encoder.write(folder / known[shard.name], features.shard(number), rows)
         free += 1
     return tuple(known[shard.name] for shard in shards)
+
+
+def _is_readable(path: Path) -> bool:
+    """Return whether the codes of a shard, and the notes of what is near, can be read."""
+    try:
+        np.load(path.with_suffix(".npy"), allow_pickle=False)
+        mapped_lists(path)
+    except (OSError, ValueError, EOFError, RuntimeError):  # faiss raises nothing but the last
+        return False
+    return True
 
 
 class _Encoder:

@@ -15,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import SearchError
-from napari_dre_slcl.insight.index_header import INDEX_FORMAT, PER_TILE, ShardFacts
+from napari_dre_slcl.insight.index_header import (
+    INDEX_FORMAT,
+    PER_TILE,
+    ShardFacts,
+    row_shapes,
+)
 from napari_dre_slcl.insight.index_part import IndexFacts, IndexPart, IndexSource
 
 __all__ = ["PER_SLIDE", "shard_facts", "write_shard"]
@@ -76,12 +81,16 @@ def write_shard(
 
 
 def _is_whole(folder: Path, shard: ShardFacts, dim: int) -> bool:
-    """Return whether a shard is there, with all of its arrays as long as they should be."""
+    """Return whether a shard is there, with all of its arrays as those who read them want them."""
     rows = dict.fromkeys(PER_TILE, shard.n_tiles) | dict.fromkeys(PER_SLIDE, shard.n_slides)
+    widths = row_shapes(dim)
     try:
         for name, n_rows in rows.items():
             array = np.load(folder / f"{name}.npy", mmap_mode="r" if n_rows else None)
-            if len(array) != n_rows or (name == "features" and array.shape[1] != dim):
+            is_tiles = name in PER_TILE
+            if len(array) != n_rows or (is_tiles and array.dtype != PER_TILE[name]):
+                return False
+            if is_tiles and array.shape[1:] != widths.get(name, ()):
                 return False
     except (OSError, ValueError, EOFError):
         return False
