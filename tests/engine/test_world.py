@@ -9,9 +9,10 @@ import sys
 import pytest
 
 SCRIPT = """
-import json, sys
+import json, resource, sys
 from datetime import timedelta
 import torch, torch.distributed as dist
+from napari_dre_slcl.engine.fresh_tiles import is_out_of_memory
 from napari_dre_slcl.engine.world import World
 from napari_dre_slcl.errors import ConfigError, DreSlclError
 
@@ -37,6 +38,43 @@ weights = [*before.parameters(), *after.parameters(), *unused.parameters()]
 world.add_gradients(weights, list(after.parameters()))
 told["gradients"] = [None if w.grad is None else w.grad.flatten().tolist() for w in weights]
 told["loss"] = loss.item()
+
+# Memory runs out in one of them before anything travels: all hear of it, and none waits.
+weight = torch.nn.Parameter(torch.zeros(10_000_000))
+weight.grad = torch.ones_like(weight)
+rows = torch.ones(1, 5_000_000, requires_grad=True)
+
+
+class Elsewhere(Exception):
+    pass
+
+
+def check():
+    if world.any(False):
+        raise Elsewhere
+
+
+def in_little_memory(work):
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    mapped = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    if rank == 1:
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + 2**25, limits[1]))
+    try:
+        work()
+    except Elsewhere:
+        return "elsewhere"
+    except RuntimeError as error:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+        world.any(True)
+        return "here" if is_out_of_memory(error) else str(error)
+    return "nowhere"
+
+
+if sys.platform == "linux":
+    told["ran_out"] = [
+        in_little_memory(lambda: world.add_gradients([weight], [], check)),
+        in_little_memory(lambda: world.gather(rows, [1, 1, 1], check)),
+    ]
 
 torch.manual_seed(rank)
 part = torch.nn.BatchNorm1d(2)
@@ -102,6 +140,11 @@ def test_gradients_are_those_of_one_process(told: list[dict]) -> None:
             torch.testing.assert_close(torch.tensor(found), weight.grad.flatten())
         assert one["gradients"][-2:] == [None, None]
         assert one["gradients"] == told[0]["gradients"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory holds on Linux only")
+def test_memory_that_runs_out_in_one_leaves_nobody_waiting(told: list[dict]) -> None:
+    assert [one["ran_out"] for one in told] == [["elsewhere"] * 2, ["here"] * 2, ["elsewhere"] * 2]
 
 
 def test_weights_are_those_of_the_first(told: list[dict]) -> None:

@@ -120,17 +120,20 @@ class StepTaker:
             with clock("encoder"):
                 if fresh is not None:
                     fresh.backward(self._fabric.backward)
-        if self._world.size > 1:
-            with clock("network"):
-                self._world.add_gradients(self._weights, method.repeated_weights())
-        with clock("optimiser"):
-            found = losses | self._change_weights()
-            # One wait for the device, which the bank needs anyway.
-            numbers = torch.stack([value.detach().float() for value in found.values()]).tolist()
-            figures = dict(zip(found, numbers, strict=True))
-        self._check(step, figures)
-        with clock("bank"):
-            method.refresh(batch, values.detach(), step)
+            if self._world.size > 1:
+                with clock("network"):
+                    self._world.add_gradients(
+                        self._weights, method.repeated_weights(), self._check_memory_elsewhere
+                    )
+        with self._past_return():
+            with clock("optimiser"):
+                found = losses | self._change_weights()
+                # One wait for the device, which the bank needs anyway.
+                numbers = torch.stack([value.detach().float() for value in found.values()]).tolist()
+                figures = dict(zip(found, numbers, strict=True))
+            self._check(step, figures)
+            with clock("bank"):
+                method.refresh(batch, values.detach(), step)
         return {name: figures[name] for name in losses}
 
     def _encode(self, batch: SlideBatch, step: int) -> FreshFeatures:
@@ -159,9 +162,11 @@ class StepTaker:
     def _gather(self, rows: Tensor, counts: Sequence[int]) -> Tensor:
         """Gather, unless memory has run out in a process meanwhile."""
         with self._clock("network"):
-            if self._world.any(False):
-                raise _MemoryElsewhere("memory ran out in another process")
-            return self._world.gather(rows, counts)
+            return self._world.gather(rows, counts, self._check_memory_elsewhere)
+
+    def _check_memory_elsewhere(self) -> None:
+        if self._world.any(False):
+            raise _MemoryElsewhere("memory ran out in another process")
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -180,6 +185,20 @@ class StepTaker:
             ran_out = error
         if self._world.any(ran_out is not None):
             raise torch.OutOfMemoryError("memory ran out") from ran_out
+
+    @contextmanager
+    def _past_return(self) -> Iterator[None]:
+        """End the run where memory runs out: of several processes none may step again alone."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if self._world.size == 1 or not is_out_of_memory(error):
+                raise
+            raise ModelError(
+                "Training stopped because memory ran out while the weights were changed. Lower "
+                "training.fresh_tiles, or set training.encode_chunk to a small number such as 16, "
+                "and go on with 'dre-slcl resume'."
+            ) from error
 
     def _change_weights(self) -> dict[str, Tensor]:
         """Clip, step, and return the norms of the gradients before clipping."""

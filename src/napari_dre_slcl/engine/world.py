@@ -17,12 +17,17 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from napari_dre_slcl.engine.fresh_tiles import is_out_of_memory
 from napari_dre_slcl.errors import DreSlclError, JobError
 
 __all__ = ["SOLO", "Watch", "World"]
 
 Done = TypeVar("Done")
 _JSON = (str, int, float, dict, list)
+
+
+def _go_on() -> None:
+    """Let what is ready travel."""
 
 
 class Watch(Protocol):
@@ -160,7 +165,9 @@ class World:
         """Return the message of the first process; what others give is not looked at."""
         return self.exchange(message if self.is_main else None)[0]
 
-    def gather(self, rows: Tensor, counts: Sequence[int]) -> Tensor:
+    def gather(
+        self, rows: Tensor, counts: Sequence[int], on_ready: Callable[[], None] = _go_on
+    ) -> Tensor:
         """Return the rows of all processes, in the order of their ranks, with gradient.
 
         Every process must then compute the same loss of them: the gradient of a process's own rows
@@ -172,6 +179,9 @@ class World:
             (counts[rank], d) of this process.
         counts : sequence of int
             Rows of each process.
+        on_ready : callable
+            Called once all memory is taken, before anything travels: who raises here or before
+            leaves nobody waiting.
 
         Returns
         -------
@@ -181,11 +191,16 @@ class World:
         if self.size == 1:
             return rows
         with self._connected():
-            gathered: Tensor = _Gather.apply(rows, list(counts), self.rank)  # type: ignore[no-untyped-call]
+            gathered: Tensor = _Gather.apply(  # type: ignore[no-untyped-call]
+                rows, list(counts), self.rank, on_ready
+            )
         return gathered
 
     def add_gradients(
-        self, weights: Sequence[nn.Parameter], repeated: Sequence[nn.Parameter]
+        self,
+        weights: Sequence[nn.Parameter],
+        repeated: Sequence[nn.Parameter],
+        on_ready: Callable[[], None] = _go_on,
     ) -> None:
         """Give every process the gradient of the whole step.
 
@@ -195,30 +210,35 @@ class World:
             All that are trained.
         repeated : sequence of Parameter
             Those of them that come after `gather`: every process has found their whole gradient.
+        on_ready : callable
+            As of `gather`.
         """
         if self.size == 1 or not weights:
             return
         whole = {id(weight) for weight in repeated}
+        has_gradient = [float(weight.grad is not None) for weight in weights]
+        # In the weight's own memory layout, which a fused optimiser takes for granted.
         parts = [
-            torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights
+            torch.zeros_like(weight)
+            if weight.grad is None
+            else torch.empty_like(weight).copy_(weight.grad)
+            if weight.grad.stride() != weight.stride()
+            else weight.grad
+            for weight in weights
         ]
-        has_gradient = torch.tensor(
-            [float(weight.grad is not None) for weight in weights], device=parts[0].device
-        )
         flat = [
             (part / self.size if id(weight) in whole else part).flatten().float()
             for weight, part in zip(weights, parts, strict=True)
         ]
-        total = torch.cat([*flat, has_gradient])
+        total = torch.cat([*flat, torch.tensor(has_gradient, device=parts[0].device)])
+        del flat
+        on_ready()
         with self._connected():
             dist.all_reduce(total)
         *sums, found = torch.split(total, [*(weight.numel() for weight in weights), len(weights)])
-        for weight, part, is_found in zip(weights, sums, found.tolist(), strict=True):
+        for weight, part, added, is_found in zip(weights, parts, sums, found.tolist(), strict=True):
             # A weight that no process used keeps no gradient: the optimiser passes it over.
-            weight.grad = None
-            if is_found:
-                # In the weight's own memory layout, which a fused optimiser takes for granted.
-                weight.grad = torch.empty_like(weight).copy_(part.view(weight.shape))
+            weight.grad = part.copy_(added.view(weight.shape)) if is_found else None
 
     def copy_from_main(self, module: nn.Module) -> None:
         """Set weights and buffers of a module to those of the first process."""
@@ -234,7 +254,7 @@ class World:
         try:
             yield
         except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError):
+            if is_out_of_memory(error):
                 raise
             reason = str(error).split("\n")[0]
             raise JobError(
@@ -245,18 +265,21 @@ class World:
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, counts: list[int], rank: int) -> Tensor:
+    def forward(
+        ctx: Any, rows: Tensor, counts: list[int], rank: int, on_ready: Callable[[], None]
+    ) -> Tensor:
         ctx.counts, ctx.rank = counts, rank
         longest = max(counts)
         padded = torch.nn.functional.pad(rows, (0, 0, 0, longest - len(rows))).contiguous()
         parts = [torch.empty_like(padded) for _ in counts]
+        on_ready()
         dist.all_gather(parts, padded)
         return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return torch.split(gradient, ctx.counts)[ctx.rank], None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        return torch.split(gradient, ctx.counts)[ctx.rank], None, None, None
 
 
 SOLO = World()
