@@ -226,7 +226,7 @@ def test_ctrl_c_is_for_the_first_process_from_the_start(tmp_path: Path) -> None:
         (child,) = children.processes.values()
         assert os.getpgid(child.pid) != os.getpgrp()
     finally:
-        children.end(is_well=False)
+        children.end(0.0)
 
 
 def test_processes_of_torchrun_meet_and_share(tmp_path: Path) -> None:

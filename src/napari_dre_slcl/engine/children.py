@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from napari_dre_slcl.engine.placement import SPAWNED, Place
 
 __all__ = ["Children"]
 
-_PATIENCE_S = 10.0
 _STRANGERS = ("SLURM_", "TORCHELASTIC_", "PET_")
 
 
@@ -72,12 +72,12 @@ class Children:
                 )
         return ""
 
-    def end(self, *, is_well: bool) -> None:
-        """Wait for their ends, or kill those that do not end."""
+    def end(self, patience_s: float) -> None:
+        """Wait so long for their ends, and kill those that do not end."""
+        give_up_s = time.monotonic() + patience_s
         for process in self.processes.values():
-            if is_well:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=_PATIENCE_S)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=max(0.0, give_up_s - time.monotonic()))
             process.kill()
             process.wait()
             if process.stdin is not None:

@@ -32,6 +32,7 @@ __all__ = ["ToldElsewhere", "excused", "introduced"]
 
 _EXCUSE_S = 10.0
 _LINGER_S = 3.0
+_PATIENCE_S = 10.0
 
 
 class ToldElsewhere(JobError):
@@ -124,18 +125,18 @@ def _children(
         yield None
         return
     folder = Path(tempfile.mkdtemp(prefix="dre-slcl-"))
-    is_well = False
+    patience_s = 0.0
     try:
         write_text(folder / "job.json", job.model_dump_json())
         children = Children(place, folder / "job.json", *where, threads)
         try:
             yield children
-            is_well = True
+            patience_s = _PATIENCE_S
         except Stopped:
-            is_well = True
+            patience_s = _LINGER_S  # one that has not come so far would not hear of it
             raise
         finally:
-            children.end(is_well=is_well)
+            children.end(patience_s)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
