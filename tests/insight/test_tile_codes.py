@@ -180,6 +180,22 @@ def test_codes_and_notes_that_are_damaged_inside_are_made_again(
     assert len(list(folder.glob("*.ivf"))) == len(mended.header.codes.files)
 
 
+@needs_faiss
+def test_codes_that_name_tiles_of_no_shard_are_refused_and_made_again(
+    index: TileIndex, sources: list[IndexSource]
+) -> None:
+    assert index.header.codes is not None
+    codes = index.folder / "codes" / index.header.codes.name / index.header.codes.files[0]
+    content = bytearray(codes.read_bytes())
+    content[len(content) // 2 :] = b"?" * (len(content) - len(content) // 2)
+    codes.write_bytes(content)
+    with pytest.raises(SearchError, match="codes"):
+        nearest_tiles(TileIndex.open(index.folder), index.features[1], 60)
+    write_index(index.folder, FACTS, sources, OPTIONS)
+    mended = TileIndex.open(index.folder)
+    assert nearest_tiles(mended, index.features[1], 1)[0].number == 1
+
+
 def test_without_faiss_all_tiles_are_compared_and_the_user_is_told(
     sources: list[IndexSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

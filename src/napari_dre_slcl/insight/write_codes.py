@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.code_recall import NearestOfShard, measure
 from napari_dre_slcl.insight.fit_codes import CodeSizes, fit_codes, is_fitted, is_usable
 from napari_dre_slcl.insight.hits import IndexedSlide
@@ -70,10 +71,28 @@ def write_codes(
     if not name:
         name, n_trained = fit_codes(folder, shards, slides, features, sizes), len(features)
     _delete_damaged(folder, before)
+    try:
+        facts = _encoded(folder, name, shards, slides, features, on_progress)
+    except SearchError:  # codes of before are damaged where only a search tells
+        for path in (folder / name).glob("*.ivf"):
+            path.unlink()
+        facts = _encoded(folder, name, shards, slides, features, on_progress)
+    return replace(facts, n_trained=n_trained)
+
+
+def _encoded(
+    folder: Path,
+    name: str,
+    shards: Sequence[ShardFacts],
+    slides: Sequence[IndexedSlide],
+    features: ShardRows[np.float32],
+    on_progress: Callable[[str, int, int], None],
+) -> CodesFacts:
+    """Write what is missing of the codes of a name, and measure what they find."""
     files = _encode(folder / name, shards, slides, features, on_progress)
     on_progress("Measuring the search", 0, 1)
     lengths = tuple((folder / name / file).stat().st_size for file in files)
-    facts = CodesFacts(name, files, lengths, n_trained, 1, 0.0, 0)
+    facts = CodesFacts(name, files, lengths, 0, 1, 0.0, 0)
     own_rows = {slide.slide_id: slide.rows for slide in slides}
     codes = TileCodes(folder / name, facts, _first_rows(shards))
     n_probes, recall, n_questions = measure(folder / name, codes, files, features, own_rows)
