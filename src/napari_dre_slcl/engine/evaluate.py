@@ -12,12 +12,13 @@ from sklearn.metrics import roc_auc_score
 
 from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.cohort.cohort import Cohort
-from napari_dre_slcl.results import SlideResult, TaskPrediction
+from napari_dre_slcl.engine.held_out_slide import HeldOutSlide
+from napari_dre_slcl.results import TaskPrediction
 
 __all__ = ["task_aucs", "write_predictions"]
 
 
-def task_aucs(cohort: Cohort, results: Mapping[int, SlideResult]) -> dict[str, float]:
+def task_aucs(cohort: Cohort, results: Mapping[int, HeldOutSlide]) -> dict[str, float]:
     """Return the area under the ROC curve of each task.
 
     Parameters
@@ -63,7 +64,7 @@ def _auc(predictions: Sequence[TaskPrediction], labels: Sequence[str]) -> float 
 
 
 def write_predictions(
-    path: Path, cohort: Cohort, split: Sequence[str], results: Mapping[int, SlideResult]
+    path: Path, cohort: Cohort, split: Sequence[str], results: Mapping[int, HeldOutSlide]
 ) -> None:
     """Write one line per slide, task and class."""
     text = io.StringIO()

@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.config import DreSlclConfig
-from napari_dre_slcl.engine.encode_source import encode_source
 from napari_dre_slcl.engine.evaluate import task_aucs, write_predictions
-from napari_dre_slcl.engine.feature_source import FeatureSource, source_name
-from napari_dre_slcl.engine.predict import result_path
-from napari_dre_slcl.engine.predict_source import predict_encoded, predict_source
+from napari_dre_slcl.engine.held_out_slide import HeldOutSlide
+from napari_dre_slcl.engine.predict_held_out import HeldOutPredictor
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.report_recall import ReportRecall
 from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.saved_model import load_saved
 from napari_dre_slcl.engine.slide_vectors import write_vectors
-from napari_dre_slcl.errors import SlideError
-from napari_dre_slcl.model.bundle import Bundle, load_bundle, save_bundle
+from napari_dre_slcl.engine.world import SOLO, World
+from napari_dre_slcl.model.bundle import Bundle, save_bundle
+from napari_dre_slcl.model.encoders import normalises_by_batch
 from napari_dre_slcl.model.nets import TrainedNet
-from napari_dre_slcl.results import SlideResult, save_result
 
 __all__ = ["HeldOut"]
 
@@ -42,6 +40,8 @@ class HeldOut:
         Told the progress.
     skipped : dict
         Slide -> why it was left out; slides that cannot be read are added.
+    world : World
+        The processes of the training, which share the slides.
     save_results : bool, default True
         Write a result file of each test slide.
     """
@@ -52,17 +52,17 @@ class HeldOut:
         prepared: PreparedCohort,
         reporter: Reporter,
         skipped: dict[str, str],
+        world: World = SOLO,
         *,
         save_results: bool = True,
     ) -> None:
         self._config = config
         self._prepared = prepared
         self._reporter = reporter
-        self._skipped = skipped
+        self._world = world
         self._save_results = save_results
-        # A frozen encoder makes the same features of the same slide, whatever was trained.
-        self._is_frozen = config.method != "dre-slcl"
-        self._encoded: dict[int, Tensor] = {}
+        is_frozen = config.method != "dre-slcl"
+        self._predictor = HeldOutPredictor(prepared, reporter, skipped, world, is_frozen=is_frozen)
         self._recall = ReportRecall(config, prepared, reporter)
 
     def get_ready(self) -> None:
@@ -70,17 +70,30 @@ class HeldOut:
         self._recall.get_ready()
 
     def validate(self, net: TrainedNet) -> dict[str, float]:
-        """Return ``val/auc/<task>`` of a network on the validation slides, and report recall."""
-        results = self._predict(self._bundle(net), self._prepared.rows("val"), "Validating")
-        aucs = _named("val", task_aucs(self._prepared.cohort, results))
-        return aucs | self._recall.measure(net, results)
+        """Return ``val/auc/<task>`` of a network on the validation slides, and report recall.
+
+        All processes of the training call it with the same weights, and get the same figures.
+        """
+        world = self._world
+        if world.size > 1 and normalises_by_batch(net.encoder):
+            # Running figures are of a process's own tiles. All take the first's, as the model does
+            # that is kept.
+            world.copy_from_main(net.encoder)
+        found = self._predictor.predict(self._bundle(net), self._prepared.rows("val"), "Validating")
+
+        def count() -> dict[str, float]:
+            aucs = _named("val", task_aucs(self._prepared.cohort, found))
+            return aucs | self._recall.measure(net, found)
+
+        return self._reporter.by_main(count)
 
     def finish(
         self, net: TrainedNet, run_dir: Path, fitted_on: dict[str, list[str]]
     ) -> dict[str, float]:
         """Save the model, predict with what was written, and save the figures, these last.
 
-        What an earlier try has left of it is written again.
+        What an earlier try has left of it is written again. All processes of the training call it;
+        each predicts its share, the first one writes what is of all slides.
 
         Parameters
         ----------
@@ -97,32 +110,33 @@ class HeldOut:
         dict of str to float
             ``test/auc/<task>``.
         """
-        prepared = self._prepared
-        shutil.rmtree(run_dir / "model", ignore_errors=True)
-        save_bundle(self._bundle(net), run_dir / "model", self._facts())
+        prepared, predict = self._prepared, self._predictor.predict
+        self._reporter.by_main(lambda: self._save(net, run_dir / "model"))
         # Predict with what was written, as everyone else will.
-        saved = load_bundle(run_dir / "model")
+        saved = load_saved(self._world, run_dir / "model")
         saved.net.to(net.device)
-        test = self._predict(
-            saved,
-            prepared.rows("test"),
-            "Predicting held-out slides",
-            is_explained=self._save_results,
-        )
-        if self._save_results:
-            for row, result in test.items():
-                slide_id = prepared.cohort.rows[row].slide_id
-                save_result(result, result_path(run_dir / "results", slide_id))
-        val = self._predict(saved, prepared.rows("val"), "Predicting validation slides")
-        held_out = dict(sorted((val | test).items()))
-        split = prepared.split.tolist()
-        write_predictions(run_dir / "predictions.csv", prepared.cohort, split, held_out)
-        self._write_vectors(run_dir, saved, held_out, set(fitted_on["model"]))
-        write_json(run_dir / "fitted.json", fitted_on)
-        return self._write_metrics(run_dir, val, test)
+        results_dir = run_dir / "results" if self._save_results else None
+        test = predict(saved, prepared.rows("test"), "Predicting held-out slides", results_dir)
+        val = predict(saved, prepared.rows("val"), "Predicting validation slides")
+        cheap = self._rows_with_cheap_vectors(set(fitted_on["model"]))
+        trained = predict(saved, cheap, "Making vectors of training slides")
+
+        def write() -> dict[str, float]:
+            held_out = dict(sorted((val | test).items()))
+            split = prepared.split.tolist()
+            write_predictions(run_dir / "predictions.csv", prepared.cohort, split, held_out)
+            self._write_vectors(run_dir, held_out | trained, saved.weights_sha256)
+            write_json(run_dir / "fitted.json", fitted_on)
+            return self._write_metrics(run_dir, val, test)
+
+        return self._reporter.by_main(write)
+
+    def _save(self, net: TrainedNet, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        save_bundle(self._bundle(net), folder, self._facts())
 
     def _write_metrics(
-        self, run_dir: Path, val: dict[int, SlideResult], test: dict[int, SlideResult]
+        self, run_dir: Path, val: dict[int, HeldOutSlide], test: dict[int, HeldOutSlide]
     ) -> dict[str, float]:
         prepared = self._prepared
         aucs = task_aucs(prepared.cohort, test)
@@ -136,66 +150,21 @@ class HeldOut:
         write_json(run_dir / "metrics.json", metrics | validated | {"test/slides": len(test)})
         return metrics
 
-    def _write_vectors(
-        self, run_dir: Path, bundle: Bundle, held_out: dict[int, SlideResult], trained: set[str]
-    ) -> None:
-        """Write the vectors of held-out slides, and of training slides where that is cheap."""
-        prepared, results = self._prepared, dict(held_out)
-        if prepared.feature_dim is not None:
-            names = [row.slide_id for row in prepared.cohort.rows]
-            rows = [row for row in prepared.rows("train") if names[row] in trained]
-            results |= self._predict(bundle, rows, "Making vectors of training slides")
-        rows = sorted(results)
+    def _rows_with_cheap_vectors(self, trained: set[str]) -> list[int]:
+        """Return the training slides whose features are stored."""
+        prepared = self._prepared
+        if prepared.feature_dim is None:
+            return []
+        names = [row.slide_id for row in prepared.cohort.rows]
+        return [row for row in prepared.rows("train") if names[row] in trained]
+
+    def _write_vectors(self, run_dir: Path, found: dict[int, HeldOutSlide], sha256: str) -> None:
+        prepared, rows = self._prepared, sorted(found)
         write_vectors(
             run_dir / "vectors.npz",
             [prepared.cohort.rows[row].slide_id for row in rows],
-            np.stack([results[row].slide_vector for row in rows]) if rows else np.empty((0, 0)),
-            {"split": prepared.split[rows], "model_sha256": np.array(bundle.weights_sha256)},
-        )
-
-    def _predict(
-        self, bundle: Bundle, rows: list[int], stage: str, *, is_explained: bool = False
-    ) -> dict[int, SlideResult]:
-        """Predict slides by their row; those that cannot be read are left out, and told once."""
-        results: dict[int, SlideResult] = {}
-        if not rows:
-            return results
-        for number, row in enumerate(rows):
-            source, slide_id = self._prepared.sources[row], self._prepared.cohort.rows[row].slide_id
-            self._reporter.progress(stage, number, len(rows), slide_id)
-            if source_name(source) in self._skipped:
-                continue
-            try:
-                results[row] = self._predict_row(bundle, row, slide_id, is_explained)
-            except SlideError as error:
-                self._skipped[source_name(source)] = str(error)
-                self._reporter.warn_once(f"{error} It is left out.")
-            else:
-                self._reporter.warn_once(results[row].provenance.get("damaged", ""))
-        self._reporter.progress(stage, len(rows), len(rows))
-        return results
-
-    def _predict_row(
-        self, bundle: Bundle, row: int, slide_id: str, is_explained: bool
-    ) -> SlideResult:
-        source, memory = self._prepared.sources[row], self._prepared.memory
-        if isinstance(source, FeatureSource) or not self._is_frozen:
-            return predict_source(
-                bundle,
-                source,
-                slide_id,
-                keep_features=False,
-                memory=memory,
-                is_explained=is_explained,
-            )
-        if row not in self._encoded:
-            tiles = np.arange(len(source.grid))
-            input_px = bundle.config.encoder.input_px
-            features, damaged = encode_source(bundle.net.encoder, source, input_px, tiles)
-            self._encoded[row] = features
-            self._reporter.warn_once(damaged)
-        return predict_encoded(
-            bundle, source, slide_id, self._encoded[row], is_explained=is_explained
+            np.stack([found[row].slide_vector for row in rows]) if rows else np.empty((0, 0)),
+            {"split": prepared.split[rows], "model_sha256": np.array(sha256)},
         )
 
     def _bundle(self, net: TrainedNet) -> Bundle:

@@ -14,16 +14,18 @@ from napari_dre_slcl.engine.damage import left_out_warning
 from napari_dre_slcl.engine.feature_source import FeatureSource, tile_count
 from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.shared_grids import find_grids
+from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import CohortError
-from napari_dre_slcl.slide import SlidePool, open_slide
+from napari_dre_slcl.slide import Slide, SlidePool, open_slide
 from napari_dre_slcl.slide.remote import is_remote
-from napari_dre_slcl.tiles import TileSource, tile_slide
+from napari_dre_slcl.tiles import TileSource
 
 __all__ = ["open_sources"]
 
 
 def open_sources(
-    cohort: Cohort, config: DreSlclConfig, reporter: Reporter
+    cohort: Cohort, config: DreSlclConfig, reporter: Reporter, world: World = SOLO
 ) -> tuple[TileSource, ...] | tuple[FeatureSource, ...]:
     """Open the slides of a cohort and find their tiles, or look at their feature files.
 
@@ -38,6 +40,8 @@ def open_sources(
         Settings of features and tiles.
     reporter : Reporter
         Told the progress, and what looks odd.
+    world : World
+        The processes of a training: each opens all slides and finds the tissue of its share.
 
     Returns
     -------
@@ -47,13 +51,16 @@ def open_sources(
     Raises
     ------
     CohortError, SlideError
-        If a slide or a feature file is missing or cannot be used.
+        If a slide or a feature file is missing or cannot be used; in all processes.
+    JobError
+        If only another process cannot use it.
     """
-    if config.features.folder is not None:
-        return _find_features(cohort, config.features.folder, reporter)
+    folder = config.features.folder
+    if folder is not None:
+        return world.all_do(lambda: _find_features(cohort, folder, reporter))
     if cohort.is_from_features:
-        return _listed_features(cohort, reporter)
-    return _tile_all(cohort, config, reporter)
+        return world.all_do(lambda: _listed_features(cohort, reporter))
+    return _tile_all(cohort, config, reporter, world)
 
 
 def _find_features(cohort: Cohort, folder: Path, reporter: Reporter) -> tuple[FeatureSource, ...]:
@@ -111,21 +118,28 @@ def _check_widths(sources: Sequence[FeatureSource]) -> None:
             )
 
 
-def _tile_all(cohort: Cohort, config: DreSlclConfig, reporter: Reporter) -> tuple[TileSource, ...]:
-    sources: list[TileSource] = []
-    pool = SlidePool()
+def _tile_all(
+    cohort: Cohort, config: DreSlclConfig, reporter: Reporter, world: World
+) -> tuple[TileSource, ...]:
     with ExitStack() as opened:
-        for number, row in enumerate(cohort.rows):
-            reporter.progress("Finding tissue", number, len(cohort), row.slide_id)
-            if row.path is None:
-                raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no file.")
-            slide = opened.enter_context(
-                open_slide(row.path, mpp=row.mpp, mpp_source="cohort table", pool=pool)
-            )
-            sources.append(TileSource(slide, tile_slide(slide, config.tiling)))
-        reporter.progress("Finding tissue", len(cohort), len(cohort))
+        slides = reporter.each(lambda: _open_all(cohort, reporter, opened))
+        names = [row.slide_id for row in cohort.rows]
+        grids = find_grids(slides, names, config.tiling, reporter, world)
         opened.pop_all()  # all went well: whoever asked closes them
+    sources = tuple(TileSource(slide, grid) for slide, grid in zip(slides, grids, strict=True))
     warn_of_findings((source.slide.info for source in sources), reporter)
     for source in sources:
         reporter.warn_once(left_out_warning(source))
-    return tuple(sources)
+    return sources
+
+
+def _open_all(cohort: Cohort, reporter: Reporter, opened: ExitStack) -> list[Slide]:
+    slides, pool = [], SlidePool()
+    for number, row in enumerate(cohort.rows):
+        reporter.progress("Opening slides", number, len(cohort), row.slide_id)
+        if row.path is None:
+            raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no file.")
+        slide = open_slide(row.path, mpp=row.mpp, mpp_source="cohort table", pool=pool)
+        slides.append(opened.enter_context(slide))
+    reporter.progress("Opening slides", len(cohort), len(cohort))
+    return slides

@@ -27,6 +27,7 @@ from napari_dre_slcl.engine.feature_source import FeatureLoader, FeatureSource, 
 from napari_dre_slcl.engine.open_sources import open_sources
 from napari_dre_slcl.engine.report_vectors import report_vectors
 from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import CohortError
 from napari_dre_slcl.methods.sampling import check_sites
 from napari_dre_slcl.tiles import TileLoader, TileSource
@@ -110,7 +111,9 @@ class PreparedCohort:
                 source.slide.close()
 
 
-def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> PreparedCohort:
+def prepare_cohort(
+    table: Path, config: DreSlclConfig, reporter: Reporter, world: World = SOLO
+) -> PreparedCohort:
     """Read a cohort, choose tasks and held-out patients, embed reports, tile every slide.
 
     Parameters
@@ -121,12 +124,21 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
         Settings.
     reporter : Reporter
         Told the guesses and the progress.
+    world : World
+        The processes of a training, which all call this.
 
     Raises
     ------
     CohortError, SlideError, ConfigError
         The first thing that makes the cohort unusable.
+    JobError
+        If only another process finds it so.
     """
+    prepared = world.all_do(lambda: _without_slides(table, config, reporter))
+    return replace(prepared, sources=open_sources(prepared.cohort, config, reporter, world))
+
+
+def _without_slides(table: Path, config: DreSlclConfig, reporter: Reporter) -> PreparedCohort:
     cohort = _read(table, config, reporter)
     columns = config.cohort.tasks or guess_task_columns(cohort)
     find_tasks(cohort, columns, np.ones(len(cohort), dtype=bool))
@@ -137,8 +149,7 @@ def prepare_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Pr
     origin = "that of the column 'split'" if cohort.rows[0].split else "drawn by patient"
     reporter.log(f"The split is {origin}.")
     check_leakage(cohort, split, uses_reports=_uses_reports(config))
-    prepared = with_split(_unopened(cohort, config), split, config, reporter)
-    return replace(prepared, sources=open_sources(cohort, config, reporter))
+    return with_split(_unopened(cohort, config), split, config, reporter)
 
 
 def open_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> PreparedCohort:

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.held_out_slide import HeldOutSlide
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.report_space import fit_report_space
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.model.nets import TrainedNet
 from napari_dre_slcl.model.network import DreSlclNet
-from napari_dre_slcl.results import SlideResult
 
 __all__ = ["ReportRecall", "recall_at"]
 
@@ -63,14 +63,14 @@ class ReportRecall:
             self._reporter.warn_once(f"Recall of validation reports is not measured. {error}")
             self._sought = {}
 
-    def measure(self, net: TrainedNet, results: Mapping[int, SlideResult]) -> dict[str, float]:
+    def measure(self, net: TrainedNet, results: Mapping[int, HeldOutSlide]) -> dict[str, float]:
         """Return ``val/recall@10`` and ``chance/recall@10``.
 
         Parameters
         ----------
         net : SlideNet
             Whose projection places slides in report space.
-        results : mapping of SlideResult
+        results : mapping of HeldOutSlide
             Of validation slides, by their row.
 
         Returns

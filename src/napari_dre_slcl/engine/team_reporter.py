@@ -14,10 +14,24 @@ from napari_dre_slcl.engine.shared_folder import check_shared_folder
 from napari_dre_slcl.engine.world import World
 from napari_dre_slcl.errors import DreSlclError, JobError
 
-__all__ = ["TeamReporter", "owned_folder", "team_reporter"]
+__all__ = ["Elsewhere", "TeamReporter", "owned_folder", "team_reporter"]
 
 Done = TypeVar("Done")
 _LOOK_EVERY_S = 0.1
+
+
+class Elsewhere(JobError):
+    """Another process cannot go on.
+
+    Parameters
+    ----------
+    name, sentence : str
+        Which one, and its own sentence.
+    """
+
+    def __init__(self, name: str, sentence: str) -> None:
+        super().__init__(f"{name}: {sentence}")
+        self.sentence = sentence
 
 
 class TeamReporter(Reporter):
@@ -83,7 +97,7 @@ class TeamReporter(Reporter):
         with self.in_step():
             try:
                 done = work()
-            except _Elsewhere:
+            except Elsewhere:
                 raise
             except DreSlclError as error:
                 self._agree(is_done=True, problem=str(error))
@@ -150,7 +164,7 @@ class TeamReporter(Reporter):
         told = self._world.exchange({"wish": wish, "done": is_done, "problem": problem})
         for rank, one in enumerate(told):
             if one["problem"] and not problem:
-                raise _Elsewhere(f"{self._world.name(rank)}: {one['problem']}")
+                raise Elsewhere(self._world.name(rank), one["problem"])
         self._wish = told[0]["wish"]
         return told
 
@@ -184,7 +198,3 @@ def owned_folder(run_dir: Path, world: World) -> Iterator[None]:
         world.main_does(lambda: held.enter_context(run_lock(run_dir)))
         check_shared_folder(world, run_dir)
         yield
-
-
-class _Elsewhere(JobError):
-    """Another process cannot go on."""

@@ -7,8 +7,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.cohort.leakage import check_leakage
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
@@ -29,15 +27,15 @@ from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldPause, Shou
 from napari_dre_slcl.engine.run_folder import (
     check_run_dir,
     create_run_dir,
-    environment,
     read_run_dir,
     remove_unfinished,
     run_lock,
     with_absolute_paths,
 )
-from napari_dre_slcl.engine.run_identity import check_files, check_slides, identify
+from napari_dre_slcl.engine.run_identity import check_slides, identify
 from napari_dre_slcl.engine.run_state import RunState
 from napari_dre_slcl.engine.team_reporter import owned_folder, team_reporter
+from napari_dre_slcl.engine.where_it_stands import say_where, state_to_go_on
 from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import CohortError, ConfigError, JobError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, Result, ResumeJob, TrainJob
@@ -95,7 +93,9 @@ def run_train(
                 run.config = _chosen_by_main(run, job.run_dir, reporter)
                 with owned_folder(job.run_dir, world), explain_full_disk(job.run_dir):
                     state = _begun(job, run, prepared, world, on_begun)
-                    return _train_and_test(job.run_dir, run, prepared, reporter, state, pinned)
+                    return _train_and_test(
+                        job.run_dir, run, prepared, reporter, state, pinned, world
+                    )
     except Stopped:
         return _cancelled(job.run_dir)
 
@@ -187,11 +187,11 @@ def run_resume(
         with joined_world(job, config, plain) as world:
             reporter = team_reporter(on_event, should_stop, should_pause, world)
             with owned_folder(job.run_dir, world), explain_full_disk(job.run_dir):
-                state = world.all_do(lambda: _state_to_go_on(job.run_dir, started))
+                state = world.all_do(lambda: state_to_go_on(job.run_dir, started))
                 world.main_does(lambda: remove_unfinished(job.run_dir))
                 if world.is_main:
                     on_begun()
-                _say_where(state, job.run_dir, reporter)
+                say_where(state, job.run_dir, reporter)
                 with ready_run(started, config, reporter, is_resumed=True, world=world) as ready:
                     prepared, run = ready
                     if state is None:
@@ -200,19 +200,11 @@ def run_resume(
                     elif state.identity is not None:
                         check_slides(state.identity, prepared)
                     pinned = _pinned(started, run, prepared, reporter)
-                    return _train_and_test(job.run_dir, run, prepared, reporter, state, pinned)
+                    return _train_and_test(
+                        job.run_dir, run, prepared, reporter, state, pinned, world
+                    )
     except Stopped:
         return _cancelled(job.run_dir)
-
-
-def _state_to_go_on(run_dir: Path, started: TrainJob) -> RunState | None:
-    """Return where a run stands; None where it begins anew."""
-    state = read_state(run_dir)
-    if state is None and (run_dir / "metrics.json").exists():
-        raise JobError(f"The run '{run_dir}' has ended well; there is nothing to do.")
-    if state is not None and state.identity is not None:
-        check_files(state.identity, run_dir, started.cohort)
-    return state
 
 
 @contextmanager
@@ -248,7 +240,7 @@ def ready_run(
         check_devices(config.training)
     allow_many_open_files()
     try:
-        slides = world.all_do(lambda: prepare_cohort(job.cohort, config, reporter))
+        slides = prepare_cohort(job.cohort, config, reporter, world)
     except (CohortError, SlideError) as error:
         if not is_resumed:
             raise
@@ -336,10 +328,13 @@ def _train_and_test(
     reporter: Reporter,
     state: RunState,
     pinned: PinnedSlide | None = None,
+    world: World = SOLO,
     *,
     is_cell: bool = False,
 ) -> Result:
-    held_out = HeldOut(run.config, prepared, reporter, state.skipped, save_results=not is_cell)
+    held_out = HeldOut(
+        run.config, prepared, reporter, state.skipped, world, save_results=not is_cell
+    )
     # A cell looks at validation slides at its end, unless they decide when that is.
     validates = prepared.rows("val") and (run.config.training.patience or not is_cell)
     if validates:
@@ -354,7 +349,7 @@ def _train_and_test(
         allow_shared_patients=True,
         uses_reports=False,
     )
-    metrics = reporter.by_main(lambda: held_out.finish(run.net, run_dir, fitted_on))
+    metrics = held_out.finish(run.net, run_dir, fitted_on)
     skipped = lost | state.skipped
     if skipped:
         reporter.log(f"{_slides(len(skipped))} could no longer be read: {', '.join(skipped)}.")
@@ -367,26 +362,6 @@ def _train_and_test(
         "vectors": run_dir / "vectors.npz",
     }
     return Result(kind="train", paths=paths, metrics=metrics, skipped=skipped)
-
-
-def _say_where(state: RunState | None, run_dir: Path, reporter: Reporter) -> None:
-    if state is None:
-        reporter.log(f"The run '{run_dir}' has no checkpoint yet and begins anew.")
-        return
-    reporter.log(f"The run '{run_dir}' goes on after step {state.step:,}, in epoch {state.epoch}.")
-    threads = str(torch.get_num_threads())
-    if (before := environment(run_dir).get("processor_threads", threads)) != threads:
-        reporter.log(
-            f"It was started with {before} processor threads and goes on with {threads}: results "
-            f"may differ in their last digits. Set OMP_NUM_THREADS={before} for the same ones.",
-            "warning",
-        )
-    if state.version != __version__:
-        reporter.log(
-            f"It was started with version {state.version} of this package and goes on with "
-            f"{__version__}: results may differ in their last digits.",
-            "warning",
-        )
 
 
 def _cancelled(run_dir: Path) -> Cancelled:

@@ -115,7 +115,8 @@ class Training:
         Parameters
         ----------
         validate : callable, optional
-            Called after each epoch with the network; returns the figures to report.
+            Called after each epoch with the network, in every process; returns the same figures
+            to report in all.
 
         Raises
         ------
@@ -284,7 +285,7 @@ class Training:
         with self._once("validate", self._save) as is_due:
             if is_due and validate is not None:
                 net = self._average.net if self._average is not None else self._method.net
-                state.found = self._reporter.by_main(partial(validate, net))
+                state.found = validate(net)
                 self._best.consider(state, net)
         self._reporter.metric(state.epoch, self._epoch_figures())
         self._reporter.by_main(self._show_pinned)
