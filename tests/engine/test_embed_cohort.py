@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_dre_slcl.cohort.feature_store import read_features
+from napari_dre_slcl.cohort.feature_store import FeatureOrigin, read_features
+from napari_dre_slcl.config import load_preset, with_overrides
 from napari_dre_slcl.engine.embed_cohort import run_embed
+from napari_dre_slcl.engine.embed_tiles import EmbedWork
+from napari_dre_slcl.engine.encoder_snapshot import save_snapshot
 from napari_dre_slcl.engine.many_slides import LEFT_OUT
+from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.slide_work import SlideItem, do_part, do_slide, join_parts
 from napari_dre_slcl.errors import DreSlclError, JobError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, EmbedJob, Event, Progress, Result
+from napari_dre_slcl.model.tile_encoder import TileEncoder
 
 TINY = {"encoder.name": "test_resnet", "encoder.input_px": 32}
 SMALL_TILES = TINY | {"tiling.tile_px": 32, "tiling.leave_out_blur": False}
@@ -110,6 +116,72 @@ def test_a_cancelled_giant_goes_on_with_its_next_part(slides: Path, tmp_path: Pa
     assert isinstance(run_embed(job, note, lambda: False), Result)
     stages = [e for e in seen if isinstance(e, Progress) and e.message == "a"]
     assert "Finding tissue" not in {event.stage for event in stages}
+
+
+@pytest.mark.parametrize("damaged", ["plan.npz", "part-00000.npz"])
+def test_a_damaged_part_is_made_anew_by_the_next_run(
+    slides: Path, tmp_path: Path, damaged: str
+) -> None:
+    job = EmbedJob(out=tmp_path, slides=slides, overrides=SMALL_TILES, part_tiles=256)
+
+    def has_a_part() -> bool:
+        return bool(list(tmp_path.glob(".parts/a.h5-*/part-*.npz")))
+
+    embed(job, should_stop=has_a_part)
+    (file,) = tmp_path.glob(f".parts/a.h5-*/{damaged}")
+    file.write_bytes(file.read_bytes()[:100])
+    first = embed(job)
+    assert isinstance(first, Result)
+    assert "Run the command again" in first.skipped["a"]
+    again = embed(job)
+    assert isinstance(again, Result)
+    assert "a" in again.paths
+
+
+def test_parts_of_other_settings_go_with_the_last(slides: Path, tmp_path: Path) -> None:
+    job = EmbedJob(out=tmp_path, slides=slides, overrides=SMALL_TILES, part_tiles=256)
+
+    def has_a_part() -> bool:
+        return bool(list(tmp_path.glob(".parts/a.h5-*/part-*.npz")))
+
+    embed(job, should_stop=has_a_part)
+    embed(job.model_copy(update={"part_tiles": 20_000}))
+    assert not (tmp_path / ".parts").exists()
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> EmbedWork:
+    """Return what embeds slides in parts of 256 tiles, with a tiny encoder."""
+    config = with_overrides(load_preset("default"), SMALL_TILES)
+    encoder = TileEncoder(config.encoder)
+    encoder.get_ready()
+    sha256 = save_snapshot(encoder, config.encoder, tmp_path / "encoders")
+    origin = FeatureOrigin("test_resnet", sha256, config.tiling.mpp, 32)
+    return EmbedWork(tmp_path / "encoders", origin, 32, config.tiling, part_tiles=256)
+
+
+def quiet() -> Reporter:
+    return Reporter(lambda event: None, lambda: False)
+
+
+def test_a_part_of_a_slide_that_another_has_joined_is_no_error(
+    slides: Path, work: EmbedWork, tmp_path: Path
+) -> None:
+    item = SlideItem("a", slides / "a.tif", tmp_path / "a.h5")
+    parts = do_slide(work, item, quiet())
+    assert parts.kind == "parts"
+    for part in range(parts.n_parts):
+        assert do_part(work, item, part, quiet()).kind == "part"
+    assert join_parts(work, item, quiet()).kind == "done"
+    assert do_part(work, item, 0, quiet()).kind == "kept"
+
+
+def test_a_part_of_a_slide_that_is_not_seen_here_is_left_to_others(
+    work: EmbedWork, tmp_path: Path
+) -> None:
+    item = SlideItem("a", tmp_path / "elsewhere.tif", tmp_path / "a.h5")
+    assert do_part(work, item, 0, quiet()).kind == "unseen"
+    assert join_parts(work, item, quiet()).kind == "unseen"
 
 
 def test_no_slide_at_all_is_an_error(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,15 @@ from pathlib import Path
 from napari_dre_slcl.engine.output_lock import held
 with held(Path(sys.argv[1])):
     os._exit(9)
+"""
+
+HOLD_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from napari_dre_slcl.engine.output_lock import held
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
 """
 
 
@@ -53,6 +63,38 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     assert lock_of(output).exists()
     with held(output):
         assert json.loads(lock_of(output).read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system stops no process")
+def test_a_stopped_process_does_not_keep_its_lock(tmp_path: Path) -> None:
+    output = tmp_path / "a.h5"
+    command = [sys.executable, "-c", HOLD_AND_WAIT, str(output)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+            holder.send_signal(signal.SIGSTOP)
+            with pytest.raises(BusyError), held(output):
+                pass
+            os.utime(lock_of(output), (time.time() - 90, time.time() - 90))
+            with held(output):
+                assert json.loads(lock_of(output).read_text())["pid"] == os.getpid()
+        finally:
+            holder.kill()
+
+
+def test_a_holder_is_told_that_another_has_its_lock(tmp_path: Path) -> None:
+    output = tmp_path / "a.h5"
+    with held(output) as check:
+        check()
+        lock_of(output).unlink()
+        with held(output), pytest.raises(BusyError, match="is being made by"):
+            check()
+
+
+def test_a_name_as_long_as_a_disk_takes_can_be_locked(tmp_path: Path) -> None:
+    with held(tmp_path / ("a" * 240)):
+        pass
 
 
 def test_a_holder_on_another_machine_counts_until_it_is_silent(tmp_path: Path) -> None:

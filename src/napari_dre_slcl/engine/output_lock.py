@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ LOCK_FOLDER = ".locks"
 
 _TOUCH_EVERY_S = 5.0
 _SILENT_S = 60.0
-"""A holder on another machine that has not touched its lock for so long has ended."""
+"""A holder that has not touched its lock for so long has ended, or has been stopped."""
 
 
 class BusyError(Exception):
@@ -61,7 +61,7 @@ class Holder:
 
 
 @contextmanager
-def held(output: Path, silent_s: float = _SILENT_S) -> Iterator[None]:
+def held(output: Path, silent_s: float = _SILENT_S) -> Iterator[Callable[[], None]]:
     """Hold the lock of an output for the length of a block.
 
     Parameters
@@ -69,7 +69,13 @@ def held(output: Path, silent_s: float = _SILENT_S) -> Iterator[None]:
     output : Path
         The file that is to be made; its folder exists.
     silent_s : float
-        As long may a holder on another machine be silent.
+        As long may another holder be silent.
+
+    Yields
+    ------
+    callable
+        Raises `BusyError` where the lock has fallen to another one meanwhile; to be called before
+        the output is written.
 
     Raises
     ------
@@ -84,12 +90,18 @@ def held(output: Path, silent_s: float = _SILENT_S) -> Iterator[None]:
     if not _make(path, me):
         _take_from_the_dead(path, silent_s)
         if not _make(path, me):
-            raise BusyError(f"'{output.name}' is being made by {_read(path) or 'another process'}.")
+            raise BusyError(_sentence(output, _read(path)))
     ended = threading.Event()
-    toucher = threading.Thread(target=_touch, args=(path, ended), daemon=True)
+    toucher = threading.Thread(target=_touch, args=(path, me, ended), daemon=True)
     toucher.start()
+
+    def check() -> None:
+        holder = _read(path)
+        if holder != me:
+            raise BusyError(_sentence(output, holder))
+
     try:
-        yield
+        yield check
     finally:
         ended.set()
         toucher.join()
@@ -97,9 +109,18 @@ def held(output: Path, silent_s: float = _SILENT_S) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+def _sentence(output: Path, holder: Holder | None) -> str:
+    return f"'{output.name}' is being made by {holder or 'another process'}."
+
+
+def _aside(path: Path) -> Path:
+    """Return a free name beside a lock; without the lock's own, which may be as long as can be."""
+    return path.with_name(f".{uuid.uuid4().hex}")
+
+
 def _make(path: Path, me: Holder) -> bool:
     """Make the lock whole or not at all: a link appears at once, on network drives as well."""
-    aside = path.with_name(f".{path.name}.{me.token}")
+    aside = _aside(path)
     try:
         aside.write_text(json.dumps(asdict(me)), encoding="utf-8")
         try:
@@ -124,7 +145,7 @@ def _take_from_the_dead(path: Path, silent_s: float) -> None:
     holder = _read(path)
     if _lives(path, holder, silent_s):
         return
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    aside = _aside(path)
     try:
         path.rename(aside)
     except FileNotFoundError:
@@ -136,13 +157,14 @@ def _take_from_the_dead(path: Path, silent_s: float) -> None:
 
 
 def _lives(path: Path, holder: Holder | None, silent_s: float) -> bool:
+    """Return whether a holder goes on; one that lives but was stopped (Ctrl-Z) does not."""
     if holder is not None and holder.host == _machine():
         started = _start_of(holder.pid)
-        if started is not None:
-            return started == holder.started
+        if started is not None and started != holder.started:
+            return False
     try:
         touched = path.stat().st_mtime
-        clock = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        clock = _aside(path)
         clock.touch()  # by the clock of the drive, whatever those of the machines say
         now = clock.stat().st_mtime
         clock.unlink(missing_ok=True)
@@ -159,10 +181,11 @@ def _read(path: Path) -> Holder | None:
         return None
 
 
-def _touch(path: Path, ended: threading.Event) -> None:
+def _touch(path: Path, me: Holder, ended: threading.Event) -> None:
     while not ended.wait(_TOUCH_EVERY_S):
-        with suppress(OSError):
-            os.utime(path)
+        if _read(path) == me:  # else a stopped process would keep the lock of its successor alive
+            with suppress(OSError):
+                os.utime(path)
 
 
 def _machine() -> str:

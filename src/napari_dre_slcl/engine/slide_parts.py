@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from torch import Tensor
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.fingerprint import slide_fingerprint
-from napari_dre_slcl.slide.urls import is_remote
 from napari_dre_slcl.tiles import TileGrid
 
 __all__ = [
@@ -30,19 +30,21 @@ __all__ = [
     "Plan",
     "has_plan",
     "part_count",
+    "part_name",
     "part_path",
     "part_size",
     "part_slice",
     "parts_folder",
     "read_parts",
     "read_plan",
-    "remove",
+    "remove_all",
     "write_part",
     "write_plan",
 ]
 
 PARTS_FOLDER = ".parts"
 _PLAN = "plan.npz"
+_KEY_LETTERS = 16
 _DAMAGED_FILE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 _BATCH = 256
@@ -87,8 +89,8 @@ def parts_folder(identity: str, part_tiles: int, slide: Path, output: Path) -> P
     SlideError
         If the slide cannot be read.
     """
-    facts = f"{identity} {part_size(part_tiles)} {_seen(slide)}"
-    key = hashlib.sha256(facts.encode()).hexdigest()[:16]
+    facts = f"{identity} {part_size(part_tiles)} {slide_fingerprint(slide)}"
+    key = hashlib.sha256(facts.encode()).hexdigest()[:_KEY_LETTERS]
     return output.parent / PARTS_FOLDER / f"{output.name}-{key}"
 
 
@@ -111,6 +113,11 @@ def part_slice(part: int, part_tiles: int) -> slice:
 def part_path(folder: Path, part: int) -> Path:
     """Return the file of a part's features."""
     return folder / f"part-{part:05}.npz"
+
+
+def part_name(output: Path, part: int) -> Path:
+    """Return by what a part is locked: beside the output, whose folder never goes meanwhile."""
+    return output.with_name(f"{output.name}.part-{part:05}")
 
 
 def has_plan(folder: Path) -> bool:
@@ -162,14 +169,13 @@ def read_parts(folder: Path, count: int) -> tuple[Tensor, str]:
     return torch.cat(features), " ".join(damaged)
 
 
-def remove(folder: Path) -> None:
-    """Remove the parts of a slide that is done."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _seen(slide: Path) -> str:
-    """Return what tells a slide from another; of a remote one its address."""
-    return str(slide) if is_remote(slide) else slide_fingerprint(slide)
+def remove_all(output: Path) -> None:
+    """Remove the parts of a slide that is done, those of other settings too."""
+    with suppress(OSError):
+        for folder in (output.parent / PARTS_FOLDER).iterdir():
+            name, _, key = folder.name.rpartition("-")
+            if name == output.name and len(key) == _KEY_LETTERS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(path: Path, **arrays: NDArray[Any]) -> None:
@@ -184,9 +190,12 @@ def _write(path: Path, **arrays: NDArray[Any]) -> None:
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return dict(stored)
     except _DAMAGED_FILE as error:
+        if not isinstance(error, OSError):  # read, and no such file: the next run makes it anew
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
         raise _damaged(path) from error
 
 

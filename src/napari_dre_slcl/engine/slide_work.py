@@ -37,6 +37,9 @@ OutcomeKind = Literal[
     "done", "kept", "parts", "part", "broken", "unseen", "unfit", "busy", "other version"
 ]
 
+_Check = Callable[[], None]
+"""Raises `BusyError` where the output is another process's meanwhile."""
+
 # One network, one device: two slides at once in a process would only share them.
 _ENCODING = threading.Lock()
 
@@ -148,7 +151,7 @@ def do_slide(work: SlideWork, item: SlideItem, reporter: Reporter) -> Outcome:
         If the reporter's asker wants it.
     """
 
-    def whole() -> Outcome:
+    def whole(check: _Check) -> Outcome:
         if work.is_kept(item):
             return Outcome("kept")
         folder = slide_parts.parts_folder(work.identity, work.part_tiles, item.path, item.output)
@@ -159,7 +162,11 @@ def do_slide(work: SlideWork, item: SlideItem, reporter: Reporter) -> Outcome:
                 slide_parts.write_plan(folder, slide.grid, slide.tiles)
                 return _cut(slide.tiles, work)
             features, damaged = _encoded(slide, slide.tiles, item, reporter)
-            return _written(slide, features, damaged)
+            check()
+            outcome = _written(slide, features, damaged)
+        if outcome.kind == "done":
+            slide_parts.remove_all(item.output)  # of other settings
+        return outcome
 
     return _answer(work, item, item.output, whole)
 
@@ -172,35 +179,39 @@ def do_part(work: SlideWork, item: SlideItem, part: int, reporter: Reporter) -> 
     Stopped
         If the reporter's asker wants it.
     """
-    folder = slide_parts.parts_folder(work.identity, work.part_tiles, item.path, item.output)
 
-    def one() -> Outcome:
+    def one(check: _Check) -> Outcome:
+        folder = slide_parts.parts_folder(work.identity, work.part_tiles, item.path, item.output)
         if slide_parts.part_path(folder, part).exists():
             return Outcome("part")
+        if not slide_parts.has_plan(folder) and work.is_kept(item):
+            return Outcome("kept")  # another command has joined the parts meanwhile
         plan = slide_parts.read_plan(folder)
         tiles = plan.tiles[slide_parts.part_slice(part, work.part_tiles)]
         with work.opened(item, reporter, plan.grid) as slide:
             features, damaged = _encoded(slide, tiles, item, reporter)
+        check()
         slide_parts.write_part(folder, part, features.numpy(), damaged)
         return Outcome("part", n_tiles=len(tiles))
 
-    return _answer(work, item, slide_parts.part_path(folder, part), one)
+    return _answer(work, item, slide_parts.part_name(item.output, part), one)
 
 
 def join_parts(work: SlideWork, item: SlideItem, reporter: Reporter) -> Outcome:
     """Write the output of a slide whose parts are all done."""
-    folder = slide_parts.parts_folder(work.identity, work.part_tiles, item.path, item.output)
 
-    def join() -> Outcome:
+    def join(check: _Check) -> Outcome:
         if work.is_kept(item):
             return Outcome("kept")
+        folder = slide_parts.parts_folder(work.identity, work.part_tiles, item.path, item.output)
         plan = slide_parts.read_plan(folder)
         count = slide_parts.part_count(len(plan.tiles), work.part_tiles)
         features, damaged = slide_parts.read_parts(folder, count)
         with work.opened(item, reporter, plan.grid) as slide:
+            check()
             outcome = _written(slide, features, damaged)
         if outcome.kind == "done":
-            slide_parts.remove(folder)
+            slide_parts.remove_all(item.output)
         return Outcome(outcome.kind, outcome.sentence)  # its tiles were counted with the parts
 
     return _answer(work, item, item.output, join)
@@ -233,7 +244,9 @@ def _written(slide: OpenedSlide, features: Tensor, damaged: str) -> Outcome:
     return Outcome("done", n_tiles=len(features))
 
 
-def _answer(work: SlideWork, item: SlideItem, output: Path, do: Callable[[], Outcome]) -> Outcome:
+def _answer(
+    work: SlideWork, item: SlideItem, output: Path, do: Callable[[_Check], Outcome]
+) -> Outcome:
     """Do something under the lock of its output; what goes wrong comes back as a sentence."""
     if work.token is not None and not work.token.exists():
         return Outcome("unfit", f"The folder '{work.token.parent}' is not seen here.")
@@ -244,7 +257,7 @@ def _answer(work: SlideWork, item: SlideItem, output: Path, do: Callable[[], Out
         return Outcome("unseen", f"Slide '{item.path}' cannot be looked at: {error.strerror}.")
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(output))
+            check = stack.enter_context(held(output))
         except BusyError as error:
             return Outcome("busy", str(error))
         except OSError as error:
@@ -252,7 +265,9 @@ def _answer(work: SlideWork, item: SlideItem, output: Path, do: Callable[[], Out
                 "unfit", f"The folder '{output.parent}' cannot be written: {error.strerror}."
             )
         try:
-            return do()
+            return do(check)
+        except BusyError as error:
+            return Outcome("busy", str(error))
         except (slide_parts.PartWriteError, ModelError, ConfigError) as error:
             return Outcome("unfit", str(error))
         except DreSlclError as error:
