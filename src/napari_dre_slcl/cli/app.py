@@ -25,6 +25,7 @@ from napari_dre_slcl.cli.embed_slides import register as register_embed_slides
 from napari_dre_slcl.cli.evaluation_commands import register as register_evaluation
 from napari_dre_slcl.cli.export_command import register as register_export
 from napari_dre_slcl.cli.index_command import register as register_index
+from napari_dre_slcl.cli.options import AsJson, Device, Mpp, Overrides, Preset
 from napari_dre_slcl.cli.plan import register as register_plan
 from napari_dre_slcl.cli.runs_command import register as register_runs
 from napari_dre_slcl.errors import DreSlclError
@@ -41,12 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cohort_app)
-
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of bars.")]
-_Mpp = Annotated[
-    float | None,
-    typer.Option(min=0.1, max=10, help="Pixel size in µm; wins over what the slides state."),
-]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -93,13 +88,6 @@ def _root(
     pass
 
 
-_Preset = Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")]
-_Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
-]
-
-
 @app.command()
 def train(
     cohort: Annotated[Path, typer.Option(help="Cohort table (CSV), one row per slide.")],
@@ -108,8 +96,8 @@ def train(
         str | None,
         typer.Option(help="dre-slcl (default), attention-mil, mean-pool, giga-ssl or slpd."),
     ] = None,
-    preset: _Preset = "default",
-    overrides: _Set = None,
+    preset: Preset = "default",
+    overrides: Overrides = None,
     pretrain: Annotated[
         int | None,
         typer.Option(
@@ -136,7 +124,7 @@ def train(
         bool,
         typer.Option("--estimate", help="Only say how long it takes and what it needs."),
     ] = False,
-    json: _Json = False,
+    json: AsJson = False,
 ) -> None:
     """Train a model on a cohort and evaluate it on held-out patients."""
     from napari_dre_slcl.cli.estimate import estimate_training
@@ -172,7 +160,7 @@ def resume(
     nodes: Annotated[
         int | None, typer.Option(min=1, metavar="M", help="Machines from here on.")
     ] = None,
-    json: _Json = False,
+    json: AsJson = False,
 ) -> None:
     """Go on with a training that was killed, cancelled or stopped by an error."""
     from napari_dre_slcl.cli.resume import resume_run
@@ -191,7 +179,7 @@ def predict(
     cohort: Annotated[
         Path | None, typer.Option(help="Cohort table, in the place of slide files.")
     ] = None,
-    mpp: _Mpp = None,
+    mpp: Mpp = None,
     mask: Annotated[
         Path | None, typer.Option(help="Tissue mask of the one slide, as saved in the window.")
     ] = None,
@@ -199,14 +187,14 @@ def predict(
         float | None,
         typer.Option(min=0.01, max=1, help="Share of a tile that must be tissue."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     scheduler: Scheduler = None,
     scheduler_file: SchedulerFile = None,
     workers: WorkerCount = None,
     wait: Wait = 60.0,
     retries: Retries = 2,
     part_tiles: PartTiles = 20_000,
-    json: _Json = False,
+    json: AsJson = False,
 ) -> None:
     """Predict slides with a trained model, here or on a Dask cluster; one result file per slide.
 
@@ -237,8 +225,8 @@ def predict(
 @app.command()
 def info(
     slide: Annotated[Path, typer.Argument(help="Slide file or DICOM folder.")],
-    mpp: _Mpp = None,
-    json: _Json = False,
+    mpp: Mpp = None,
+    json: AsJson = False,
 ) -> None:
     """Show a slide's size, levels, pixel size and number of tissue tiles."""
     from napari_dre_slcl.cli.slide_info import describe_slide
@@ -268,9 +256,9 @@ def mpp(
 @app.command()
 def tiles(
     slide: Annotated[Path, typer.Argument(help="Slide file or DICOM folder.")],
-    mpp: _Mpp = None,
-    preset: _Preset = "default",
-    overrides: _Set = None,
+    mpp: Mpp = None,
+    preset: Preset = "default",
+    overrides: Overrides = None,
     mask: Annotated[
         Path | None, typer.Option(help="Tissue mask to use instead of finding the tissue.")
     ] = None,
@@ -280,7 +268,7 @@ def tiles(
     geojson: Annotated[
         Path | None, typer.Option(help="Write the kept tiles as GeoJSON, for QuPath.")
     ] = None,
-    json: _Json = False,
+    json: AsJson = False,
 ) -> None:
     """Show how many tiles of a slide are used, and why the others are not."""
     from napari_dre_slcl.cli.jobs import parse_overrides

@@ -16,17 +16,12 @@ from napari_dre_slcl.cli.cluster_options import (
     WorkerCount,
     cluster_choice,
 )
+from napari_dre_slcl.cli.options import AsJson, Device, Mpp, Overrides, Preset
 
 if TYPE_CHECKING:
     from napari_dre_slcl.jobs.messages import Result
 
 __all__ = ["register"]
-
-
-_Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -49,20 +44,17 @@ def embed(
     weights: Annotated[
         Path | None, typer.Option(help="File of weights for --encoder, .safetensors or .pth.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
-    overrides: _Set = None,
-    mpp: Annotated[
-        float | None,
-        typer.Option(min=0.1, max=10, help="Pixel size in µm; wins over what the slides state."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    preset: Preset = "default",
+    overrides: Overrides = None,
+    mpp: Mpp = None,
+    device: Device = "auto",
     scheduler: Scheduler = None,
     scheduler_file: SchedulerFile = None,
     workers: WorkerCount = None,
     wait: Wait = 60.0,
     retries: Retries = 2,
     part_tiles: PartTiles = 20_000,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of bars.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Write the tile features of many slides, here or on a Dask cluster.
 

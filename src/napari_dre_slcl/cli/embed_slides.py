@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from napari_dre_slcl.cli.options import Device
+
 __all__ = ["register"]
 
 _CANCELLED = 130
@@ -25,7 +27,7 @@ def embed_slides(
         Path | None,
         typer.Option(help="Folder of feature files; those of the table or the run by default."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Write the slide vectors of a cohort, by a model of any method: ids and X in an .npz file."""
     from napari_dre_slcl.cli.console import say, status

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from napari_dre_slcl.cli.options import Overrides, Preset
 from napari_dre_slcl.errors import ConfigError
 
 __all__ = ["register"]
@@ -16,10 +17,6 @@ _CANCELLED = 130
 _Within = Annotated[
     list[str] | None,
     typer.Option(metavar="COLUMN=VALUE", help="Only such slides; may be repeated."),
-]
-_Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
 ]
 _AllowShared = Annotated[
     bool,
@@ -59,8 +56,8 @@ def evaluate(
     features: Annotated[
         Path | None, typer.Option(help="Folder of feature files, in the place of slides.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
-    overrides: _Overrides = None,
+    preset: Preset = "default",
+    overrides: Overrides = None,
     allow_shared_patients: _AllowShared = False,
 ) -> None:
     """Train and test one method over folds and seeds: figures, predictions and a page.

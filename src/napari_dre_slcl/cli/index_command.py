@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from napari_dre_slcl.cli.options import AsJson, Device
 from napari_dre_slcl.errors import ConfigError
 
 __all__ = ["register"]
@@ -28,8 +29,8 @@ def index(
         Path | None,
         typer.Option(help="Folder of feature files; those of the table or the run by default."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of bars.")] = False,
+    device: Device = "auto",
+    json: AsJson = False,
 ) -> None:
     """Predict every slide of a cohort and make its tiles and slides searchable in the window."""
     from napari_dre_slcl.cli.console import say

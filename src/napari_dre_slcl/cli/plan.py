@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_dre_slcl.cli.options import Overrides, Preset
 from napari_dre_slcl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ __all__ = ["register"]
 
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON line.")]
-_Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,8 +42,8 @@ def plan(
     classes: Annotated[int, typer.Option(min=1, help="Classes of all tasks together.")] = 4,
     devices: Annotated[int, typer.Option(min=1, help="Processes per machine.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
-    preset: Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")] = "default",
-    overrides: _Set = None,
+    preset: Preset = "default",
+    overrides: Overrides = None,
     feature_dim: Annotated[
         int | None,
         typer.Option(min=1, help="Train on stored features of this width, not on pixels."),
