@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from napari_dre_slcl import open_slide, predict
+from napari_dre_slcl.engine.device import processors
 from napari_dre_slcl.engine.predict import run_predict
 from napari_dre_slcl.engine.train import run_train
 from napari_dre_slcl.errors import DamagedSlideError
@@ -112,19 +114,35 @@ def test_slide_that_is_mostly_damaged_is_left_out(
         _predict(model_dir, tmp_path / "out", wreck)
 
 
+@pytest.mark.parametrize(
+    "devices",
+    [
+        1,
+        pytest.param(
+            2,
+            marks=pytest.mark.skipif(
+                sys.platform not in ("linux", "darwin") or processors() < 2,
+                reason="needs two processors",
+            ),
+        ),
+    ],
+)
 def test_training_tells_once_of_each_damaged_slide(
-    tmp_path: Path, write_damaged: WriteSlide, train_job: Callable[..., TrainJob]
+    devices: int, tmp_path: Path, write_damaged: WriteSlide, train_job: Callable[..., TrainJob]
 ) -> None:
     lines = ["slide,patient_id,subtype,split"]
     for number in range(6):
         split = "test" if number > 3 else "train"
-        damaged = [1] if number in (1, 5) else []
+        # s3 is another process's, where there are two
+        damaged = [1] if number in (3, 5) else []
         write_damaged(tmp_path / f"s{number}.tif", damaged, dark=[1, 0.6][number % 2])
         lines.append(f"s{number}.tif,P{number},{'AB'[number % 2]},{split}")
     table = tmp_path / "cohort.csv"
     table.write_text("\n".join(lines), encoding="utf-8")
-    job = train_job(cohort=table, **{"training.epochs": 2, "training.refill_every_epochs": 1})
+    changes = {"training.epochs": 2, "training.refill_every_epochs": 1}
+    changes |= {"training.device": "cpu", "training.devices": devices}
+    job = train_job(cohort=table, **changes)
     events: list = []
     assert isinstance(run_train(job, events.append, lambda: False), Result)
     told = [text.split(" cannot")[0] for text in _warnings(events) if "decoded" in text]
-    assert told == ["Slide 's1.tif': 8 of 24 tiles", "Slide 's5.tif': 8 of 24 tiles"]
+    assert told == ["Slide 's3.tif': 8 of 24 tiles", "Slide 's5.tif': 8 of 24 tiles"]

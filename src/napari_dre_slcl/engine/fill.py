@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -81,7 +81,7 @@ class EncodingPass:
             groups = torch.split(torch.arange(bank.tile_count(slide)), _FILL_CHUNK)
             chunks += [(slide, tiles) for tiles in groups if missing.intersection(tiles.tolist())]
         self._encode(chunks, bank.fill)
-        self._tell_damage()
+        self.tell_damage(self.loader.damaged)
 
     def refresh_stalest(self, n: int, step: int) -> None:
         """Encode the tiles anew that were written longest ago.
@@ -133,8 +133,15 @@ class EncodingPass:
                 store(*chunks[at], self.method.encode_tiles(tiles))
         return len(chunks)
 
-    def _tell_damage(self) -> None:
-        for slide, damaged in self.loader.damaged.items():
+    def tell_damage(self, found: Mapping[int, Collection[int]]) -> None:
+        """Warn of damaged tiles, and leave out slides with too many; each is told once.
+
+        Parameters
+        ----------
+        found : mapping of int to collection of int
+            Slide -> its damaged tiles.
+        """
+        for slide, damaged in found.items():
             if self.lost.is_lost(slide):
                 continue
             source = self.loader.sources[slide]

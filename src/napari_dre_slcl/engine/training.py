@@ -190,7 +190,7 @@ class Training:
         else:
             self._reporter.each(walk.fill)
         bank.commit_generation()
-        self._share_findings()
+        walk.tell_damage(self._share_findings())
 
     def _learn_position(self) -> None:
         """Stand where the first process stands, that went on alone."""
@@ -201,8 +201,8 @@ class Training:
             for name in RunState.model_fields:
                 setattr(self.state, name, getattr(told, name))
 
-    def _share_findings(self) -> None:
-        """Know in every process which slides are lost, and which tiles are damaged."""
+    def _share_findings(self) -> dict[int, tuple[int, ...]]:
+        """Know in every process which slides are lost, and return which tiles are damaged."""
         damaged = {str(slide): list(tiles) for slide, tiles in self._loader.damaged.items()}
         told = self._world.exchange({"damaged": damaged, "lost": self.lost.news()})
         self.lost.learn([one["lost"] for one in told], [])
@@ -210,6 +210,7 @@ class Training:
             for slide, tiles in one["damaged"].items():
                 known = self.state.damaged.get(int(slide), ())
                 self.state.damaged[int(slide)] = tuple(sorted({*known, *tiles}))
+        return {int(slide): tuple(tiles) for one in told for slide, tiles in one["damaged"].items()}
 
     def _fit_codewords(self) -> None:
         method, present = self._method, self.lost.present()
