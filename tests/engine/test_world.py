@@ -82,6 +82,12 @@ torch.nn.init.normal_(part.weight)
 world.copy_from_main(part)
 told["copied"] = part.weight.tolist()
 
+figures = [torch.full((2, 2), float(rank)), torch.full((3,), 10.0 * rank)]
+world.average(figures, [1.0, 0.0, 3.0][rank])
+told["averaged"] = [figure.flatten().tolist() for figure in figures]
+world.average(figures, 0.0)
+told["kept"] = [figure.flatten().tolist() for figure in figures]
+
 
 def fail():
     if rank == 1:
@@ -149,6 +155,11 @@ def test_memory_that_runs_out_in_one_leaves_nobody_waiting(told: list[dict]) -> 
 
 def test_weights_are_those_of_the_first(told: list[dict]) -> None:
     assert told[0]["copied"] == told[1]["copied"] == told[2]["copied"]
+
+
+def test_means_are_of_all_by_their_weight(told: list[dict]) -> None:
+    for one in told:
+        assert one["averaged"] == one["kept"] == [[1.5] * 4, [15.0] * 3]
 
 
 def test_one_with_a_problem_ends_all_with_its_sentence(told: list[dict]) -> None:

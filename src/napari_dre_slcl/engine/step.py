@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.fresh_features import FreshFeatures
@@ -126,6 +127,8 @@ class StepTaker:
                         self._weights, method.repeated_weights(), self._check_memory_elsewhere
                     )
         with self._past_return():
+            with clock("network"):
+                self._world.average(self._running_figures(), len(values))
             with clock("optimiser"):
                 found = losses | self._change_weights()
                 # One wait for the device, which the bank needs anyway.
@@ -154,6 +157,21 @@ class StepTaker:
             drawing,
             is_trainable=encoder.is_trainable,
         )
+
+    def _running_figures(self) -> list[Tensor]:
+        """Return what batch normalisation keeps of the tiles that it has seen.
+
+        Each process sees its own slides alone, and the model that is kept is the first one's.
+        """
+        if self._world.size == 1:
+            return []
+        return [
+            figure
+            for part in self._method.net.encoder.modules()
+            if part.training and isinstance(part, _BatchNorm)
+            for figure in (part.running_mean, part.running_var)
+            if figure is not None
+        ]
 
     def _own_number(self) -> list[int]:
         """Return what is added to a seed where processes are to draw each for itself."""

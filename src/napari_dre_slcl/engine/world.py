@@ -240,6 +240,28 @@ class World:
             # A weight that no process used keeps no gradient: the optimiser passes it over.
             weight.grad = part.copy_(added.view(weight.shape)) if is_found else None
 
+    @torch.no_grad()
+    def average(self, tensors: Sequence[Tensor], weight: float) -> None:
+        """Set tensors to their mean over all processes.
+
+        Parameters
+        ----------
+        tensors : sequence of Tensor
+            Of the same shapes everywhere.
+        weight : float
+            Of this process's; tensors keep their values where all weigh nothing.
+        """
+        if self.size == 1 or not tensors:
+            return
+        own = torch.cat([tensor.flatten() for tensor in tensors]).double() * weight
+        total = torch.cat([own, own.new_tensor([weight])])
+        with self._connected():
+            dist.all_reduce(total)
+        if total[-1] > 0:
+            means = (total[:-1] / total[-1]).split([tensor.numel() for tensor in tensors])
+            for tensor, mean in zip(tensors, means, strict=True):
+                tensor.copy_(mean.view(tensor.shape))
+
     def copy_from_main(self, module: nn.Module) -> None:
         """Set weights and buffers of a module to those of the first process."""
         if self.size == 1:
