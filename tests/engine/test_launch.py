@@ -219,6 +219,21 @@ def test_who_waits_for_others_can_be_cancelled(
         join(settings(nodes=2), tmp_path, should_stop=lambda: True)
 
 
+def test_what_torchrun_has_left_over_counts_for_nothing(
+    start_variables: Callable[..., None], free_port: int, tmp_path: Path
+) -> None:
+    start_variables(
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=free_port,
+        NODE_RANK=0,
+        DRE_SLCL_JOIN_S=1,
+        TORCHELASTIC_USE_AGENT_STORE=True,
+    )
+    with pytest.raises(JobError, match=r"Process 2 of 2 has not come"):
+        join(settings(nodes=2), tmp_path)
+    assert os.environ["TORCHELASTIC_USE_AGENT_STORE"] == "True"
+
+
 @pytest.mark.skipif(not hasattr(os, "getpgid"), reason="no groups of processes")
 def test_ctrl_c_is_for_the_first_process_from_the_start(tmp_path: Path) -> None:
     children = Children(Place(0, 2, 0, 2), tmp_path / "job.json", "127.0.0.1", 1, 1)

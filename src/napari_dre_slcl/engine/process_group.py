@@ -49,6 +49,8 @@ def environment_of(place: Place) -> ClusterEnvironment:
     """Return Fabric's idea of what started this process."""
     if place.by == "torchrun":
         return TorchElasticEnvironment()
+    for name in [name for name in os.environ if name.startswith("TORCHELASTIC_")]:
+        del os.environ[name]  # left over: torch would look for a store of torchrun's
     if place.by == "slurm":
         if place.nodes == 1:
             os.environ.setdefault("MASTER_ADDR", LOCAL)
