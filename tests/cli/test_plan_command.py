@@ -64,6 +64,40 @@ def test_costs_of_another_encoder_are_refused(costs: Path, capsys) -> None:
     assert "encoder.input_px=128" in capsys.readouterr().err
 
 
+def test_own_costs_of_another_encoder_leave_the_time_out_and_say_why(
+    costs: Path, tmp_path: Path, capsys
+) -> None:
+    own = tmp_path / "config" / "costs" / "cpu-small-pixels.json"
+    own.parent.mkdir(parents=True)
+    costs.rename(own)
+    assert main(["plan", *SIZE, "--set", "encoder.input_px=64"]) == 0
+    said = capsys.readouterr().out
+    assert "memory bank" in said
+    assert "encoder.input_px=128" in said
+    assert "--measure --preset cpu-small --set encoder.input_px=64" in said
+
+
+def test_the_way_to_measure_is_that_of_the_features_that_are_planned(capsys) -> None:
+    assert main(["plan", *SIZE, "--feature-dim", "64"]) == 0
+    assert "--measure --preset cpu-small --feature-dim 64'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--slides", f"1{400 * '0'}"),
+        ("--tiles", f"1{400 * '0'}"),
+        ("--classes", "1000000000000"),
+        ("--feature-dim", "2000000000"),
+        ("--network-gbit", "inf"),
+        ("--devices", "100000"),
+    ],
+)
+def test_a_number_past_all_sense_is_refused(option: str, value: str, capsys) -> None:
+    assert main(["plan", *SIZE, option, value]) == 2
+    assert option in capsys.readouterr().err
+
+
 def test_the_split_is_that_of_the_settings_by_default(capsys) -> None:
     changed = ["--set", "cohort.test_fraction=0.5", "--set", "cohort.val_fraction=0.2"]
     assert main(["plan", *SIZE[:-4], *changed]) == 0
@@ -87,3 +121,11 @@ def test_a_file_of_no_costs_is_refused(tmp_path: Path, content: str | None) -> N
         path.write_text(content)
     with pytest.raises(JobError, match="--measure"):
         read_costs(path)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_costs_that_are_no_amounts_are_refused(costs: Path, seconds: float) -> None:
+    said = json.loads(costs.read_text()) | {"seconds": {"first pass": {"tile": seconds}}}
+    costs.write_text(json.dumps(said))
+    with pytest.raises(JobError, match="--measure"):
+        read_costs(costs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_dre_slcl.cli.options import Overrides, Preset
-from napari_dre_slcl.errors import ConfigError
+from napari_dre_slcl.errors import ConfigError, DreSlclError
 
 if TYPE_CHECKING:
     from napari_dre_slcl.config import DreSlclConfig
@@ -29,8 +30,12 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    slides: Annotated[int | None, typer.Option(min=1, help="Slides of the cohort.")] = None,
-    tiles: Annotated[int | None, typer.Option(min=1, help="Tiles of a slide, on average.")] = None,
+    slides: Annotated[
+        int | None, typer.Option(min=1, max=10**9, help="Slides of the cohort.")
+    ] = None,
+    tiles: Annotated[
+        int | None, typer.Option(min=1, max=10**7, help="Tiles of a slide, on average.")
+    ] = None,
     val_share: Annotated[
         float | None,
         typer.Option(min=0, max=0.9, help="Share of the slides that validate; as set by default."),
@@ -39,18 +44,24 @@ def plan(
         float | None,
         typer.Option(min=0, max=0.9, help="Share of the slides that test; as set by default."),
     ] = None,
-    classes: Annotated[int, typer.Option(min=1, help="Classes of all tasks together.")] = 4,
-    devices: Annotated[int, typer.Option(min=1, help="Processes per machine.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    classes: Annotated[
+        int, typer.Option(min=1, max=10**4, help="Classes of all tasks together.")
+    ] = 4,
+    devices: Annotated[int, typer.Option(min=1, max=256, help="Processes per machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, max=4096, help="Machines.")] = 1,
     preset: Preset = "default",
     overrides: Overrides = None,
     feature_dim: Annotated[
         int | None,
-        typer.Option(min=1, help="Train on stored features of this width, not on pixels."),
+        typer.Option(
+            min=1, max=2**16, help="Train on stored features of this width, not on pixels."
+        ),
     ] = None,
     network_gbit: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Speed of the network between processes, in Gbit/s."),
+        typer.Option(
+            min=0.001, max=10**5, help="Speed of the network between processes, in Gbit/s."
+        ),
     ] = None,
     measure: Annotated[
         bool,
@@ -72,11 +83,13 @@ def plan(
     file = costs or costs_file(preset, feature_dim)
     if not measure and (slides is None or tiles is None):
         raise ConfigError("A plan needs --slides and --tiles. --measure alone measures only.")
-    known = None
+    known, why_not = None, f"'{file}' does not exist."
     if measure:
         known = _measure(preset, changes, feature_dim, config, file)
-    elif costs is not None or file.is_file():
+    elif costs is not None:
         known = _read(file, config, feature_dim)
+    elif file.is_file():
+        known, why_not = _own(file, config, feature_dim)
     if slides is None or tiles is None:
         return
     val, test = _shares(config, val_share, test_share)
@@ -87,7 +100,7 @@ def plan(
         _print_json(figures)
     else:
         _print(scale, figures, config)
-        _say_source(known, file, config)
+        _say_source(known, why_not, _options(preset, overrides or [], feature_dim))
 
 
 def _shares(
@@ -156,6 +169,21 @@ def _read(file: Path, config: DreSlclConfig, feature_dim: int | None) -> Costs:
     return known
 
 
+def _own(file: Path, config: DreSlclConfig, feature_dim: int | None) -> tuple[Costs | None, str]:
+    """Return costs that nobody asked for by name, or why they are not of this plan."""
+    try:
+        return _read(file, config, feature_dim), ""
+    except DreSlclError as error:
+        return None, str(error)
+
+
+def _options(preset: str, overrides: list[str], feature_dim: int | None) -> str:
+    """Return the options of this plan that a measurement has to have as well."""
+    width = [] if feature_dim is None else ["--feature-dim", str(feature_dim)]
+    changed = [part for pair in overrides for part in ("--set", pair)]
+    return shlex.join(["--preset", preset, *width, *changed])
+
+
 def _scale(size: _Size, config: DreSlclConfig, feature_dim: int | None) -> Scale:
     from napari_dre_slcl.engine.cost_measure import network_size
     from napari_dre_slcl.engine.cost_scale import Scale
@@ -220,14 +248,13 @@ def _print(scale: Scale, figures: dict[str, Any], config: DreSlclConfig) -> None
         say("Pretraining is not in the plan; 'dre-slcl train --estimate' counts it.")
 
 
-def _say_source(known: Costs | None, file: Path, config: DreSlclConfig) -> None:
+def _say_source(known: Costs | None, why_not: str, options: str) -> None:
     from napari_dre_slcl.cli.console import say
 
     if known is None:
         say(
-            f"Time, and memory that has to be measured, are left out: '{file}' does not exist. "
-            f"Run 'dre-slcl plan --measure --preset {config.preset}' on a machine of the kind that "
-            "will train."
+            f"Time, and memory that has to be measured, are left out: {why_not} Run 'dre-slcl plan "
+            f"--measure {options}' on a machine of the kind that will train."
         )
         return
     say(

@@ -6,9 +6,9 @@ import platform
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import write_json
@@ -18,6 +18,9 @@ from napari_dre_slcl.errors import ConfigError, JobError
 from napari_dre_slcl.user_folder import user_folder
 
 __all__ = ["Costs", "costs_file", "read_costs", "settings_that_count", "write_costs"]
+
+
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Costs(BaseModel):
@@ -41,8 +44,8 @@ class Costs(BaseModel):
 
     format: Literal[1] = 1
     settings: dict[str, Any]
-    seconds: dict[str, dict[str, float]]
-    memory: dict[str, float]
+    seconds: dict[str, dict[str, _Amount]]
+    memory: dict[str, _Amount]
     clock: Literal["wall", "processor"]
     device: str
     machine: str
@@ -63,7 +66,7 @@ class Costs(BaseModel):
                 raise ConfigError(
                     f"The costs of '{self.machine}' were measured with {name}="
                     f"{self.settings.get(name)}, and the plan has {value}. Measure these settings "
-                    "with 'dre-slcl plan --measure'."
+                    "with 'dre-slcl plan --measure'; '--costs FILE' keeps both."
                 )
 
 
