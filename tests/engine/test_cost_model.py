@@ -80,13 +80,21 @@ def test_a_ring_sends_twice_the_gradients_less_a_share() -> None:
     assert sent["slide vectors"] == 3 * 2 * 4 * 16
 
 
-def test_more_processes_share_tiles_but_not_tissue_and_validation() -> None:
+def test_more_processes_share_tiles_tissue_and_held_out_slides_but_each_opens_all() -> None:
     constants = {name: dict.fromkeys(of(make_scale(9, 9)), 1.0) for name, of in COMPONENTS.items()}
     one = seconds_of(make_scale(96, 100), constants)
     four = seconds_of(make_scale(96, 100, ranks=4), constants)
-    assert four["first pass"] == pytest.approx(one["first pass"] / 4)
-    for name in ("opening slides", "validation", "test slides"):
-        assert four[name] == one[name]
+    for name in ("first pass", "validation"):
+        assert four[name] == pytest.approx(one[name] / 4)
+    assert four["test slides"] - 1 == pytest.approx((one["test slides"] - 1) / 4)
+    n_slides = 96 + 2 * 32
+    assert one["opening slides"] == n_slides * 101
+    assert four["opening slides"] == n_slides * (1 + 100 / 4)
+
+
+def test_a_slide_is_validated_by_one_process_however_many_there_are() -> None:
+    many = make_scale(96, 100, ranks=64)  # of 32 slides that validate
+    assert COMPONENTS["validation"](many) == COMPONENTS["validation"](replace(many, ranks=32))
 
 
 def test_constants_are_found_again_and_predict_another_size() -> None:

@@ -68,7 +68,7 @@ def known_memory(scale: Scale) -> dict[str, float]:
     of_tile = 4 * scale.stored_dim if scale.stored_dim else 3 * scale.input_px**2
     read = scale.own_tiles
     if scale.stored_dim:  # whole files are kept, those that validate and test as well
-        read += (scale.val_slides + scale.test_slides) * scale.tiles
+        read += (scale.val_slides + scale.test_slides) * scale.tiles / scale.ranks
     sampled = n * min(scale.tiles, scale.sampled_tiles)
     own_checkpoint = (
         scale.own_tiles * 14 + scale.own_slides * scale.sum_bytes + 3 * scale.weight_bytes

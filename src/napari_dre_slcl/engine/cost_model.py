@@ -21,6 +21,8 @@ Amounts = dict[str, float]
 # Stages of a training as its Progress events name them; "then" is what follows a stage.
 _STAGES = {
     "begin": "table and reports",
+    "Opening slides": "opening slides",
+    "Opening slides, then": "opening slides",
     "Finding tissue": "opening slides",
     "Finding features": "opening slides",
     "Finding tissue, then": "getting ready",
@@ -52,8 +54,8 @@ def _table(scale: Scale) -> Amounts:
 
 
 def _opening(scale: Scale) -> Amounts:
-    # Every process opens every slide.
-    return {"slide": scale.slides, "tile": scale.slides * scale.tiles}
+    # Every process opens every slide, and finds the tissue of its share.
+    return {"slide": scale.slides, "tile": scale.slides * scale.tiles / scale.ranks}
 
 
 def _ready(scale: Scale) -> Amounts:
@@ -92,21 +94,28 @@ def _between(scale: Scale) -> Amounts:
 
 
 def _validation(scale: Scale) -> Amounts:
-    n = scale.val_slides * scale.epochs
+    n = _share(scale.val_slides, scale) * scale.epochs
     return {"slide": n, "tile": n * scale.tiles}
 
 
 def _test(scale: Scale) -> Amounts:
-    return {"once": 1, "slide": scale.test_slides, "tile": scale.test_slides * scale.tiles}
+    n = _share(scale.test_slides, scale)
+    return {"once": 1, "slide": n, "tile": n * scale.tiles}
 
 
 def _val_again(scale: Scale) -> Amounts:
-    return {"once": 1, "slide": scale.val_slides, "tile": scale.val_slides * scale.tiles}
+    n = _share(scale.val_slides, scale)
+    return {"once": 1, "slide": n, "tile": n * scale.tiles}
 
 
 def _vectors(scale: Scale) -> Amounts:
-    n = scale.train_slides if scale.source == "features" else 0
+    n = _share(scale.train_slides, scale) if scale.source == "features" else 0
     return {"slide": n, "tile": n * scale.tiles}
+
+
+def _share(slides: int, scale: Scale) -> int:
+    """Return the slides of the process that has most, as whole slides are dealt out."""
+    return math.ceil(slides / scale.ranks)
 
 
 COMPONENTS: dict[str, Callable[[Scale], Amounts]] = {
