@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import functools
 import io
 import json
 import resource
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_dre_slcl.cli import main
 from napari_dre_slcl.errors import DamagedSlideError, DreSlclError
@@ -44,11 +46,22 @@ def corners_of(slide: Slide) -> list[tuple[int, int]]:
     return [(y, x) for y in (0, height // 2, height - 9) for x in (0, width // 2, width - 9)]
 
 
+@functools.cache
+def sound_slide(path: Path) -> Slide:
+    """Return a slide that stays open: dozens of bad ones are compared with it."""
+    return open_slide(path)
+
+
+@functools.cache
+def sound_tile(path: Path, y: int, x: int) -> NDArray[np.uint8]:
+    """Return a tile of a sound slide."""
+    return sound_slide(path).read_tiles([[y, x]], TILE_PX)
+
+
 def read_tiles(path: Path, sound: Path | None) -> dict[str, Any]:
     """Say of each tile whether it is that of the sound slide, another, or damaged."""
     came: dict[str, Any] = {"equal": 0, "other": [], "damaged": {}}
-    with open_slide(path, mpp=0.5) as slide, contextlib.ExitStack() as stack:
-        truth = stack.enter_context(open_slide(sound)) if sound else None
+    with open_slide(path, mpp=0.5) as slide:
         came["backend"], came["tile_px"] = slide.info.backend, slide.info.tile_shape[0]
         for y, x in corners_of(slide):
             try:
@@ -56,7 +69,7 @@ def read_tiles(path: Path, sound: Path | None) -> dict[str, Any]:
             except DamagedSlideError as error:
                 came["damaged"][f"{y},{x}"] = str(error)
                 continue
-            is_equal = truth and np.array_equal(pixels, truth.read_tiles([[y, x]], TILE_PX))
+            is_equal = sound and np.array_equal(pixels, sound_tile(sound, y, x))
             came["equal"] += bool(is_equal)
             if not is_equal:
                 came["other"].append([y, x])

@@ -117,12 +117,13 @@ def truth(case, drawn, reduced):
 
 
 def error(pixels, truth):
-    return np.abs(pixels.astype(int) - truth).mean()
+    return np.abs(np.subtract(pixels, truth, dtype=np.int16)).mean()
 
 
 def shift(pixels, truth):
     """Return by how many pixels one picture lies beside the other, at most of both axes."""
-    grey = (picture.mean(axis=2) for picture in (pixels, truth))
+    # Summed one by one in single precision: NumPy's sum over so short an axis takes far longer.
+    grey = (sum(np.moveaxis(picture, 2, 0).astype(np.float32)) for picture in (pixels, truth))
     return np.abs(phase_cross_correlation(*grey, upsample_factor=20)[0]).max()
 
 
@@ -183,7 +184,7 @@ def test_pixels_are_openslides_where_it_reads_them(slide, path, case):
             image = handle.read_region((0, 0), level, (width, height))
             pixels, alpha = np.asarray(image)[..., :3], np.asarray(image)[..., 3] == 255
             ours = slide.read_region(0, 0, height, width, level=level)
-            assert np.array_equal(ours[alpha], pixels[alpha])
+            assert ((ours == pixels) | ~alpha[..., None]).all()
             assert alpha.any()
 
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import time
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,55 +81,64 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         LocalCache(tmp_path / "file", 300).lease("a", 1, _never)
 
 
-def _make_slowly(folder: str, made: str) -> None:
-    def fill(part: Path) -> None:
-        Path(made, str(os.getpid())).touch()
-        time.sleep(0.3)
-        (part / "data").write_bytes(b"x" * 50)
+# Processes of their own, from text: one that has to import this file finds it only where pytest
+# was started as a module.
+_OTHER = """
+import os, sys, time
+from pathlib import Path
+from napari_dre_slcl.slide.local_cache import LocalCache
 
-    with LocalCache(Path(folder), 300).lease("a", 50, fill) as lease:
-        assert (lease.folder / "data").stat().st_size == 50
+cache = LocalCache(Path(sys.argv[1]), 300)
+"""
+_MAKE_SLOWLY = """
+def fill(part):
+    Path(sys.argv[2], str(os.getpid())).touch()
+    time.sleep(0.3)
+    (part / "data").write_bytes(b"x" * 50)
+
+with cache.lease("a", 50, fill) as lease:
+    assert (lease.folder / "data").stat().st_size == 50
+"""
+_HOLD = """
+def fill(part):
+    (part / "data").write_bytes(b"x" * 150)
+
+def hang(part):
+    (part / "data").write_bytes(b"half")
+    print("hangs", flush=True)
+    time.sleep(60)
+
+lease = cache.lease("held", 150, fill)
+assert lease.folder.is_dir()
+cache.lease("hung", 100, hang)
+"""
+
+
+def _other(script: str, *arguments: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", _OTHER + script, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def test_processes_that_want_the_same_make_it_once(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
-    context = multiprocessing.get_context("spawn")
-    arguments = (str(tmp_path / "cache"), str(tmp_path / "made"))
-    both = [context.Process(target=_make_slowly, args=arguments) for _ in range(2)]
+    both = [_other(_MAKE_SLOWLY, tmp_path / "cache", tmp_path / "made") for _ in range(2)]
     for process in both:
-        process.start()
-    for process in both:
-        process.join(60)
-    assert [process.exitcode for process in both] == [0, 0]
+        process.communicate(timeout=60)
+    assert [process.returncode for process in both] == [0, 0]
     assert len(list((tmp_path / "made").iterdir())) == 1
-
-
-def _hold(folder: str, pipe: object) -> None:
-    def hang(part: Path) -> None:
-        (part / "data").write_bytes(b"half")
-        pipe.send("hangs")
-        time.sleep(60)
-
-    cache = LocalCache(Path(folder), 300)
-    lease = cache.lease("held", 150, _fill(150))
-    assert lease.folder.is_dir()
-    cache.lease("hung", 100, hang)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signal")
 def test_another_process_keeps_its_copies_until_it_is_killed(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    other = context.Process(target=_hold, args=(str(tmp_path), theirs))
-    other.start()
+    other = _other(_HOLD, tmp_path)
     try:
-        assert ours.poll(60)
+        assert other.stdout.readline() == "hangs\n"
         cache = LocalCache(tmp_path, 300)
         with pytest.raises(CacheFullError, match="in use at this moment"):
             cache.lease("a", 100, _never)
         assert "held-150" in _copies(cache)
     finally:
         other.kill()
-        other.join()
+        other.communicate()
     cache.lease("b", 300, _fill(300)).close()
     assert _copies(cache) == ["b-300"]
