@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_dre_slcl.engine.cluster import connect
+from napari_dre_slcl.engine.cluster import connect, lost_tasks
 from napari_dre_slcl.engine.embed_cohort import run_embed
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import ClusterChoice, EmbedJob, Event, Log, Result, Workers
@@ -130,6 +130,35 @@ def test_a_worker_of_another_version_gets_no_work(
     warnings = [e.message for e in events if isinstance(e, Log) and e.level == "warning"]
     (told,) = [text for text in warnings if "gets no work" in text]
     assert "has napari-dre-slcl 0.0.1, this process has" in told
+
+
+def test_a_task_that_the_scheduler_has_lost_is_begun_again(
+    table: Path, serial: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(lost_tasks, "_EVERY_S", 0.5)
+    here = {"processes": False, "protocol": "tcp", "dashboard_address": None}
+    with LocalCluster(n_workers=1, threads_per_worker=1, **here) as cluster:
+        scheduler = cluster.scheduler
+        forgotten: list[str] = []
+        ends_at = time.monotonic() + 30
+
+        def forget() -> None:
+            for client, state in scheduler.clients.items():
+                keys = [task.key for task in state.wants_what if task.state == "processing"]
+                if keys:
+                    forgotten.extend(keys)
+                    scheduler.client_releases_keys(keys=keys, client=client, stimulus_id="test")
+            if not forgotten:
+                cluster.loop.call_later(0.005, forget)
+
+        cluster.loop.add_callback(forget)
+        job = job_on(tmp_path, table, scheduler=cluster.scheduler_address)
+        result = run_embed(job, lambda event: None, lambda: time.monotonic() > ends_at)
+    assert forgotten
+    assert isinstance(result, Result)
+    assert files(tmp_path) == serial
 
 
 def test_a_port_that_does_not_speak_is_told_in_time(

@@ -12,6 +12,7 @@ from distributed import Client, Future, KilledWorker
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.engine.cluster.connect import ANSWER_S, bounded, connected, misfits
+from napari_dre_slcl.engine.cluster.lost_tasks import LostTasks
 from napari_dre_slcl.engine.cluster.order import write_order
 from napari_dre_slcl.engine.cluster.tasks import run_task
 from napari_dre_slcl.engine.cluster.view import ClusterView
@@ -81,6 +82,7 @@ class _HandOut:
         self._token = uuid.uuid4().hex[:8]
         self._n_tasks = 0
         self._view = ClusterView(client, on_event)
+        self._lost = LostTasks(client)
 
     def run(self, revive: Callable[[], None]) -> None:
         """Do everything."""
@@ -91,6 +93,7 @@ class _HandOut:
                 self._look(revive)
                 self._fill()
                 self._take()
+                self._begin_lost_again()
                 self._tell()
         finally:
             if self._running:
@@ -155,8 +158,8 @@ class _HandOut:
         try:
             future = self._ended.get(timeout=_TICK_S)
         except queue.Empty:
-            # A message of Dask's may be lost on the way; what has ended is never waited for.
-            for ended in [future for future in self._running if future.done()]:
+            # What has ended is never waited for, heard or not. `done` is false of what is lost.
+            for ended in [future for future in self._running if future.status != "pending"]:
                 self._ended.put(ended)
             return
         step = self._running.get(future)
@@ -174,6 +177,12 @@ class _HandOut:
         else:
             self._view.end(future.key, answer.get("worker", ""), answer["n_tiles"])
             self._judge(step, answer)
+
+    def _begin_lost_again(self) -> None:
+        for future in self._lost.find(self._running):
+            step = self._running.pop(future)
+            self._client.cancel([future], force=True)
+            self._queue.again(step)
 
     def _answer(self, future: Future, step: Step) -> dict[str, Any] | None:
         """Return what a task answered, None where it has to be done again."""
