@@ -205,3 +205,10 @@ def test_a_table_may_name_slides_that_only_others_see(slides: Path, tmp_path: Pa
     assert isinstance(result, Result)
     assert list(result.paths) == ["a"]
     assert "does not exist" in result.skipped["far"]
+
+
+def test_a_name_that_no_disk_takes_is_told_before_the_work(slides: Path, tmp_path: Path) -> None:
+    table = tmp_path / "cohort.csv"
+    table.write_text(f"slide_id,slide,patient_id\n{'切' * 90},{slides / 'a.tif'},p\n")
+    with pytest.raises(DreSlclError, match="too long for the name of a file"):
+        embed(EmbedJob(out=tmp_path / "out", cohort=table, overrides=TINY))

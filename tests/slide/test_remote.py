@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import builtins
 import os
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import fsspec
@@ -193,3 +195,33 @@ def test_a_size_of_the_cache_that_is_no_number_is_told(store, monkeypatch) -> No
     monkeypatch.setenv("DRE_SLCL_CACHE_GIB", "much")
     with pytest.raises(SlideError, match="DRE_SLCL_CACHE_GIB is 'much'; give the size"):
         fetch("memory://a.svs")
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Answers with the status that a path begins with."""
+
+    def do_GET(self) -> None:
+        self.send_error(int(self.path[1:4]))
+
+    do_HEAD = do_GET
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(403, "answers with status 403"), (503, "answers with status 503"), (404, "does not exist")],
+)
+def test_a_server_that_refuses_is_told_from_a_file_that_is_not_there(
+    store: fsspec.AbstractFileSystem, status: int, reason: str
+) -> None:
+    pytest.importorskip("aiohttp")
+    server = HTTPServer(("127.0.0.1", 0), _Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises(SlideError, match=reason):
+            open_slide(f"http://127.0.0.1:{server.server_port}/{status}/a.svs")
+    finally:
+        server.shutdown()
+        server.server_close()

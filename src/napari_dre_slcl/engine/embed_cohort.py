@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,9 @@ __all__ = ["run_embed"]
 
 _SETTINGS = "embedding.json"
 _ENCODERS = ".encoder"
+
+_NAME_BYTES = 230
+"""Disks take 255; parts, locks and unfinished files have some signs more."""
 
 
 def run_embed(job: EmbedJob, on_event: OnEvent, should_stop: ShouldStop) -> Result | Cancelled:
@@ -92,7 +96,13 @@ def _items(job: EmbedJob) -> list[SlideItem]:
         raise JobError("Name either a cohort table (--cohort) or a folder of slides (--slides).")
 
     def output(slide_id: str) -> Path:
-        return job.out / f"{slide_id}.h5"
+        name = f"{slide_id}.h5"
+        if len(os.fsencode(name)) > _NAME_BYTES:
+            raise CohortError(
+                f"The slide_id '{slide_id[:40]}…' is too long for the name of a file. Give a "
+                "shorter one."
+            )
+        return job.out / name
 
     if job.cohort is not None:
         return items_of_table(job.cohort, output, job.mpp)

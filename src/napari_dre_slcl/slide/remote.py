@@ -189,6 +189,12 @@ def remote_errors(path: str | Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        status = getattr(error.__cause__, "status", None)  # fsspec says so of any answer
+        if status not in (None, 404, 410):
+            raise SlideError(
+                f"'{where}' cannot be read: its server answers with status {status}; check the "
+                "address and the credentials of this machine, or try again later."
+            ) from error
         raise SlideError(
             f"'{where}' does not exist, or its server does not answer; check the address."
         ) from error
