@@ -1,20 +1,23 @@
-"""Report text to vectors: TF-IDF and truncated SVD, fitted on training reports, offline."""
+"""Report text to vectors: TF-IDF and truncated SVD, fitted on training reports, offline.
+
+scikit-learn is imported with the first report, not with this module: that takes more than a second,
+and to predict slides or to embed them no report is read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
-from scipy.sparse import csr_matrix
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
 
 from napari_dre_slcl.cohort.report_text import has_words
 from napari_dre_slcl.errors import CohortError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 __all__ = ["ReportEncoder", "check_reports", "fit_report_encoder"]
 
@@ -92,6 +95,8 @@ class ReportEncoder:
 
         So does one that shares no direction with the training reports.
         """
+        from sklearn.preprocessing import normalize
+
         vectors = self._vectorizer.transform(texts) @ self._directions
         # TF-IDF rows are of length 1: what is left of a report outside the space is rounding.
         vectors[np.linalg.norm(vectors, axis=1) < 1e-9] = 0
@@ -134,6 +139,8 @@ def fit_report_encoder(reports: Sequence[str], dim: int, seed: int) -> ReportEnc
     CohortError
         If fewer than three different reports hold words.
     """
+    from sklearn.decomposition import TruncatedSVD
+
     n_distinct = check_reports(reports)
     vectorizer = _vectorizer(max_features=50_000)
     matrix = vectorizer.fit_transform(list(reports))
@@ -147,6 +154,8 @@ def fit_report_encoder(reports: Sequence[str], dim: int, seed: int) -> ReportEnc
 
 
 def _vectorizer(**options: Any) -> TfidfVectorizer:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), **options)
 
 
@@ -156,6 +165,8 @@ def _exact_directions(matrix: csr_matrix, width: int) -> NDArray[np.float64]:
     With X X^T = U S^2 U^T (n_reports squared, small), the columns of X^T U S^-1 are those of V in
     X = U S V^T (Golub and Van Loan, Matrix Computations, section 8.6).
     """
+    from scipy.linalg import eigh
+
     n_reports = matrix.shape[0]
     energies, left = eigh(
         (matrix @ matrix.T).toarray(), subset_by_index=(n_reports - width, n_reports - 1)
