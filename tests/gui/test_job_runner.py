@@ -45,14 +45,25 @@ def runner(qapp) -> Iterator[JobRunner]:
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def warm_runner(qapp) -> Iterator[JobRunner]:
+    """One process for the tests after which it must go on, as it does in a window.
+
+    Its start takes longer than all of their jobs.
+    """
+    opened = JobRunner()
+    yield opened
+    opened.close()
+
+
 def status_of(run_dir: Path) -> dict[str, Any]:
     return json.loads((run_dir / "status.json").read_text())
 
 
 def test_two_jobs_run_in_one_process_and_answer_on_the_main_thread(
-    qtbot, runner, train_job, trained, slide_path, tmp_path
+    qtbot, warm_runner, train_job, slide_path, tmp_path
 ) -> None:
-    ear = Ear(runner)
+    runner, ear = warm_runner, Ear(warm_runner)
     job = train_job()
     with qtbot.waitSignal(runner.ended, timeout=WAIT_MS):
         runner.start(job)
@@ -74,8 +85,8 @@ def test_two_jobs_run_in_one_process_and_answer_on_the_main_thread(
     assert ear.ends[1].paths[slide_path.stem].is_file()
 
 
-def test_cancel_stops_the_job_and_the_next_one_runs(qtbot, runner, train_job) -> None:
-    ear = Ear(runner)
+def test_cancel_stops_the_job_and_the_next_one_runs(qtbot, warm_runner, train_job) -> None:
+    runner, ear = warm_runner, Ear(warm_runner)
     with qtbot.waitSignal(runner.ended, timeout=WAIT_MS):
         runner.start(train_job("long", epochs=LONG))
         qtbot.waitUntil(ear.has_metric, timeout=WAIT_MS)
@@ -87,8 +98,8 @@ def test_cancel_stops_the_job_and_the_next_one_runs(qtbot, runner, train_job) ->
     assert isinstance(ear.ends[1], Result)
 
 
-def test_bad_job_is_told_in_one_sentence(qtbot, runner, train_job) -> None:
-    ear = Ear(runner)
+def test_bad_job_is_told_in_one_sentence(qtbot, warm_runner, train_job) -> None:
+    runner, ear = warm_runner, Ear(warm_runner)
     job = train_job().model_copy(update={"cohort": Path("nowhere.csv")})
     with qtbot.waitSignal(runner.ended, timeout=WAIT_MS):
         runner.start(job)
@@ -132,9 +143,9 @@ def test_close_keeps_or_cancels_the_running_job_and_leaves_no_process(
 
 
 def test_cancel_file_in_the_run_folder_stops_the_job(
-    qtbot, runner, train_job: Callable[..., Any]
+    qtbot, warm_runner, train_job: Callable[..., Any]
 ) -> None:
-    ear = Ear(runner)
+    runner, ear = warm_runner, Ear(warm_runner)
     job = train_job(epochs=LONG)
     with qtbot.waitSignal(runner.ended, timeout=WAIT_MS):
         runner.start(job)
