@@ -42,6 +42,14 @@ def test_it_says_time_memory_and_disk_and_leaves_nothing(job_in, tmp_path: Path,
         assert re.search("6 epochs of (about|under) ", lines[1])
 
 
+def test_it_says_that_one_process_of_several_was_tried(job_in, tmp_path: Path) -> None:
+    events = []
+    job = estimate_of(job_in, tmp_path, **{"training.devices": 2})
+    assert isinstance(run_estimate(job, events.append, lambda: False), Result)
+    said = [event.message for event in events if isinstance(event, Log)]
+    assert any("One process was tried; 2 share the slides" in line for line in said)
+
+
 def test_a_folder_in_use_is_refused_and_a_wish_to_stop_is_heard(job_in, tmp_path: Path) -> None:
     job = estimate_of(job_in, tmp_path)
     assert isinstance(run_estimate(job, lambda event: None, lambda: True), Cancelled)

@@ -185,7 +185,12 @@ class TrainingConfig(Section):
         description="Processes of this machine that share the slides: one per GPU, or CPU ones.",
     )
     nodes: int = Field(
-        1, ge=1, le=4096, title="Machines", description="Machines with so many processes each."
+        1,
+        ge=1,
+        le=4096,
+        title="Machines",
+        description="Machines with so many processes each; more than one are started from shells, "
+        "not from the window.",
     )
     shards: int = Field(
         0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_dre_slcl.config import load_preset, with_overrides
+from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
 from napari_dre_slcl.engine.run_folder import check_run_dir, with_absolute_paths
 from napari_dre_slcl.engine.train import ready_run
@@ -44,6 +44,17 @@ def run_estimate(
     try:
         with ready_run(train, config, reporter) as (_, run):
             figures = run.estimate(job.run_dir)
+            _say_how_many(config, reporter)
     except Stopped:
         return Cancelled()
     return Result(kind="estimate", paths={}, metrics=figures)
+
+
+def _say_how_many(config: DreSlclConfig, reporter: Reporter) -> None:
+    """Say that one process was tried, where several will share the work."""
+    n_processes = config.training.devices * config.training.nodes
+    if n_processes > 1:
+        reporter.log(
+            f"One process was tried; {n_processes} share the slides, so each takes less. 'dre-slcl "
+            "plan' says what that saves, part by part."
+        )
