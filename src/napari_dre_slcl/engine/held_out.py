@@ -21,7 +21,6 @@ from napari_dre_slcl.engine.saved_model import load_saved
 from napari_dre_slcl.engine.slide_vectors import write_vectors
 from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.model.bundle import Bundle, save_bundle
-from napari_dre_slcl.model.encoders import normalises_by_batch
 from napari_dre_slcl.model.nets import TrainedNet
 
 __all__ = ["HeldOut"]
@@ -74,11 +73,6 @@ class HeldOut:
 
         All processes of the training call it with the same weights, and get the same figures.
         """
-        world = self._world
-        if world.size > 1 and normalises_by_batch(net.encoder):
-            # Running figures are of a process's own tiles. All take the first's, as the model does
-            # that is kept.
-            world.copy_from_main(net.encoder)
         found = self._predictor.predict(self._bundle(net), self._prepared.rows("val"), "Validating")
 
         def count() -> dict[str, float]:
