@@ -75,6 +75,14 @@ def test_the_run_of_a_process_that_was_killed_goes_on(train_job: MakeJob) -> Non
     assert (job.run_dir / "metrics.json").is_file()
 
 
+def test_what_fails_in_the_first_process_is_told_as_its_own(train_job: MakeJob) -> None:
+    job = train_job(**SMALL)
+    job.run_dir.parent.joinpath("file").write_text("in the way")
+    job = job.model_copy(update={"run_dir": job.run_dir.parent / "file" / "run"})
+    with pytest.raises(JobError, match=r"^The run folder '.*' cannot be written: Not a directory"):
+        run_train(job, lambda _event: None, lambda: False)
+
+
 def test_all_end_with_the_first_process(train_job: MakeJob, free_port: int) -> None:
     job = train_job(**SMALL | {"training.devices": 1, "training.epochs": 10_000})
     command = [sys.executable, "-m", "napari_dre_slcl", "train", "--json", "--nodes", "2"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import queue
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +19,9 @@ GO_ON = "Go on with 'dre-slcl resume r'."
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    hub = Hub({1: "Process 2 of 3 (on a)", 2: "Process 3 of 3 (on b)"}, GO_ON, is_local=True)
+    hub = Hub(
+        {1: "Process 2 of 3 (on a)", 2: "Process 3 of 3 (on b)"}, lambda: GO_ON, is_local=True
+    )
     hub.start({})
     yield hub
     hub.close(0.0)  # once more does no harm
@@ -97,3 +101,28 @@ def test_trouble_is_told_after_its_time(hub: Hub) -> None:
     assert lost is not None
     assert told.empty()
     assert told.get(timeout=5) == lost
+
+
+SCRIPT = """
+import threading, time
+from napari_dre_slcl.engine import watch_line
+from napari_dre_slcl.engine.watch import Hub
+
+watch_line.HOST_GONE_S = 0.3
+hub = Hub({1: "Process 2 of 2"}, str, is_local=True)
+hub.start({})
+line = watch_line.Line(("127.0.0.1", hub.port), hub.token, 1, str, 0.0)
+hub.wait_for_all(str)
+threading.Thread(target=hub.close, args=(5.0,)).start()
+line.end()
+line.let_go()
+time.sleep(1.0)
+print("has more to do")
+"""
+
+
+def test_a_process_may_do_other_things_after_a_training() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "has more to do\n", "")

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,12 +110,14 @@ def introduced(
                 reporter.stop_if_wanted()
                 return "" if children is None else children.ended()
 
-            hub = _preside(meeting, card, place, _how_to_go_on(job), check)
+            hub = _preside(meeting, card, place, partial(_how_to_go_on, job.run_dir), check)
             hub.start({} if children is None else children.processes)
             _connect(hub, meeting, card, check)
             yield hub
         else:
-            yield _attend(Meeting(place, address, port), card, place, _how_to_go_on(job))
+            yield _attend(
+                Meeting(place, address, port), card, place, partial(_how_to_go_on, job.run_dir)
+            )
 
 
 @contextmanager
@@ -142,7 +145,11 @@ def _children(
 
 
 def _preside(
-    meeting: Meeting, card: Card, place: Place, how_to_go_on: str, check: Callable[[], str]
+    meeting: Meeting,
+    card: Card,
+    place: Place,
+    how_to_go_on: Callable[[], str],
+    check: Callable[[], str],
 ) -> Hub:
     """Wait for the cards of all, and look at them."""
     meeting.say(card)
@@ -177,16 +184,19 @@ def _connect(hub: Hub, meeting: Meeting, card: Card, check: Callable[[], str]) -
         raise
 
 
-def _attend(meeting: Meeting, card: Card, place: Place, how_to_go_on: str) -> Line:
+def _attend(meeting: Meeting, card: Card, place: Place, how_to_go_on: Callable[[], str]) -> Line:
     """Show a card, and get a line to the first process."""
     meeting.say(card)
     verdict = _hear(meeting)
-    last_words = ""
-    if place.rank == 1:  # one speaks for all
-        last_words = (
+
+    def last_words() -> str:
+        if place.rank > 1:
+            return ""  # one speaks for all
+        return (
             f"Process 1 of {place.size} (on {verdict['host']}) has ended, so training stopped. "
-            f"{how_to_go_on}"
+            f"{how_to_go_on()}"
         )
+
     address = (LOCAL if place.nodes == 1 else meeting.address, int(verdict["port"]))
     try:
         linger_s = 0.0 if place.by == "parent" else _LINGER_S
@@ -219,5 +229,7 @@ def _own_problem(place: Place, settings: TrainingConfig) -> str:
     return ""
 
 
-def _how_to_go_on(job: TrainJob | ResumeJob) -> str:
-    return f"Go on from the last checkpoint with 'dre-slcl resume {job.run_dir}'."
+def _how_to_go_on(run_dir: Path) -> str:
+    if not (run_dir / "config.toml").is_file():
+        return "It had not begun: start it again."
+    return f"Go on from the last checkpoint with 'dre-slcl resume {run_dir}'."

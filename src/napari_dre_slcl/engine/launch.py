@@ -107,8 +107,8 @@ def _watched(hub: Hub, reporter: Reporter) -> Iterator[None]:
         patience_s = _STOP_S  # one that opens slides for an hour has not heard of it
         raise
     except (DreSlclError, RuntimeError) as error:
-        lost = hub.lost(within_s=5.0 if _is_broken_line(error) else 0.0)
-        if lost:
+        # What went wrong here comes back as the others' word, too.
+        if _is_broken_line(error) and (lost := hub.lost(within_s=5.0)):
             raise JobError(lost) from error
         raise
     finally:
@@ -119,12 +119,19 @@ def _watched(hub: Hub, reporter: Reporter) -> Iterator[None]:
 @contextmanager
 def _obedient(line: Line) -> Iterator[None]:
     """Tell the first process how the block has ended; it decides how all end."""
-    _leave_signals_to_the_first()
+    with _signals_left_to_the_first(), _told_to_the_first(line):
+        yield
+    line.let_go()
+
+
+@contextmanager
+def _told_to_the_first(line: Line) -> Iterator[None]:
     try:
         yield
     except Stopped:
         line.end()
         leave_groups(is_well=True)
+        line.let_go()
         raise
     except Exception as error:
         if _is_broken_line(error):
@@ -136,12 +143,18 @@ def _obedient(line: Line) -> Iterator[None]:
     leave_groups(is_well=True)
 
 
-def _leave_signals_to_the_first() -> None:
+@contextmanager
+def _signals_left_to_the_first() -> Iterator[None]:
     """Ctrl-C and a cluster's signals reach all processes; one alone decides what they mean."""
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), signal.SIG_IGN)
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {n: signal.signal(n, signal.SIG_IGN) for n in numbers if is_main}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _give_up(hub: Hub, reporter: Reporter, sentence: str) -> None:

@@ -35,8 +35,8 @@ class Hub:
     ----------
     names : mapping of int to str
         Rank -> what sentences call it, of all the others.
-    how_to_go_on : str
-        Ends the sentences about what went wrong.
+    how_to_go_on : callable
+        Returns what ends the sentences about what went wrong.
     is_local : bool
         All processes are on this machine: nobody else can connect.
 
@@ -48,7 +48,9 @@ class Hub:
         What a process must know to be listened to.
     """
 
-    def __init__(self, names: Mapping[int, str], how_to_go_on: str, *, is_local: bool) -> None:
+    def __init__(
+        self, names: Mapping[int, str], how_to_go_on: Callable[[], str], *, is_local: bool
+    ) -> None:
         self._names = dict(names)
         self._how_to_go_on = how_to_go_on
         self._children: Mapping[int, subprocess.Popen[bytes]] = {}
@@ -175,7 +177,7 @@ class Hub:
             if rank not in self._done:
                 self._note(
                     f"{self._names[rank]} has ended{self._how(rank)}, so training stopped. "
-                    f"{self._how_to_go_on}"
+                    f"{self._how_to_go_on()}"
                 )
         while b"\n" in self._heard[rank]:
             said, self._heard[rank] = self._heard[rank].split(b"\n", 1)

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -32,8 +33,9 @@ class Line:
         The hub's.
     rank : int
         Of this process.
-    last_words : str
-        Written to standard error when the first process is gone without a word; may be empty.
+    last_words : callable
+        Returns what is written to standard error when the first process is gone without a word;
+        may be empty.
     linger_s : float
         Wait so long when the first process says that it has failed. Some launchers end all with the
         first one that ends, and it should have spoken by then.
@@ -45,13 +47,19 @@ class Line:
     """
 
     def __init__(
-        self, address: tuple[str, int], token: str, rank: int, last_words: str, linger_s: float
+        self,
+        address: tuple[str, int],
+        token: str,
+        rank: int,
+        last_words: Callable[[], str],
+        linger_s: float,
     ) -> None:
         self._socket = socket.create_connection(address, timeout=_PATIENCE_S)
         self._socket.settimeout(None)
         notice_lost_machines(self._socket)
         self._last_words, self._linger_s = last_words, linger_s
         self._is_over = threading.Event()
+        self._is_let_go = threading.Event()
         self._send({"rank": rank, "token": token})
         threading.Thread(target=self._listen, name="dre-slcl-watch", daemon=True).start()
 
@@ -72,6 +80,10 @@ class Line:
             self._socket.sendall(b"done\n")
         self._is_over.wait()
 
+    def let_go(self) -> None:
+        """Leave this process alone from here on: its part of the training is over."""
+        self._is_let_go.set()
+
     def _send(self, message: Any) -> None:
         with suppress(OSError):
             self._socket.sendall(json.dumps(message).encode() + b"\n")
@@ -82,11 +94,13 @@ class Line:
             word = self._socket.recv(64)
         if word.startswith(b"over"):
             self._is_over.set()
-            time.sleep(HOST_GONE_S)  # as long as this process may take to its own end
+            if self._is_let_go.wait(HOST_GONE_S):  # as long as it may take to the end of its part
+                return
             _leave("")
         if word:
             time.sleep(self._linger_s)
-        _leave("" if word else self._last_words)
+        if not self._is_let_go.is_set():
+            _leave("" if word else self._last_words())
 
 
 def _leave(words: str) -> NoReturn:

@@ -258,7 +258,8 @@ class World:
         with self._connected():
             dist.all_reduce(total)
         if total[-1] > 0:
-            means = (total[:-1] / total[-1]).split([tensor.numel() for tensor in tensors])
+            sizes = [tensor.numel() for tensor in tensors]
+            means = torch.split(total[:-1] / total[-1], sizes)
             for tensor, mean in zip(tensors, means, strict=True):
                 tensor.copy_(mean.view(tensor.shape))
 
