@@ -36,7 +36,7 @@ demo: setup
 	$(BIN)/dre-slcl demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 $(PYSIDE_VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(PYSIDE_VENV)/bin/python || $(PYTHON) -m venv $(PYSIDE_VENV)
