@@ -60,6 +60,19 @@ def test_every_codeword_has_a_card_with_shares_and_tiles_of_the_cohort(
         assert len(card.tiles.value()) == min(4, n_slides)
 
 
+def test_an_index_that_goes_while_it_is_shown_is_told_and_the_slide_keeps_its_shares(
+    box: CodebookBox, session: Session
+) -> None:
+    index = session.index
+    index.__dict__.pop("codeword_counts")  # as where they were not yet asked for
+    shutil.rmtree(index.folder / "shards")
+    shutil.rmtree(index.folder / index.header.data)
+    index.codeword._pool._maps.clear()
+    box.classes.setCurrentIndex(box.classes.count() - 1)
+    assert "a part of the index, has gone" in box.message.text()
+    assert "this slide" in box.cards[0].shares.text()
+
+
 def test_a_name_is_shown_at_once_and_kept_with_the_model(
     box: CodebookBox, session: Session, run: Path, qtbot: Any
 ) -> None:

@@ -180,7 +180,11 @@ class CodebookBox(QWidget):
             return
         own = slide_shares(result) if len(result.codeword) else None
         task = self.classes.currentText()
-        others = {} if index is None else codeword_shares(index, "" if task == _ALL else task)
+        try:
+            others = {} if index is None else codeword_shares(index, "" if task == _ALL else task)
+        except DreSlclError as error:  # its files have gone, such as when it was made anew
+            self.message.complain(str(error))
+            others = {}
         for number, card in enumerate(self.cards):
             of_classes = {name: float(shares[number]) for name, shares in others.items()}
             card.set_shares(None if own is None else float(own[number]), of_classes)
