@@ -219,6 +219,20 @@ def test_who_waits_for_others_can_be_cancelled(
         join(settings(nodes=2), tmp_path, should_stop=lambda: True)
 
 
+def test_an_address_that_is_not_the_first_machines(
+    start_variables: Callable[..., None],
+    free_port: int,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    start_variables(
+        MASTER_ADDR="nobody.invalid", MASTER_PORT=free_port, NODE_RANK=0, DRE_SLCL_JOIN_S=1
+    )
+    with pytest.raises(JobError, match=r"does not reach itself at nobody\.invalid.*MASTER_ADDR"):
+        join(settings(nodes=2), tmp_path)
+    assert capfd.readouterr().err == ""  # torch would show its stack
+
+
 def test_what_torchrun_has_left_over_counts_for_nothing(
     start_variables: Callable[..., None], free_port: int, tmp_path: Path
 ) -> None:

@@ -73,10 +73,10 @@ class Meeting:
         listener = _listener(address, port) if self._keeps else None
         if listener is None:
             self.port = port
-            self._knock(address, port)
         else:
             self.port = int(listener.getsockname()[1])
         self._where = f"{address}:{self.port}"
+        self._knock(address, self.port)
         try:
             self._store = TCPStore(
                 address,
@@ -165,6 +165,12 @@ class Meeting:
                 time.sleep(_LOOK_EVERY_S * 2)
 
     def _silence(self) -> str:
+        if self._keeps:
+            return (
+                f"The first process of the training does not reach itself at {self._where} within "
+                f"{self._within_s:.0f} s. Set MASTER_ADDR to an address of the machine that has "
+                "NODE_RANK 0."
+            )
         return (
             f"The first process of the training does not answer at {self._where} within "
             f"{self._within_s:.0f} s. Check that it runs, that MASTER_ADDR and MASTER_PORT are the "
