@@ -5,12 +5,13 @@ PYSIDE_VENV := .venv/pyside
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-libs demo test test-pyside lint
+.PHONY: help setup system-libs demo test test-pyside torture lint
 
 help:
 	@echo "make demo   set up, then train on generated slides and open napari with a prediction"
 	@echo "make test   set up, then run all tests"
 	@echo "make test-pyside  the tests of the window with PySide6 instead of PyQt6, in $(PYSIDE_VENV)"
+	@echo "make torture  try for an hour to lose work, crash it and let secrets out; prints a table"
 	@echo "make lint   set up, then ruff, mypy, import-linter and the manifest check"
 	@echo "make setup  only make $(VENV) and install into it"
 
@@ -37,6 +38,9 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+torture: setup
+	$(BIN)/python -m torture --out torture.md
 
 $(PYSIDE_VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(PYSIDE_VENV)/bin/python || $(PYTHON) -m venv $(PYSIDE_VENV)
