@@ -127,8 +127,9 @@ class StepTaker:
                         self._weights, method.repeated_weights(), self._check_memory_elsewhere
                     )
         with self._past_return():
-            with clock("network"):
-                self._world.average(self._running_figures(), len(values))
+            if self._world.size > 1:
+                with clock("network"):
+                    self._world.average(self._running_figures(), len(values))
             with clock("optimiser"):
                 found = losses | self._change_weights()
                 # One wait for the device, which the bank needs anyway.
@@ -163,8 +164,6 @@ class StepTaker:
 
         Each process sees its own slides alone, and the model that is kept is the first one's.
         """
-        if self._world.size == 1:
-            return []
         return [
             figure
             for part in self._method.net.encoder.modules()
