@@ -3,7 +3,7 @@
     python benchmarks/cost_model.py [--source pixels|features|both] [--network] [--rounds 2]
         [--out costs.json]
 
-Five small trainings (preset cpu-small) give the constants, for tiles that are read from slides and
+Six small trainings (preset cpu-small) give the constants, for tiles that are read from slides and
 for stored features. Then trainings with other numbers of slides, of tiles per slide and of
 processes are run, and measured stands beside predicted: processor seconds of all threads by
 component, and the peak of resident memory (VmHWM). Others at work on the same cores make a

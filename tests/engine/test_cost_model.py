@@ -82,6 +82,8 @@ def test_a_ring_sends_twice_the_gradients_less_a_share() -> None:
 
 def test_more_processes_share_tiles_tissue_and_held_out_slides_but_each_opens_all() -> None:
     constants = {name: dict.fromkeys(of(make_scale(9, 9)), 1.0) for name, of in COMPONENTS.items()}
+    for known in constants.values():
+        known["meeting"] = 0.0
     one = seconds_of(make_scale(96, 100), constants)
     four = seconds_of(make_scale(96, 100, ranks=4), constants)
     for name in ("first pass", "validation"):
@@ -90,6 +92,15 @@ def test_more_processes_share_tiles_tissue_and_held_out_slides_but_each_opens_al
     n_slides = 96 + 2 * 32
     assert one["opening slides"] == n_slides * 101
     assert four["opening slides"] == n_slides * (1 + 100 / 4)
+
+
+def test_processes_meet_once_a_slide_and_a_step_and_one_process_meets_nobody() -> None:
+    constants = {name: {"meeting": 1.0} for name in COMPONENTS}
+    assert seconds_of(make_scale(96, 100), constants) == {}
+    two = make_scale(96, 100, ranks=2)
+    met = seconds_of(two, constants)
+    assert met["first pass"] == 96 / 2
+    assert met["steps"] == two.steps * two.epochs
 
 
 def test_a_slide_is_validated_by_one_process_however_many_there_are() -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.cost_cohort import make_cohort
 from napari_dre_slcl.engine.cost_fit import Fitted, Measured, by_component, fit
@@ -89,6 +91,7 @@ TRIALS = {
         Trial(50, 40),
         Trial(20, 40, batch=0.25),
         Trial(20, 40, fresh=0.25),
+        Trial(20, 40, ranks=2),
     ),
     "features": (
         Trial(40, 400),
@@ -96,6 +99,7 @@ TRIALS = {
         Trial(200, 400),
         Trial(200, 400, batch=0.25),
         Trial(200, 400, fresh=0.25),
+        Trial(200, 400, ranks=2),
     ),
 }
 """What is measured to find the constants, by the source of the tiles."""
@@ -122,13 +126,19 @@ def measure_costs(
     DreSlclError
         If a training fails.
     """
-    chosen = trials or TRIALS["pixels" if subject.feature_dim is None else "features"]
+    chosen = trials or _possible(TRIALS["pixels" if subject.feature_dim is None else "features"])
     measured = []
     for number, trial in enumerate(chosen):
         on_progress(number, len(chosen))
         measured.append(measure_trial(subject, trial))
     on_progress(len(chosen), len(chosen))
     return fit(measured), measured
+
+
+def _possible(trials: Sequence[Trial]) -> list[Trial]:
+    """Leave out what takes more GPUs than there are; processes that meet are free of time then."""
+    gpus = torch.cuda.device_count()
+    return [trial for trial in trials if not gpus or trial.ranks <= gpus]
 
 
 def measure_trial(subject: Subject, trial: Trial) -> Measured:

@@ -63,7 +63,11 @@ def _ready(scale: Scale) -> Amounts:
 
 
 def _first_pass(scale: Scale) -> Amounts:
-    return {"slide": scale.own_slides, "tile": scale.own_tiles}
+    return {
+        "slide": scale.own_slides,
+        "tile": scale.own_tiles,
+        "meeting": _meetings(scale.own_slides, scale),
+    }
 
 
 def _codewords(scale: Scale) -> Amounts:
@@ -81,6 +85,7 @@ def _steps(scale: Scale) -> Amounts:
         "step": scale.steps * scale.epochs,
         "slide": scale.own_slides * scale.epochs,
         "fresh tile": scale.own_slides * scale.fresh * scale.epochs,
+        "meeting": _meetings(scale.steps * scale.epochs, scale),
     }
 
 
@@ -90,27 +95,33 @@ def _between(scale: Scale) -> Amounts:
     return {
         "epoch": scale.epochs,
         "checkpoint byte": (2 * scale.epochs + within) * checkpoint_bytes(scale) / scale.ranks,
+        "meeting": _meetings(scale.epochs, scale),
     }
 
 
 def _validation(scale: Scale) -> Amounts:
     n = _share(scale.val_slides, scale) * scale.epochs
-    return {"slide": n, "tile": n * scale.tiles}
+    return {"slide": n, "tile": n * scale.tiles, "meeting": _meetings(n, scale)}
 
 
 def _test(scale: Scale) -> Amounts:
     n = _share(scale.test_slides, scale)
-    return {"once": 1, "slide": n, "tile": n * scale.tiles}
+    return {"once": 1, "slide": n, "tile": n * scale.tiles, "meeting": _meetings(n, scale)}
 
 
 def _val_again(scale: Scale) -> Amounts:
     n = _share(scale.val_slides, scale)
-    return {"once": 1, "slide": n, "tile": n * scale.tiles}
+    return {"once": 1, "slide": n, "tile": n * scale.tiles, "meeting": _meetings(n, scale)}
 
 
 def _vectors(scale: Scale) -> Amounts:
     n = _share(scale.train_slides, scale) if scale.source == "features" else 0
-    return {"slide": n, "tile": n * scale.tiles}
+    return {"slide": n, "tile": n * scale.tiles, "meeting": _meetings(n, scale)}
+
+
+def _meetings(times: float, scale: Scale) -> float:
+    """Return how often processes agree with each other, and write what they share; 0 for one."""
+    return times if scale.ranks > 1 else 0
 
 
 def _share(slides: int, scale: Scale) -> int:
