@@ -38,6 +38,15 @@ def children_of(parent: int) -> list[int]:
     return found
 
 
+def command_of(job: TrainJob, *more: str) -> list[str]:
+    command = [sys.executable, "-m", "napari_dre_slcl", "train", "--json", *more]
+    command += ["--cohort", str(job.cohort), "--run", str(job.run_dir), "--preset", job.preset]
+    for name, value in job.overrides.items():
+        if value is not None:
+            command += ["--set", f"{name}={value}"]
+    return command
+
+
 @pytest.fixture
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -85,14 +94,9 @@ def test_what_fails_in_the_first_process_is_told_as_its_own(train_job: MakeJob) 
 
 def test_all_end_with_the_first_process(train_job: MakeJob, free_port: int) -> None:
     job = train_job(**SMALL | {"training.devices": 1, "training.epochs": 10_000})
-    command = [sys.executable, "-m", "napari_dre_slcl", "train", "--json", "--nodes", "2"]
-    command += ["--cohort", str(job.cohort), "--run", str(job.run_dir), "--preset", job.preset]
-    for name, value in job.overrides.items():
-        if value is not None:
-            command += ["--set", f"{name}={value}"]
     started = [
         subprocess.Popen(
-            command,
+            command_of(job, "--nodes", "2"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=os.environ
@@ -114,3 +118,29 @@ def test_all_end_with_the_first_process(train_job: MakeJob, free_port: int) -> N
     assert said.decode().startswith("Error: Process 1 of 2 (on ")
     assert said.count(b"\n") == 1
     assert b"has ended, so training stopped. Go on from the last checkpoint with" in said
+
+
+def test_a_second_ctrl_c_ends_a_training_that_waits_for_a_process_that_stands_still(
+    train_job: MakeJob,
+) -> None:
+    job = train_job(**SMALL | {"training.epochs": 10_000})
+    with subprocess.Popen(command_of(job), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        assert first.stderr is not None
+        for line in first.stdout:
+            event = json.loads(line)
+            if event.get("stage") == "Training" and event["done"] >= 1:
+                break
+        (other,) = children_of(first.pid)
+        os.kill(other, signal.SIGSTOP)
+        try:
+            time.sleep(1)
+            for _ in range(2):
+                first.send_signal(signal.SIGINT)
+                time.sleep(0.5)
+            first.wait(timeout=WITHIN_S)
+        finally:
+            os.kill(other, signal.SIGKILL)
+        said = first.stderr.read().decode()
+    assert "Stopped at once, while others did not answer. Go on from the last checkpoint" in said
+    assert "Traceback" not in said

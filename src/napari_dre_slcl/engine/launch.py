@@ -26,6 +26,7 @@ from napari_dre_slcl.engine.process_group import (
     leave_groups,
 )
 from napari_dre_slcl.engine.reporter import Reporter, Stopped
+from napari_dre_slcl.engine.second_signal import heard_while_waiting
 from napari_dre_slcl.engine.watch import Hub
 from napari_dre_slcl.engine.watch_line import Line
 from napari_dre_slcl.engine.world import World
@@ -101,7 +102,8 @@ def _watched(hub: Hub, reporter: Reporter) -> Iterator[None]:
     hub.when_lost(_LEAVE_AFTER_S, lambda sentence: _give_up(hub, reporter, sentence))
     patience_s = 0.0
     try:
-        yield
+        with heard_while_waiting(lambda: _give_up(hub, reporter, hub.left_behind())):
+            yield
         patience_s = _FAREWELL_S
     except Stopped:
         patience_s = _STOP_S  # one that opens slides for an hour has not heard of it

@@ -107,6 +107,10 @@ class Hub:
         self._has_problem.wait(within_s)
         return self._problem or None
 
+    def left_behind(self) -> str:
+        """Return the sentence for a training that is left while others do not answer."""
+        return f"Stopped at once, while others did not answer. {self._how_to_go_on()}"
+
     def close(self, patience_s: float) -> bool:
         """Tell the others that all is over, and let go of them.
 
