@@ -6,6 +6,12 @@ Every other module of the package calls these functions; a test refuses it to wr
 from __future__ import annotations
 
 from napari_dre_slcl.atomic_file.aside import aside_of, delete_left_over
+from napari_dre_slcl.atomic_file.checksum import (
+    check_sum,
+    differing,
+    write_sums,
+    write_with_sum,
+)
 from napari_dre_slcl.atomic_file.durable import (
     flush_folder,
     flush_stream,
@@ -26,6 +32,7 @@ from napari_dre_slcl.atomic_file.whole_file import (
     create_once,
     write_bytes,
     write_json,
+    write_private,
     write_text,
 )
 from napari_dre_slcl.atomic_file.whole_folder import atomic_folder
@@ -36,9 +43,11 @@ __all__ = [
     "atomic_folder",
     "atomic_path",
     "atomic_writer",
+    "check_sum",
     "create_once",
     "cut_half_line",
     "delete_left_over",
+    "differing",
     "flush_folder",
     "flush_stream",
     "flush_tree",
@@ -50,5 +59,7 @@ __all__ = [
     "set_mark",
     "write_bytes",
     "write_json",
+    "write_sums",
     "write_text",
+    "write_with_sum",
 ]

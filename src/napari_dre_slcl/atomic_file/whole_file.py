@@ -12,7 +12,15 @@ from typing import Any, BinaryIO
 from napari_dre_slcl.atomic_file.aside import aside_of
 from napari_dre_slcl.atomic_file.durable import flush_folder, flush_stream, make_folder, move
 
-__all__ = ["atomic_path", "atomic_writer", "create_once", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "atomic_path",
+    "atomic_writer",
+    "create_once",
+    "write_bytes",
+    "write_json",
+    "write_private",
+    "write_text",
+]
 
 
 @contextmanager
@@ -90,12 +98,31 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_private(path: Path, text: str) -> None:
+    """Write UTF-8 text that its user alone may read, whole or not at all."""
+    make_folder(path.parent)
+    aside = aside_of(path)
+    try:
+        with _private_file(aside) as stream:
+            stream.write(text.encode())
+            flush_stream(stream)
+        move(aside, path)
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def _private_file(path: Path) -> BinaryIO:
+    """Make a file that was never readable by others, not even for a moment."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def create_once(path: Path, content: bytes) -> bool:
+def create_once(path: Path, content: bytes, *, is_private: bool = False) -> bool:
     """Write a file that must not be there yet, whole, also where several processes try at once.
 
     Parameters
@@ -104,6 +131,8 @@ def create_once(path: Path, content: bytes) -> bool:
         Target; its folder must exist.
     content : bytes
         All of it.
+    is_private : bool, default False
+        Only its user may read it.
 
     Returns
     -------
@@ -117,13 +146,13 @@ def create_once(path: Path, content: bytes) -> bool:
     """
     aside = aside_of(path)
     try:
-        with aside.open("xb") as stream:
+        with _private_file(aside) if is_private else aside.open("xb") as stream:
             stream.write(content)
             flush_stream(stream)
         try:
             os.link(aside, path)  # a link appears at once, on network drives as well
         except PermissionError:  # a drive that knows no links
-            with path.open("xb") as stream:
+            with _private_file(path) if is_private else path.open("xb") as stream:
                 stream.write(content)
                 flush_stream(stream)
         flush_folder(path.parent)
