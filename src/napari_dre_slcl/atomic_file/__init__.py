@@ -59,6 +59,7 @@ __all__ = [
     "set_mark",
     "write_bytes",
     "write_json",
+    "write_private",
     "write_sums",
     "write_text",
     "write_with_sum",
