@@ -303,7 +303,8 @@ def test_a_run_under_way_is_not_run_twice(cancelled: TrainJob) -> None:
     with run_lock(cancelled.run_dir):
         end = run_job(ResumeJob(run_dir=cancelled.run_dir), lambda event: None)
     assert end.event == "failed"
-    assert "is under way in another process" in end.message
+    assert f"is under way in another process: process {os.getpid()} on " in end.message
+    assert ", since 20" in end.message
     assert not (cancelled.run_dir / "status.json").exists()
     assert (cancelled.run_dir / "config.toml").stat().st_mtime_ns == before
 

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import filelock
 import pytest
 
 from napari_dre_slcl.errors import JobError
@@ -20,6 +19,7 @@ from napari_dre_slcl.jobs.messages import Log, Metric, Progress, TrainJob, event
 from napari_dre_slcl.jobs.requests import Requests
 from napari_dre_slcl.jobs.run_status import ask_run, read_status
 from napari_dre_slcl.jobs.run_summary import age_text, state_text, summarise_run
+from napari_dre_slcl.locks.lock_file import RUN_LOCK, hold
 
 WAIT_S = 120
 METRIC = Metric(step=3, values={"loss": 0.5, "val/auc/cancer": 0.9})
@@ -92,8 +92,21 @@ def test_a_run_whose_process_is_gone_has_ended_unexpectedly(tmp_path: Path, dead
 
 def test_a_run_that_holds_its_lock_is_under_way(tmp_path: Path, dead_pid: int) -> None:
     write_status(tmp_path, state="running", pid=dead_pid)
-    with filelock.FileLock(tmp_path / ".lock"):
-        assert read_status(tmp_path).state == "running"
+    with hold(tmp_path / RUN_LOCK, keeps_if_stopped=True):
+        status = read_status(tmp_path)
+    assert status.state == "running"
+    assert f"process {os.getpid()} on " in str(status.holder)
+    assert ", since 20" in str(status.holder)
+
+
+def test_a_run_of_another_machine_that_is_silent_has_ended_unexpectedly(tmp_path: Path) -> None:
+    write_status(tmp_path, state="running", pid=1, host="elsewhere")
+    lock = tmp_path / RUN_LOCK
+    lock.write_text('{"host": "elsewhere 1", "pid": 7, "started": "1", "token": "t"}')
+    status = read_status(tmp_path)
+    assert (status.state, str(status.holder)) == ("running", "process 7 on elsewhere")
+    os.utime(lock, (time.time() - 3600, time.time() - 3600))
+    assert read_status(tmp_path).state == "lost"
 
 
 def test_a_run_of_another_machine_is_believed(tmp_path: Path, dead_pid: int) -> None:

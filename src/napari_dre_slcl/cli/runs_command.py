@@ -82,6 +82,7 @@ def _facts(run: RunSummary) -> dict[str, object]:
         "is_resumable": run.status.is_resumable,
         "message": run.status.message,
         "host": run.status.host,
+        "held_by": str(run.status.holder) if run.status.holder else None,
         "heard": run.heard.isoformat() if run.heard else None,
         "method": run.method,
         "preset": run.preset,

@@ -19,7 +19,7 @@ from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.disk_full import explain_full_disk
 from napari_dre_slcl.engine.evaluation_cells import CELL_FILE, CellJob, cell_reporter, run_cell
 from napari_dre_slcl.engine.evaluation_folds import Cell, cells_of
-from napari_dre_slcl.engine.evaluation_predictions import COLUMNS, cell_predictions
+from napari_dre_slcl.engine.evaluation_predictions import COLUMNS, cell_predictions, defused
 from napari_dre_slcl.engine.evaluation_request import (
     EvaluationRequest,
     claim_folder,
@@ -87,7 +87,8 @@ def run_evaluation(request: EvaluationRequest, reporter: Reporter) -> Evaluation
     allow_many_open_files()
     with (
         closing(open_cohort(request.cohort, config, reporter)) as opened,
-        run_lock(request.out),
+        run_lock(request.out, reporter.log) as check,
+        reporter.asking(check),
         explain_full_disk(request.out),
     ):
         claim_folder(request.out, settings)
@@ -203,7 +204,7 @@ def _fold_facts(
 
 def _csv_text(predictions: pd.DataFrame) -> str:
     text = io.StringIO()
-    predictions.to_csv(
+    defused(predictions).to_csv(
         text, columns=list(COLUMNS), index=False, float_format="%.9g", lineterminator="\n"
     )
     return text.getvalue()

@@ -25,6 +25,7 @@ ShouldStop = Callable[[], bool]
 ShouldPause = Callable[[], bool]
 
 _LOOK_EVERY_S = 0.1
+_CHECK_EVERY_S = 2.0
 Done = TypeVar("Done")
 _HOW_TO_GO_ON = (
     "Go on in the window, with signal SIGUSR2, or by deleting the file 'pause' in the run folder."
@@ -58,6 +59,8 @@ class Reporter:
         self._should_stop = should_stop
         self._should_pause = should_pause
         self._on_hold: Callable[[], None] | None = None
+        self._check: Callable[[], None] | None = None
+        self._checked = 0.0
         self._warned: set[str] = {""}
 
     @contextmanager
@@ -75,8 +78,26 @@ class Reporter:
         finally:
             self._on_hold = before
 
+    @contextmanager
+    def asking(self, check: Callable[[], None]) -> Iterator[None]:
+        """Have each `progress` within the block ask now and then whether the job may go on.
+
+        Parameters
+        ----------
+        check : callable
+            Raises where the run folder is another process's by now.
+        """
+        self._check = check
+        try:
+            yield
+        finally:
+            self._check = None
+
     def progress(self, stage: str, done: int, total: int, message: str = "") -> None:
         """Say how far a stage has come; hold still or raise `Stopped` where the user wants it."""
+        if self._check is not None and time.monotonic() - self._checked > _CHECK_EVERY_S:
+            self._checked = time.monotonic()
+            self._check()
         self._on_event(Progress(stage=stage, done=done, total=total, message=message))
         is_asked = self._should_pause()
         if (is_asked or self._should_stop()) and self._on_hold is not None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import sys
-import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
-import filelock
 import tomli_w
 import torch
 from pydantic import ValidationError
@@ -21,7 +19,9 @@ from napari_dre_slcl.atomic_file import write_json, write_text
 from napari_dre_slcl.config import DreSlclConfig, with_overrides
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import TrainJob, parse_job
+from napari_dre_slcl.locks.lock_file import ASIDE_PREFIX, RUN_LOCK, BusyError, Hold, hold
 from napari_dre_slcl.slide.remote import located
+from napari_dre_slcl.untrusted import read_json, read_toml
 
 __all__ = [
     "check_run_dir",
@@ -33,8 +33,7 @@ __all__ = [
     "with_absolute_paths",
 ]
 
-_LOCK = ".lock"
-_EMPTY = {"job.json", _LOCK}
+_EMPTY = {"job.json", RUN_LOCK}
 _ENVIRONMENT = "env.json"
 
 
@@ -46,7 +45,9 @@ def check_run_dir(run_dir: Path) -> None:
     JobError
         If it holds anything but a job file, or is no folder.
     """
-    is_free = run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= _EMPTY
+    is_free = run_dir.is_dir() and all(
+        path.name in _EMPTY or path.name.startswith(ASIDE_PREFIX) for path in run_dir.iterdir()
+    )
     if run_dir.exists() and not is_free:
         raise JobError(
             f"The run folder '{run_dir}' is in use already. Choose another, or delete it first; "
@@ -55,34 +56,56 @@ def check_run_dir(run_dir: Path) -> None:
 
 
 @contextmanager
-def run_lock(run_dir: Path) -> Iterator[None]:
+def run_lock(
+    run_dir: Path, tell: Callable[[str], None] = lambda sentence: None
+) -> Iterator[Callable[[], None]]:
     """Keep a run folder to this process for the length of a block, which may make the folder.
+
+    Parameters
+    ----------
+    run_dir : Path
+        The run folder.
+    tell : callable
+        Told in a sentence whose run it was, where that process has ended without a word.
+
+    Yields
+    ------
+    callable
+        Raises `JobError` where the folder has fallen to another process meanwhile, as it may while
+        this machine sleeps; to be called before something is written.
 
     Raises
     ------
     JobError
         If another process has it, or the folder cannot be written.
     """
-    path = run_dir / _LOCK
-    lock = filelock.FileLock(path, blocking=False)
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout as error:
+        with ExitStack() as stack:
+            try:
+                run_dir.mkdir(parents=True, exist_ok=True)
+                mine = stack.enter_context(hold(run_dir / RUN_LOCK, keeps_if_stopped=True))
+            except OSError as error:
+                raise JobError(
+                    f"The run folder '{run_dir}' cannot be written: {error.strerror}."
+                ) from error
+            if mine.ended is not None:
+                tell(f"The run was left by {mine.ended}, which ended without a word.")
+            yield partial(_check, run_dir, mine)
+    except BusyError as error:
         raise JobError(
-            f"The run '{run_dir}' is under way in another process. Wait for its end, or put a "
-            "file named 'cancel' into the folder to end it."
+            f"The run '{run_dir}' is under way in another process: {error}. Wait for its end, or "
+            "put a file named 'cancel' into the folder to end it."
         ) from error
-    except OSError as error:
-        raise JobError(
-            f"The run folder '{run_dir}' cannot be written: {error.strerror}."
-        ) from error
+
+
+def _check(run_dir: Path, mine: Hold) -> None:
     try:
-        yield
-    finally:
-        lock.release()
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        mine.check()
+    except BusyError as error:
+        raise JobError(
+            f"The run '{run_dir}' was taken over by {error}, since nothing was heard of this one "
+            "for a minute. Nothing more is written from here; follow the other one."
+        ) from error
 
 
 def create_run_dir(job: TrainJob, config: DreSlclConfig) -> None:
@@ -136,7 +159,7 @@ def read_run_dir(run_dir: Path) -> tuple[TrainJob, DreSlclConfig]:
         raise JobError(f"'{run_dir}' is no run folder of a training: its job.json is another job.")
     path = run_dir / "config.toml"
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = read_toml(path)
         config = DreSlclConfig.model_validate(settings)
     except FileNotFoundError as error:
         raise JobError(
@@ -145,7 +168,7 @@ def read_run_dir(run_dir: Path) -> tuple[TrainJob, DreSlclConfig]:
         ) from error
     except OSError as error:
         raise JobError(f"'{path}' cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+    except (ValueError, ValidationError) as error:
         raise JobError(
             f"'{path}' holds no settings of this version ({_first_line(error)}). Bring the file "
             "back as it was, or start a new run."
@@ -164,7 +187,7 @@ def remove_unfinished(run_dir: Path) -> None:
 def environment(run_dir: Path) -> dict[str, str]:
     """Return the versions and the machine that a run was started with; empty where unknown."""
     try:
-        found = json.loads((run_dir / _ENVIRONMENT).read_text(encoding="utf-8"))
+        found = read_json(run_dir / _ENVIRONMENT)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

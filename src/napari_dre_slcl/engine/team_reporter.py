@@ -192,9 +192,14 @@ def team_reporter(
 
 
 @contextmanager
-def owned_folder(run_dir: Path, world: World) -> Iterator[None]:
+def owned_folder(run_dir: Path, world: World, reporter: Reporter) -> Iterator[None]:
     """Keep a run folder to the processes of this training; the first one holds the lock."""
     with ExitStack() as held:
-        world.main_does(lambda: held.enter_context(run_lock(run_dir)))
+
+        def take() -> None:
+            check = held.enter_context(run_lock(run_dir, reporter.log))
+            held.enter_context(reporter.asking(check))
+
+        world.main_does(take)
         check_shared_folder(world, run_dir)
         yield

@@ -91,7 +91,7 @@ def run_train(
             with ready_run(job, config, reporter, world=world) as (prepared, run):
                 pinned = _pinned(job, run, prepared, reporter)
                 run.config = _chosen_by_main(run, job.run_dir, reporter)
-                with owned_folder(job.run_dir, world), explain_full_disk(job.run_dir):
+                with owned_folder(job.run_dir, world, reporter), explain_full_disk(job.run_dir):
                     state = _begun(job, run, prepared, world, on_begun)
                     return _train_and_test(
                         job.run_dir, run, prepared, reporter, state, pinned, world
@@ -186,7 +186,7 @@ def run_resume(
     try:
         with joined_world(job, config, plain) as world:
             reporter = team_reporter(on_event, should_stop, should_pause, world)
-            with owned_folder(job.run_dir, world), explain_full_disk(job.run_dir):
+            with owned_folder(job.run_dir, world, reporter), explain_full_disk(job.run_dir):
                 state = world.all_do(lambda: state_to_go_on(job.run_dir, started))
                 world.main_does(lambda: remove_unfinished(job.run_dir))
                 if world.is_main:
@@ -289,7 +289,7 @@ def train_prepared(
     """
     check_run_dir(run_dir)
     run = _make_run(config, prepared, reporter, is_cell=True)
-    with run_lock(run_dir), explain_full_disk(run_dir):
+    with run_lock(run_dir, reporter.log), explain_full_disk(run_dir):
         create_run_dir(job.model_copy(update={"run_dir": run_dir}), run.config)
         state = RunState(version=__version__)
         return _train_and_test(run_dir, run, prepared, reporter, state, is_cell=True)

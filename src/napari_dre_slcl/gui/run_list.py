@@ -176,7 +176,7 @@ class RunList(QWidget):
         self.show_button.setEnabled(is_there)
         self.forget_button.setEnabled(run is not None and not run.status.is_active)
         self.model_button.setEnabled(run is not None and run.model is not None)
-        can_resume = run is not None and run.status.is_resumable and not run.status.is_active
+        can_resume = run is not None and run.status.is_resumable and run.status.is_free
         self.resume_button.setEnabled(is_there and can_resume and self._can_start)
         if run is not None:
             self.details.setText(_details(run))
@@ -268,7 +268,9 @@ def _details(run: RunSummary) -> str:
     if figures:
         shown = ", ".join(f"{name} {value:.3f}" for name, value in metric_rows(figures))
         lines.append(f"{kind}: {shown}")
-    if run.status.is_active and run.status.host:
+    if run.status.holder is not None:
+        lines.append(f"Held by {run.status.holder}.")
+    elif run.status.is_active and run.status.host:
         lines.append(f"On the machine {run.status.host}.")
     return "\n".join(line for line in lines if line) or str(run.run_dir)
 

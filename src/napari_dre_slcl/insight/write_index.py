@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.errors import SearchError
@@ -36,6 +35,7 @@ from napari_dre_slcl.insight.tile_index import TileIndex
 from napari_dre_slcl.insight.write_codes import write_codes
 from napari_dre_slcl.insight.write_shard import shard_facts, write_shard
 from napari_dre_slcl.insight.write_summary import write_summary
+from napari_dre_slcl.locks.lock_file import BusyError, hold
 
 __all__ = ["IndexOptions", "WrittenIndex", "write_index"]
 
@@ -120,12 +120,12 @@ def write_index(
         raise SearchError("An index of no slide at all is of no use. Give a cohort with slides.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / _LOCK_FILE, timeout=0):
+        with hold(folder / _LOCK_FILE, keeps_if_stopped=True):
             return _Writer(folder, facts, sources, options or IndexOptions(), on_progress).write()
-    except Timeout as error:
+    except BusyError as error:
         raise SearchError(
-            f"Another process is making the index '{folder}'. Wait for it, or choose another "
-            "folder."
+            f"Another process is making the index '{folder}': {error}. Wait for it, or choose "
+            "another folder."
         ) from error
     except OSError as error:
         raise SearchError(

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import os
 import platform
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from napari_dre_slcl.atomic_file import write_json
+from napari_dre_slcl.atomic_file import append_lines, cut_half_line, scratch_file, write_json
 from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Log, Progress, event_line
 from napari_dre_slcl.jobs.requests import CANCEL_FILE, PAUSE_FILE
 from napari_dre_slcl.jobs.throttle import ProgressThrottle
+from napari_dre_slcl.locks.lock_file import RUN_LOCK, who_holds
 
 __all__ = ["RunRecord"]
 
 _EVENTS = "events.jsonl"
 _LOG = "log.txt"
-_LONGEST_LINE = 2**20
 _RESUMABLE_STATES = ("running", "paused", "failed", "cancelled")
 
 
@@ -61,7 +60,7 @@ class RunRecord:
         self._is_begun = True
         _forget_requests(self._run_dir)
         for name in (_EVENTS, _LOG):
-            _cut_half_line(self._run_dir / name)
+            cut_half_line(self._run_dir / name)
 
     def add(self, event: BaseModel) -> None:
         """Note one event; of Progress in quick succession only some.
@@ -84,8 +83,7 @@ class RunRecord:
         self._note_state(event)
         if not self._waiting:
             return
-        with (self._run_dir / _EVENTS).open("a", encoding="utf-8") as stream:
-            stream.writelines(event_line(waiting) + "\n" for waiting in self._waiting)
+        append_lines(self._run_dir / _EVENTS, map(event_line, self._waiting))
         lines = [line for waiting in self._waiting if (line := self._log_line(waiting))]
         self._waiting.clear()
         self._append_log(lines)
@@ -100,7 +98,7 @@ class RunRecord:
         message : str
             The last sentence.
         """
-        if self.is_open:
+        if self.is_open and not self._is_taken_over():
             self._append_log([f"{_now()} {state}: {message}" if message else f"{_now()} {state}"])
             self._write_status(state, message, finished=_now())
             if self._run_dir is not None:
@@ -122,15 +120,16 @@ class RunRecord:
         if self._run_dir is not None and self.is_open:
             self._append_log([f"{_now()} unexpected error", text])
             return self._run_dir / _LOG
-        handle, name = tempfile.mkstemp(prefix="dre-slcl-", suffix=".log", text=True)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        return Path(name)
+        return scratch_file(text, ".log")
+
+    def _is_taken_over(self) -> bool:
+        """Whether another process works on the folder by now, whose status is not to be touched."""
+        holder = None if self._run_dir is None else who_holds(self._run_dir / RUN_LOCK)
+        return holder is not None and not (holder.is_here and holder.pid == os.getpid())
 
     def _append_log(self, lines: list[str]) -> None:
         if self._run_dir is not None and lines:
-            with (self._run_dir / _LOG).open("a", encoding="utf-8") as stream:
-                stream.writelines(line + "\n" for line in lines)
+            append_lines(self._run_dir / _LOG, lines)
 
     def _log_line(self, event: BaseModel) -> str:
         if isinstance(event, Log):
@@ -170,16 +169,6 @@ def _forget_requests(run_dir: Path) -> None:
     """Take away request files, so that they do not meet the next job on this folder."""
     for name in (CANCEL_FILE, PAUSE_FILE):
         (run_dir / name).unlink(missing_ok=True)
-
-
-def _cut_half_line(path: Path) -> None:
-    """Take away the half line that a full disk or a power cut has left at the end of a file."""
-    if not path.exists():
-        return
-    with path.open("r+b") as stream:
-        begin = max(0, stream.seek(0, os.SEEK_END) - _LONGEST_LINE)
-        stream.seek(begin)
-        stream.truncate(begin + stream.read().rfind(b"\n") + 1)
 
 
 def _now() -> str:

@@ -6,7 +6,6 @@ Reads what the engine has written; a run whose process is gone is told from one 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import sys
@@ -16,10 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import filelock
-
+from napari_dre_slcl.atomic_file import set_mark
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.requests import CANCEL_FILE, PAUSE_FILE
+from napari_dre_slcl.locks.holder import Holder
+from napari_dre_slcl.locks.lock_file import RUN_LOCK, who_holds
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["RunStatus", "Wish", "ask_run", "read_status"]
 
@@ -27,7 +28,6 @@ State = Literal["running", "paused", "finished", "failed", "cancelled", "lost", 
 Wish = Literal["pause", "continue", "cancel"]
 
 _STATES = ("running", "paused", "finished", "failed", "cancelled")
-_LOCK = ".lock"
 # Between letting go of the lock and writing the last status; long on a machine that is overloaded.
 _CLOSING_S = 1.0
 
@@ -49,6 +49,8 @@ class RunStatus:
         Whether `ResumeJob` can go on with it.
     host : str
         The machine it runs on; empty where unknown.
+    holder : Holder or None
+        Who has the folder just now: machine, process, since when.
     """
 
     state: State
@@ -57,17 +59,24 @@ class RunStatus:
     message: str = ""
     is_resumable: bool = False
     host: str = ""
+    holder: Holder | None = None
 
     @property
     def is_active(self) -> bool:
         """Whether a process works on it, or holds still."""
         return self.state in ("running", "paused")
 
+    @property
+    def is_free(self) -> bool:
+        """Whether no process works on it, or is about to."""
+        return not self.is_active and self.holder is None
+
 
 def read_status(run_dir: Path) -> RunStatus:
     """Return where the job of a run folder stands; never raises."""
     facts = _read(run_dir)
-    if facts.get("state") in ("running", "paused") and _is_left_alone(run_dir, facts):
+    holder = who_holds(run_dir / RUN_LOCK)
+    if facts.get("state") in ("running", "paused") and _is_left_alone(run_dir, facts, holder):
         again = _read(run_dir)
         if again.get("state") == facts["state"]:
             facts = again | {"state": "lost", "is_resumable": _has_begun(run_dir)}
@@ -81,6 +90,7 @@ def read_status(run_dir: Path) -> RunStatus:
         message=str(facts.get("message") or ""),
         is_resumable=bool(facts.get("is_resumable")),
         host=str(facts.get("host") or ""),
+        holder=holder,
     )
 
 
@@ -101,11 +111,11 @@ def ask_run(run_dir: Path, wish: Wish) -> None:
     """
     try:
         if wish == "pause":
-            (run_dir / PAUSE_FILE).touch()
+            set_mark(run_dir / PAUSE_FILE)
         elif wish == "continue":
             (run_dir / PAUSE_FILE).unlink(missing_ok=True)
         else:
-            (run_dir / CANCEL_FILE).touch()
+            set_mark(run_dir / CANCEL_FILE)
     except OSError as error:
         raise JobError(
             f"The run folder '{run_dir}' cannot be written: {error.strerror}. The run cannot be "
@@ -115,35 +125,22 @@ def ask_run(run_dir: Path, wish: Wish) -> None:
 
 def _read(run_dir: Path) -> dict[str, Any]:
     try:
-        facts = json.loads((run_dir / "status.json").read_text(encoding="utf-8"))
+        facts = read_json(run_dir / "status.json")
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) else {}
 
 
-def _is_left_alone(run_dir: Path, facts: dict[str, Any]) -> bool:
+def _is_left_alone(run_dir: Path, facts: dict[str, Any], holder: Holder | None) -> bool:
     """Whether no process works on a folder whose status says that one does."""
-    if facts.get("host", platform.node()) != platform.node():
-        return False  # its processes cannot be seen from here
-    if _is_locked(run_dir):
+    if holder is not None:
         return False
+    if facts.get("host", platform.node()) != platform.node():
+        # Its processes cannot be seen from here; but who ends well takes the lock away.
+        return (run_dir / RUN_LOCK).exists()
     if _is_alive(facts.get("pid")):
         time.sleep(_CLOSING_S)  # it may be about to write how it has ended
     return True
-
-
-def _is_locked(run_dir: Path) -> bool:
-    """Whether a process holds the folder's lock; a file that is not there is held by none."""
-    path = run_dir / _LOCK
-    if not path.exists():
-        return False
-    try:
-        with filelock.FileLock(path, blocking=False):
-            return False
-    except filelock.Timeout:
-        return True
-    except OSError:
-        return True  # a folder of somebody else: believe what is written
 
 
 def _is_alive(pid: Any) -> bool:

@@ -1,0 +1,223 @@
+"""A lock is a file that says who holds it; its holder touches it as long as it lives.
+
+Kernel locks are not used for what takes long: network drives keep them badly, and nobody could
+tell whose they are.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_dre_slcl.locks.holder import Holder, read_holder, state_of
+
+__all__ = ["ASIDE_PREFIX", "RUN_LOCK", "SILENT_S", "BusyError", "Hold", "hold", "who_holds"]
+
+ASIDE_PREFIX = ".lock-"
+"""Of files that are there for a moment while a lock is taken."""
+
+RUN_LOCK = ".lock"
+"""Of a run folder, within it."""
+
+_TOUCH_EVERY_S = 5.0
+SILENT_S = 60.0
+"""A holder that has not touched its lock for so long has ended, or has been stopped."""
+_SURELY_SILENT_S = 600.0
+
+
+class BusyError(Exception):
+    """Another process has the lock.
+
+    Parameters
+    ----------
+    holder : Holder or None
+        Which; None where that cannot be told.
+    """
+
+    def __init__(self, holder: Holder | None) -> None:
+        super().__init__(str(holder or "another process"))
+        self.holder = holder
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lock that this process holds.
+
+    Parameters
+    ----------
+    path : Path
+        The lock's file.
+    me : Holder
+        This process, this time.
+    ended : Holder or None
+        Who had it before and ended without a word.
+    """
+
+    path: Path
+    me: Holder
+    ended: Holder | None = None
+
+    def check(self) -> None:
+        """Raise `BusyError` where the lock is another one's by now; take it back where it is free.
+
+        To be called before something is written.
+        """
+        if self.is_mine():
+            return
+        with suppress(OSError):
+            if not self.path.exists() and _make(self.path, self.me):
+                return
+        if not self.is_mine():
+            raise BusyError(read_holder(self.path))
+
+    def is_mine(self) -> bool:
+        """Return whether the file names this process, this time."""
+        found = read_holder(self.path)
+        return found is not None and found.token == self.me.token
+
+
+@contextmanager
+def hold(path: Path, silent_s: float = SILENT_S, *, keeps_if_stopped: bool) -> Iterator[Hold]:
+    """Hold a lock for the length of a block.
+
+    Parameters
+    ----------
+    path : Path
+        The lock's file; its folder exists.
+    silent_s : float
+        As long may another holder be silent.
+    keeps_if_stopped : bool
+        Whether a holder of this machine that was stopped (Ctrl-Z) keeps the lock until it ends.
+
+    Yields
+    ------
+    Hold
+        Says whose it was, and whether it is this one's still.
+
+    Raises
+    ------
+    BusyError
+        If a living process holds it.
+    OSError
+        If the folder cannot be written.
+    """
+    me = Holder.me()
+    ended: Holder | None = None
+    if not _make(path, me):
+        ended = read_holder(path)
+        _take_from_the_dead(path, silent_s, keeps_if_stopped)
+        if not _make(path, me):
+            raise BusyError(read_holder(path))
+    mine = Hold(path, me, None if ended is not None and ended.is_copy else ended)
+    over = threading.Event()
+    toucher = threading.Thread(target=_touch, args=(mine, over), daemon=True, name="dre-slcl-lock")
+    toucher.start()
+    try:
+        yield mine
+    finally:
+        over.set()
+        toucher.join()
+        with suppress(OSError):
+            if mine.is_mine():
+                path.unlink(missing_ok=True)
+
+
+def who_holds(path: Path) -> Holder | None:
+    """Return the living holder of a lock; None where nobody has it. Writes nothing, never raises.
+
+    A holder on another machine counts as living until its lock is silent for ten minutes, since
+    the clocks of two machines may differ.
+    """
+    holder = read_holder(path)
+    state = state_of(holder) if holder is not None else "ended"
+    if holder is None or state == "ended":
+        return None
+    try:
+        age_s = abs(time.time() - path.stat().st_mtime)
+    except OSError:
+        return None
+    # Who copies a run wants to go on with the copy; its lock is touched by nobody.
+    is_heard = age_s < (SILENT_S if holder.is_copy else _SURELY_SILENT_S)
+    return holder if state or is_heard else None
+
+
+def _aside(path: Path) -> Path:
+    """Return a free name beside a lock; without the lock's own, which may be as long as can be."""
+    return path.with_name(f"{ASIDE_PREFIX}{uuid.uuid4().hex}")
+
+
+def _make(path: Path, me: Holder) -> bool:
+    """Make the lock whole or not at all: a link appears at once, on network drives as well."""
+    aside = _aside(path)
+    try:
+        _write_new(aside, me)
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            return False
+        except PermissionError:  # a drive that knows no links
+            _write_new(path, me)
+    except FileExistsError:
+        return False
+    finally:
+        aside.unlink(missing_ok=True)
+    return True
+
+
+def _write_new(path: Path, me: Holder) -> None:
+    with path.open("xb") as stream:
+        stream.write(replace(me, inode=os.fstat(stream.fileno()).st_ino).as_json())
+
+
+def _take_from_the_dead(path: Path, silent_s: float, keeps_if_stopped: bool) -> None:
+    """Remove a lock whose holder has ended.
+
+    It is moved away first and looked at again: somebody quicker may have put his own there.
+    """
+    holder = read_holder(path)
+    if _lives(path, holder, silent_s, keeps_if_stopped):
+        return
+    aside = _aside(path)
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return
+    if read_holder(aside) != holder:
+        with suppress(OSError):
+            os.link(aside, path)
+    aside.unlink(missing_ok=True)
+    for left in path.parent.glob(f"{ASIDE_PREFIX}*"):  # of those killed while they took a lock
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _SURELY_SILENT_S:
+                left.unlink(missing_ok=True)
+
+
+def _lives(path: Path, holder: Holder | None, silent_s: float, keeps_if_stopped: bool) -> bool:
+    """Return whether a holder goes on; one that lives but was stopped may count as ended."""
+    state = state_of(holder) if holder is not None else ""
+    if state == "ended":
+        return False
+    if state and keeps_if_stopped:
+        return True
+    try:
+        touched = path.stat().st_mtime
+        clock = _aside(path)
+        clock.touch()  # by the clock of the drive, whatever those of the machines say
+        now = clock.stat().st_mtime
+        clock.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return False
+    return abs(now - touched) < silent_s
+
+
+def _touch(mine: Hold, over: threading.Event) -> None:
+    while not over.wait(_TOUCH_EVERY_S):
+        if mine.is_mine():  # else a stopped one would keep another's lock alive
+            with suppress(OSError):
+                os.utime(mine.path)
