@@ -1,0 +1,165 @@
+"""One work that is killed a few times, gone on with to its end, and compared with its like."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from torture.kills.order import Ended, Order
+from torture.kills.program import Program
+from torture.kills.state import content, marks, touched
+from torture.kills.works import Work
+
+__all__ = ["Trial", "Whole", "killed_work", "undisturbed"]
+
+KILLED = -9
+_MOST_KILLS = 3
+_ORPHANS_S = 30.0
+# A sentence of the next start that tells of the one before.
+_TELLS = ("broken off", "goes on", "begins anew", "without a word", "there already", "has ended")
+_HAS_ENDED = "has ended well"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A work that was not disturbed.
+
+    Parameters
+    ----------
+    ended : Ended
+        What it took.
+    content : dict
+        As of `state.content`.
+    """
+
+    ended: Ended
+    content: dict[str, str]
+
+
+@dataclass(slots=True)
+class Trial:
+    """What came of a work that was killed.
+
+    Parameters
+    ----------
+    kills : int
+        How often.
+    lost : int
+        Finished files that were lost, changed or made a second time.
+    problems : list of str
+        What was wrong; empty if all was well.
+    finished : int
+        Files that were finished at the last kill.
+    """
+
+    kills: int = 0
+    lost: int = 0
+    problems: list[str] = field(default_factory=list)
+    finished: int = 0
+
+
+def undisturbed(work: Work, program: Program, log: Path) -> Whole:
+    """Do a work without a kill.
+
+    Raises
+    ------
+    RuntimeError
+        If it fails.
+    """
+    log.unlink(missing_ok=True)
+    ended = program.run(Order(list(work.argv), str(work.out), str(log)))
+    if ended.code:
+        raise RuntimeError(f"'{work.name}' fails undisturbed: {log.read_text()[-2000:]}")
+    return Whole(ended, content(work.out))
+
+
+def killed_work(
+    work: Work, whole: Whole, program: Program, draw: random.Random, log: Path
+) -> Trial:
+    """Do a work whose process is killed once or a few times, each time at another moment."""
+    shutil.rmtree(work.out, ignore_errors=True)
+    trial = Trial()
+    finished: dict[Path, tuple[int, int, int, str]] = {}
+    is_done = False
+    for _ in range(draw.randint(1, _MOST_KILLS)):
+        order = Order(work.next_argv(), str(work.out), str(log))
+        with _telling(trial, work, log):
+            ended = program.run(_with_moment(order, whole.ended, draw))
+        if ended.code != KILLED:
+            is_done = _note_end(trial, ended, log)
+            break
+        trial.kills += 1
+        _note_orphans(trial, ended)
+        _note_touched(trial, finished)
+        finished = marks(work.finished(work.out))
+        trial.finished = len(finished)
+    if not is_done and not trial.problems:
+        order = Order(work.next_argv(), str(work.out), str(log))
+        with _telling(trial, work, log):
+            _note_end(trial, program.run(order), log)
+    _note_touched(trial, finished)
+    if not trial.problems:
+        trial.problems += _differences(content(work.out), whole.content)
+    return trial
+
+
+def _with_moment(order: Order, whole: Ended, draw: random.Random) -> Order:
+    """Kill at any time, at any change of a file, or in any stage: each as often as the others."""
+    way = draw.randrange(3)
+    if way == 0:
+        return replace(order, after_s=draw.uniform(0.02, 0.95 * whole.seconds))
+    if way == 1 or not whole.stages:
+        return replace(order, at_change=draw.randint(1, max(1, whole.changes)))
+    stage = draw.choice(sorted(whole.stages))
+    return replace(order, in_stage=(stage, draw.randint(1, whole.stages[stage])))
+
+
+@contextmanager
+def _telling(trial: Trial, work: Work, log: Path) -> Iterator[None]:
+    """Hold that a start after a kill says what happened, unless it is killed too soon itself."""
+    should_tell = trial.kills > 0 and work.has_begun(work.out)
+    log.unlink(missing_ok=True)
+    kills = trial.kills
+    yield
+    said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    was_killed = trial.kills > kills
+    if should_tell and not was_killed and not any(text in said for text in _TELLS):
+        trial.problems.append("the next start does not say what happened")
+    if "Traceback" in said:
+        trial.problems.append(f"a traceback: {said[said.index('Traceback') :][:500]}")
+
+
+def _note_end(trial: Trial, ended: Ended, log: Path) -> bool:
+    _note_orphans(trial, ended)
+    said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    if ended.code and _HAS_ENDED not in said:
+        trial.problems.append(f"it ended with {ended.code}: {said[-500:]}")
+    return True
+
+
+def _note_orphans(trial: Trial, ended: Ended) -> None:
+    if ended.orphans_s > _ORPHANS_S:
+        trial.problems.append(f"a process that it had started lived on for {ended.orphans_s:.0f} s")
+
+
+def _note_touched(trial: Trial, finished: dict[Path, tuple[int, int, int, str]]) -> None:
+    problems = touched(finished)
+    trial.lost += len(problems)
+    trial.problems += problems
+
+
+def _differences(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
+    names = sorted(found.keys() | wanted.keys())
+    said = []
+    for name in names:
+        if name not in wanted:
+            said.append(f"{name} was left over")
+        elif name not in found:
+            said.append(f"{name} is missing")
+        elif found[name] != wanted[name]:
+            said.append(f"{name} differs from that of an undisturbed run")
+    return said

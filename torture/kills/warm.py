@@ -1,0 +1,187 @@
+"""A process that has imported the program and forks a command line whenever it is asked to.
+
+Each line on standard input is an `Order` as JSON, each on standard output its `Ended`. A fork is
+the real thing in all that a kill can hurt: its files, its locks and its own processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torture.kills.order import Ended, Order
+
+_CHANGES = frozenset(
+    (
+        "os.rename",
+        "os.remove",
+        "os.mkdir",
+        "os.rmdir",
+        "os.link",
+        "os.symlink",
+        "os.truncate",
+        "os.chmod",
+        "os.utime",
+    )
+)
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_LONGEST_S = 300.0
+_ORPHANS_S = 30.0
+
+
+def _child(order: Order, telling: int, counting: int) -> None:
+    """Become the command."""
+    os.setsid()
+    log = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(telling, 1)
+    os.dup2(log, 2)
+    # What was open on the old numbers must not be flushed twice.
+    sys.stdin, sys.stdout, sys.stderr = (
+        os.fdopen(number, mode) for number, mode in ((0, "r"), (1, "w"), (2, "w"))
+    )
+    changes = _kill_at(order)
+    from napari_dre_slcl.cli.app import main
+
+    code = 1
+    try:
+        code = main(order.argv)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.write(counting, str(changes["all"]).encode())
+        os._exit(code)
+
+
+def _kill_at(order: Order) -> Counter[str]:
+    """Count changes to files from here on, and end this process before one of them."""
+    changes: Counter[str] = Counter()
+    below = order.below
+
+    def count(path: object) -> None:
+        name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
+        if name.startswith(below):
+            changes["all"] += 1
+            if changes["all"] == order.at_change:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        is_write = event == "open" and isinstance(args[2], int) and args[2] & _WRITES
+        if is_write or event in _CHANGES:
+            count(args[0])
+
+    flush = os.fsync
+
+    def flushed(handle: Any) -> None:
+        number = handle if isinstance(handle, int) else handle.fileno()
+        count(os.readlink(f"/proc/self/fd/{number}"))
+        flush(handle)
+
+    sys.addaudithook(hook)
+    os.fsync = flushed
+    return changes
+
+
+def _run(order: Order) -> Ended:
+    told, telling = os.pipe()
+    counted, counting = os.pipe()
+    begun = time.monotonic()
+    child = os.fork()
+    if not child:
+        _child(order, telling, counting)
+    os.close(telling)
+    os.close(counting)
+    stages: Counter[str] = Counter()
+    status = _wait(order, child, told, stages)
+    seconds = time.monotonic() - begun
+    os.close(told)
+    changes = os.read(counted, 32).decode()
+    os.close(counted)
+    code = os.waitstatus_to_exitcode(status)
+    return Ended(code, seconds, int(changes or 0), dict(stages), _orphans_s(child))
+
+
+def _wait(order: Order, child: int, told: int, stages: Counter[str]) -> int:
+    """Follow a child to its end, or end it at its moment."""
+    until = time.monotonic() + (order.after_s or _LONGEST_S)
+    rest = b""
+    with open(order.log, "ab") as log:
+        while True:
+            ready, _, _ = select.select([told], [], [], 0.002)
+            chunk = os.read(told, 65536) if ready else b""
+            log.write(chunk)
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                _note(line, stages)
+                stage, number = order.in_stage
+                if stage and stages[stage] == number:
+                    os.kill(child, signal.SIGKILL)
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid:
+                return status
+            if ready and not chunk:  # it has closed its output, and is about to end
+                time.sleep(0.002)
+            if time.monotonic() > until:
+                os.kill(child, signal.SIGKILL)
+                until += _LONGEST_S
+
+
+def _note(line: bytes, stages: Counter[str]) -> None:
+    if line.startswith(b'{"event":"progress"'):
+        stages[json.loads(line)["stage"]] += 1
+
+
+def _orphans_s(session: int) -> float:
+    """Wait until no process of a command is left."""
+    begun = time.monotonic()
+    while members := _members(session):
+        waited = time.monotonic() - begun
+        if waited > _ORPHANS_S:
+            for pid in members:
+                os.kill(pid, signal.SIGKILL)
+            return float("inf")
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def _members(session: int) -> list[int]:
+    """Return the living processes of a session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[3] == str(session) and fields[0] not in "ZX":
+            found.append(int(path.parent.name))
+    return found
+
+
+def main() -> None:
+    """Import what the commands use, then run orders until standard input ends."""
+    import napari_dre_slcl.cli.app
+    import napari_dre_slcl.engine.build_index
+    import napari_dre_slcl.engine.embed_cohort
+    import napari_dre_slcl.engine.evaluation
+    import napari_dre_slcl.engine.predict
+    import napari_dre_slcl.engine.train
+    import napari_dre_slcl.export.export_slide  # noqa: F401
+
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        order = Order(**json.loads(line))
+        answers.write(json.dumps(asdict(_run(order))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
