@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import typer
 
+from napari_dre_slcl.atomic_file import move
 from napari_dre_slcl.cli.console import say
 from napari_dre_slcl.cli.jobs import run_to_end
 from napari_dre_slcl.cli.summary import DemoOutcome, attention_sentence, write_summary
@@ -148,7 +149,7 @@ def _train(table: Path, run_dir: Path, plan: DemoPlan) -> Result:
                 "with --out."
             )
         shutil.rmtree(previous, ignore_errors=True)
-        run_dir.rename(previous)
+        move(run_dir, previous)
     job = TrainJob(
         cohort=table, run_dir=run_dir, preset="cpu-small", overrides=dict(plan.overrides)
     )
@@ -156,7 +157,7 @@ def _train(table: Path, run_dir: Path, plan: DemoPlan) -> Result:
         result = run_to_end(job, as_json=False)
     except (DreSlclError, typer.Exit):
         if previous.exists() and not run_dir.exists():
-            previous.rename(run_dir)
+            move(previous, run_dir)
         raise
     shutil.rmtree(previous, ignore_errors=True)
     return result

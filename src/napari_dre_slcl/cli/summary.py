@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from napari_dre_slcl import __version__
+from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.cli.tables import probabilities
 from napari_dre_slcl.results import SlideResult, load_result
 
@@ -103,9 +104,7 @@ def write_summary(outcome: DemoOutcome, page: Path) -> Path:
         ),
         files=_file_list(outcome, page),
     )
-    aside = page.with_suffix(".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(page)
+    write_text(page, text)
     return page
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
-import tempfile
+import io
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_dre_slcl.atomic_file import atomic_folder, write_text
 from napari_dre_slcl.cohort.synthetic_nuclei import MutationCue
 from napari_dre_slcl.cohort.synthetic_plan import SlidePlan, plan_cohort
 from napari_dre_slcl.cohort.synthetic_reports import write_report
@@ -85,16 +84,8 @@ def generate_cohort(
     _check(out, n_slides, seed, side_px)
     _check_cue(cue_share, cue_strength)
     plans = plan_cohort(n_slides, seed, MutationCue(cue_share, cue_strength))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with atomic_folder(out) as aside:
         _fill(aside, plans, seed, side_px, on_progress)
-        aside.chmod(0o755)  # mkdtemp makes it private
-        if out.exists():
-            out.rmdir()
-        os.replace(aside, out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return out / "cohort.csv"
 
 
@@ -184,7 +175,6 @@ def _row(plan: SlidePlan, seed: int, index: int) -> tuple[Any, ...]:
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_text(path, text.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image
 
+from napari_dre_slcl.atomic_file import atomic_path
 from napari_dre_slcl.cohort.synthetic_anatomy import FIELD_SCALE, Anatomy, draw_anatomy
 from napari_dre_slcl.cohort.synthetic_plan import SlidePlan
 from napari_dre_slcl.cohort.synthetic_stain import blur_patch, draw_pen, stain
@@ -79,8 +79,7 @@ def write_pyramid(path: Path, picture: npt.NDArray[np.uint8]) -> None:
     picture : (h, w, 3) uint8
         Level 0.
     """
-    aside = path.with_name(path.name + ".part")
-    with tifffile.TiffWriter(aside) as writer:
+    with atomic_path(path) as aside, tifffile.TiffWriter(aside) as writer:
         for downsample in _LEVELS:
             size = (picture.shape[1] // downsample, picture.shape[0] // downsample)
             level = Image.fromarray(picture) if downsample > 1 else None
@@ -102,4 +101,3 @@ def write_pyramid(path: Path, picture: npt.NDArray[np.uint8]) -> None:
                 metadata=None,
                 maxworkers=1,
             )
-    os.replace(aside, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.cohort.feature_store import FeatureOrigin, write_features
 from napari_dre_slcl.cohort.synthetic_plan import SlidePlan, plan_cohort
 from napari_dre_slcl.cohort.synthetic_reports import write_report
@@ -81,10 +83,9 @@ def make_cohort(
             counts[split].append(n_tiles)
         rows.append(_row(number, plan, split, path.relative_to(folder)))
     table = folder / "cohort.csv"
-    with table.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(_COLUMNS)
-        writer.writerows(rows)
+    text = io.StringIO()
+    csv.writer(text).writerows([_COLUMNS, *rows])
+    write_text(table, text.getvalue())
     features = None if feature_dim is None else files
     return TrialCohort(table, features, {name: tuple(n) for name, n in counts.items()})
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dre_slcl.atomic_file import aside_of, make_folder, set_mark
 from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.device import choose_device
@@ -115,9 +116,9 @@ def embed_slides(request: EmbedRequest, reporter: Reporter) -> Embedded:
 def _make_folder(out: Path) -> None:
     """Find out before any slide is encoded whether the file can be written."""
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        probe = out.parent / f".{out.name}.part"
-        probe.touch()
+        make_folder(out.parent)
+        probe = aside_of(out)
+        set_mark(probe)
         probe.unlink()
     except OSError as error:
         raise JobError(f"'{out}' cannot be written: {error.strerror}.") from error

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from napari_dre_slcl.atomic_file import flush_folder, flush_stream, open_in_place
+
 __all__ = ["LossTable"]
 
 
@@ -25,7 +27,8 @@ class LossTable:
     def __init__(self, path: Path, columns: Sequence[str], last_step: int = 0) -> None:
         self._columns = tuple(columns)
         kept = _lines_up_to(path, last_step)
-        self._stream = path.open("r+b" if path.exists() else "w+b", buffering=0)
+        self._stream = open_in_place(path)
+        flush_folder(path.parent)
         if not kept:
             header = ",".join(("step", "epoch", *self._columns)) + "\n"
             self._stream.truncate(0)
@@ -41,7 +44,7 @@ class LossTable:
 
     def flush(self) -> None:
         """Make the lines durable."""
-        os.fsync(self._stream.fileno())
+        flush_stream(self._stream)
 
     def close(self) -> None:
         """Close the file."""

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from napari_dre_slcl.atomic_file import set_mark
 from napari_dre_slcl.engine.world import World
 
 __all__ = ["check_shared_folder"]
@@ -45,7 +46,7 @@ def check_shared_folder(world: World, run_dir: Path, within_s: float = 20.0) -> 
 
 def _leave(path: Path) -> str:
     try:
-        path.touch()
+        set_mark(path)
     except OSError as error:
         return f"The run folder '{path.parent}' cannot be written: {error.strerror}."
     return ""

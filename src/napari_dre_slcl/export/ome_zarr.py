@@ -6,8 +6,6 @@ size is known. The centre of level-0 pixel (0, 0) is the origin, as in napari.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl._version import __version__
+from napari_dre_slcl.atomic_file import atomic_folder
 from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.map_colors import highest_color
@@ -61,15 +60,8 @@ def write_ome_zarr(
     """
     refuse_without_tiles(result)
     _refuse_other_folder(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        _write(result, look, aside / "new", on_step)
-        if path.exists():
-            path.rename(aside / "old")
-        (aside / "new").rename(path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with atomic_folder(path, replaces=True) as aside:
+        _write(result, look, aside, on_step)
     return path
 
 
@@ -89,7 +81,7 @@ def _write(result: SlideResult, look: CodewordLook, folder: Path, on_step: OnSte
             "napari-dre-slcl[zarr], or export to another format."
         ) from error
     maps = [choice.make() for choice in available_maps(result)]
-    group = zarr.create_group(folder, zarr_format=3)
+    group = zarr.create_group(folder, zarr_format=3, overwrite=True)
     group.attrs["ome"] = _image_facts(result, maps)
     chunks = tuple(min(_CHUNK, size) for size in result.grid_shape)
     image = group.create_array(

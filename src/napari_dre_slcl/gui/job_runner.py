@@ -21,6 +21,7 @@ from typing import IO, Any, Literal
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
+from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.errors import DreSlclError, JobError
 from napari_dre_slcl.jobs.messages import (
     Cancelled,
@@ -202,7 +203,7 @@ class JobRunner(QObject):
             raise JobError("A job is running. Wait for its end, or cancel it, then start the next.")
         self._n_jobs += 1
         path = self._folder / f"job-{self._n_jobs}.json"
-        path.write_text(event_line(spec), encoding="utf-8")
+        write_text(path, event_line(spec))
         child = self._living_child()
         self._spec = spec
         self._progress = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import napari
 from platformdirs import user_cache_path
 from qtpy.QtCore import QTimer
 
+from napari_dre_slcl.atomic_file import atomic_folder
 from napari_dre_slcl.cohort.synthetic_plan import plan_cohort
 from napari_dre_slcl.cohort.synthetic_slide import paint_slide, write_pyramid
 from napari_dre_slcl.errors import ModelError
@@ -73,7 +73,6 @@ def sample_slide_path(folder: Path, side_px: int = _SIDE_PX) -> Path:
     """
     path = folder / f"generated-lung-slide-{side_px}.tif"
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         plans = plan_cohort(_N_SLIDES, _SEED)
         index = next(i for i, plan in enumerate(plans) if plan.subtype == "LUAD")
         picture, _ = paint_slide(plans[index], _SEED, index, side_px)
@@ -106,10 +105,8 @@ def _copied_model(folder: Path, weights_sha256: str) -> Path:
             return folder
     except ModelError:
         pass  # none is there, or half of one
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".model.") as aside:
-        shutil.copytree(SAMPLE_MODEL / "model", Path(aside) / "model")
-        shutil.rmtree(folder, ignore_errors=True)
-        (Path(aside) / "model").rename(folder)
+    with atomic_folder(folder, replaces=True) as aside:
+        shutil.copytree(SAMPLE_MODEL / "model", aside, dirs_exist_ok=True)
     return folder
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.bars import Bar, BarList
 from napari_dre_slcl.gui.codeword_list import CodewordList
@@ -259,7 +260,8 @@ def _job(
     path = None
     if len(tiles):
         path = scratch.file("tiles")
-        np.save(path, tiles.astype(np.int64), allow_pickle=False)
+        with atomic_writer(path) as stream:
+            np.save(stream, tiles.astype(np.int64), allow_pickle=False)
     return WhatIfJob(
         model=subject.model,
         result=subject.file,

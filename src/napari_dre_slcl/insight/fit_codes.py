@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.atomic_file import atomic_writer, write_json
+from napari_dre_slcl.atomic_file import atomic_folder, atomic_writer, write_json
 from napari_dre_slcl.insight.code_recall import QUESTIONS_FILE, SLIDES_FILE, read_questions
 from napari_dre_slcl.insight.hits import IndexedSlide
 from napari_dre_slcl.insight.index_header import ShardFacts
@@ -105,9 +104,7 @@ def fit_codes(
     if is_fitted(folder / name):
         return name
     shutil.rmtree(folder / name, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder, prefix=".aside-"))
-    try:
+    with atomic_folder(folder / name) as aside:
         rng = np.random.default_rng(_SEED)
         n_questions = min(sizes.n_questions, len(features))
         asked = np.sort(rng.choice(len(features), n_questions, replace=False))
@@ -117,10 +114,6 @@ def fit_codes(
         of_slide = np.searchsorted(ends, asked, side="right")
         write_json(aside / SLIDES_FILE, [slides[int(number)].slide_id for number in of_slide])
         _fit(aside / FITTED_FILE, features, sizes, rng)
-        aside.chmod(0o755)
-        aside.rename(folder / name)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return name
 
 

@@ -6,6 +6,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from napari_dre_slcl import atomic_file
 from napari_dre_slcl.insight.index_header import (
     CODES_FOLDER,
     DATA_PREFIX,
@@ -18,13 +19,8 @@ __all__ = ["delete_all_but", "delete_left_over"]
 
 def delete_left_over(folder: Path) -> None:
     """Delete what a process that was killed had half written."""
-    for pattern in (
-        f".{DATA_PREFIX}*",
-        f"{SHARDS_FOLDER}/.aside-*",
-        f"{CODES_FOLDER}/.aside-*",
-    ):
-        for path in folder.glob(pattern):
-            shutil.rmtree(path, ignore_errors=True)
+    for place in (folder, folder / SHARDS_FOLDER, folder / CODES_FOLDER):
+        atomic_file.delete_left_over(place)
 
 
 def delete_all_but(folder: Path, header: IndexHeader) -> None:

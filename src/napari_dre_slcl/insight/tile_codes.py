@@ -8,7 +8,6 @@ one. What is found here is only a candidate: whoever asks compares the features 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dre_slcl.atomic_file import atomic_path
 from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.hits import LeftOut
 from napari_dre_slcl.insight.index_header import CodesFacts
@@ -202,16 +202,11 @@ def write_by_faiss(path: Path, write: Callable[[str], None]) -> None:
     OSError
         If it cannot be written.
     """
-    aside = path.with_name(f".{path.name}.part")
     try:
-        write(str(aside))
-        with aside.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        aside.replace(path)
+        with atomic_path(path) as aside:
+            write(str(aside))
     except RuntimeError as error:  # faiss raises nothing else
         raise OSError(0, f"faiss could not write '{path.name}', the disk may be full") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def mapped_lists(path: Path) -> Any:

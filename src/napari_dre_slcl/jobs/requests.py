@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from napari_dre_slcl.atomic_file import set_mark
+
 __all__ = ["CANCEL_FILE", "PAUSE_FILE", "Requests", "obey_signals"]
 
 CANCEL_FILE = "cancel"
@@ -71,7 +73,7 @@ class Requests:
     def _write_pause(self) -> None:
         if self._run_dir is not None:
             with contextlib.suppress(OSError):
-                (self._run_dir / PAUSE_FILE).touch()
+                set_mark(self._run_dir / PAUSE_FILE)
                 self._is_written = True
 
     def _has_file(self, name: str) -> bool:

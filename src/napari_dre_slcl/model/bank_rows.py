@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import pairwise
@@ -15,6 +14,7 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
+from napari_dre_slcl.atomic_file import flush_stream, open_in_place
 from napari_dre_slcl.model.bank_shape import Arrays
 
 try:
@@ -157,13 +157,13 @@ class SharedFile:
         block[rows - first] = values.to(block.dtype)
         content = block.numpy().tobytes()
         offset = self._start_bytes + first * self._row_bytes
-        with self._path.open("r+b", buffering=0) as stream:
+        with open_in_place(self._path) as stream:
             _own(stream.fileno(), offset, len(content))
             stream.seek(offset)
             written = 0
             while written < len(content):
                 written += stream.write(content[written:])
-            os.fsync(stream.fileno())
+            flush_stream(stream)
 
 
 def _own(handle: int, offset: int, n_bytes: int) -> None:

@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from filelock import FileLock
 
+from napari_dre_slcl.atomic_file import flush_tree, move, open_in_place
 from napari_dre_slcl.errors import SlideError
 
 if sys.platform != "win32":  # where an open file keeps its folder from being renamed
@@ -131,10 +132,10 @@ class LocalCache:
         try:
             with mark:
                 fill(part)
-                _flush(part)
+                flush_tree(part)
                 with FileLock(self.folder / _LOCKS / _ROOM):  # nobody clears up meanwhile
                     mark.close()
-                    part.rename(copy)
+                    move(part, copy)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
@@ -153,7 +154,7 @@ class LocalCache:
                 raise CacheFullError(_full(self.folder, self.limit_bytes, n_bytes, used))
             part = copy.with_name(f"{copy.name}.{uuid.uuid4().hex[:8]}{_PART}")
             part.mkdir()
-            mark = (part / _MARK).open("w+b")
+            mark = open_in_place(part / _MARK)
             _lock(mark, is_alone=False)
             return part, mark
 
@@ -191,12 +192,12 @@ def _remove(copy: Path) -> bool:
     gone = copy.with_name(f"{copy.name}.{uuid.uuid4().hex[:8]}{_GONE}")
     try:
         if sys.platform == "win32":
-            copy.rename(gone)
+            move(copy, gone)
         else:
             with (copy / _MARK).open("rb") as mark:
                 if not _lock(mark, is_alone=True):
                     return False
-                copy.rename(gone)
+                move(copy, gone)
     except FileNotFoundError:  # killed before it was marked
         gone = copy
     except OSError:  # in use, as Windows says it
@@ -213,13 +214,6 @@ def _lock(mark: BinaryIO, *, is_alone: bool) -> bool:
         except BlockingIOError:
             return False
     return True
-
-
-def _flush(folder: Path) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file() and file.name != _MARK:
-            with file.open("rb+") as stream:
-                os.fsync(stream.fileno())
 
 
 def _last_used(copy: Path) -> int:
