@@ -47,7 +47,7 @@ def test_numbers_of_other_slides_are_not_looked_at(tmp_path: Path) -> None:
         (IDS, VECTORS.astype(int), "of the kind int64; save them as float32"),
         (["a", "b", "a"], VECTORS, "'a' more than once"),
         (["x", "y", "z"], VECTORS, "none of the 3 training slides: they name 'x', 'y', 'z', the"),
-        (np.array(IDS, dtype=object), VECTORS, r"cannot be read: .*allow_pickle"),
+        (np.array(IDS, dtype=object), VECTORS, "cannot be read: it holds Python objects"),
     ],
 )
 def test_a_file_that_does_not_fit_gives_a_sentence(

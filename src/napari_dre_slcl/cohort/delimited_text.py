@@ -13,6 +13,7 @@ from itertools import chain
 from napari_dre_slcl.cohort.header import header_place
 from napari_dre_slcl.cohort.problems import Findings
 from napari_dre_slcl.cohort.rows import ROLE_COLUMNS
+from napari_dre_slcl.untrusted import restore
 
 __all__ = ["SEPARATORS", "read_delimited"]
 
@@ -42,7 +43,7 @@ def read_delimited(content: bytes, findings: Findings) -> list[list[str]]:
     rows = _parse(text, separator, findings)
     _check_encoding(rows, findings)
     _check_lengths(rows, separator, findings)
-    return [[_ODD_BYTE.sub("\ufffd", cell) for cell in row] for row in rows]
+    return [[restore(_ODD_BYTE.sub("\ufffd", cell)) for cell in row] for row in rows]
 
 
 def _decode(content: bytes, findings: Findings) -> str:

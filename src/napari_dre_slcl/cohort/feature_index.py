@@ -15,16 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.cohort.feature_store import FEATURE_SUFFIXES, FeatureFile, open_features
+from napari_dre_slcl.cohort.plain_parquet import plain_values, read_plain_parquet
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.remote import fetch, is_remote, remote_folder
+from napari_dre_slcl.untrusted import check_array, parse_json, plain_name
 
 __all__ = ["INDEX_NAME", "IndexedFile", "look_at", "read_index", "update_index", "write_index"]
 
 INDEX_NAME = "index.parquet"
 
 _FORMAT = {b"napari-dre-slcl feature index": b"1"}
+_LEAST = np.dtype(np.uint8)
 _LOOKERS = 8
 """Threads that open files: on a network drive each waits for its own answers."""
 
@@ -119,7 +124,6 @@ def read_index(folder: Path) -> dict[str, IndexedFile]:
     """
     try:
         import pyarrow
-        from pyarrow import parquet
     except ImportError:
         return {}
     try:
@@ -127,10 +131,10 @@ def read_index(folder: Path) -> dict[str, IndexedFile]:
             return {}
         with fetch(folder / INDEX_NAME) if is_remote(folder) else nullcontext() as copy:
             path = folder / INDEX_NAME if copy is None else copy.path
-            table = parquet.read_table(path, partitioning=None)
+            table = read_plain_parquet(path, list(_COLUMNS))
         if not _FORMAT.items() <= (table.schema.metadata or {}).items():
             return {}
-        columns = {name: table.column(name).to_pylist() for name in _COLUMNS}
+        columns = {name: plain_values(table.column(name)) for name in _COLUMNS}
         return {row.file.path.name: row for row in _rows(folder, columns)}
     except (pyarrow.ArrowException, OSError, KeyError, ValueError, TypeError):
         return {}  # it is made anew
@@ -222,7 +226,11 @@ def _rows(folder: Path, columns: Mapping[str, list[Any]]) -> Iterable[IndexedFil
     for name, n_tiles, dim, has_coords, attrs, n_bytes, mtime_ns in zip(
         *(columns[name] for name in names), strict=True
     ):
-        file = FeatureFile(folder / name, n_tiles, dim, has_coords, json.loads(attrs))
+        found = parse_json(attrs)
+        if min(n_tiles, dim) < 1 or not isinstance(found, dict):
+            raise ValueError("a row is of no file of features")
+        check_array((n_tiles, dim), _LEAST, n_bytes)
+        file = FeatureFile(folder / plain_name(name), n_tiles, dim, bool(has_coords), found)
         yield IndexedFile(file, n_bytes, mtime_ns)
 
 

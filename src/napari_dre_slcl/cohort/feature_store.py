@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.feature_write import FeatureOrigin, write_features
+from napari_dre_slcl.cohort.plain_hdf5 import bounded, own_dataset, small_attributes
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.remote import fetch, is_remote, remote_folder, remote_stream, shown
 
@@ -37,6 +39,7 @@ FEATURE_SUFFIXES = (".h5", ".hdf5")
 
 # A hundred times as far as any scanner sees.
 _FARTHEST_PX = 10**8
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,7 @@ def read_coords(file: FeatureFile) -> NDArray[np.int64] | None:
     if not file.has_coords:
         return None
     with _opened(file.path) as stored:
-        return _corners(stored["coords"][()])
+        return _corners(bounded(own_dataset(stored, "coords"), stored)[()])
 
 
 def read_rows(file: FeatureFile, tiles: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -187,7 +190,9 @@ def read_rows(file: FeatureFile, tiles: NDArray[np.int64]) -> NDArray[np.float32
         return np.empty((0, file.dim), np.float32)
     first, last = int(wanted[0]), int(wanted[-1])
     with _opened(file.path) as stored:
-        table = stored["features"]
+        table = own_dataset(stored, "features")
+        if table is None:
+            raise KeyError("no data set 'features'")
         if table.shape not in ((file.n_tiles, file.dim), (1, file.n_tiles, file.dim)):
             raise SlideError(f"The feature file '{file.path}' has changed; start again with it.")
         # HDF5 reads a range at once, but a list of rows one by one.
@@ -225,9 +230,9 @@ def _opened(path: Path, *, is_whole: bool = True) -> Iterator[Any]:
 
 
 def _describe(path: Path, stored: Any) -> FeatureFile:
-    table = stored.get("features")
+    table = own_dataset(stored, "features")
     if not isinstance(table, h5py.Dataset):
-        found = ", ".join(f"'{name}'" for name in stored) or "nothing"
+        found = ", ".join(f"'{name}'" for name in islice(stored, _SHOWN)) or "nothing"
         raise SlideError(
             f"The feature file '{path}' has no data set 'features', it holds {found}. Give files "
             "as TRIDENT or CLAM write them."
@@ -238,14 +243,19 @@ def _describe(path: Path, stored: Any) -> FeatureFile:
             f"The features of '{path}' are a {table.dtype} array of shape {table.shape}; a table "
             "of numbers with one row per tile is needed."
         )
-    coords = stored.get("coords")
+    bounded(table, stored)
+    coords = own_dataset(stored, "coords")
     has_coords = isinstance(coords, h5py.Dataset)
     if has_coords and coords.shape not in ((shape[0], 2), (1, shape[0], 2)):
         raise SlideError(
             f"The feature file '{path}' has {shape[0]:,} features but coordinates of shape "
             f"{coords.shape}; make it again."
         )
-    attrs = dict(stored.attrs) | dict(table.attrs) | (dict(coords.attrs) if has_coords else {})
+    if has_coords:
+        bounded(coords, stored)
+    attrs: dict[str, Any] = {}
+    for item in (stored, table, *([coords] if has_coords else [])):
+        attrs |= small_attributes(item)
     return FeatureFile(path, int(shape[0]), int(shape[1]), has_coords, _plain(attrs))
 
 

@@ -6,8 +6,10 @@ import math
 from pathlib import Path
 
 from napari_dre_slcl.cohort.cell_text import cell_text
+from napari_dre_slcl.cohort.plain_parquet import plain_values, read_plain_parquet
 from napari_dre_slcl.cohort.problems import Findings
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.untrusted import UntrustedError
 
 __all__ = ["read_parquet"]
 
@@ -29,15 +31,18 @@ def read_parquet(table: Path, findings: Findings) -> list[list[str]]:
     """
     try:
         import pyarrow
-        from pyarrow import parquet
     except ImportError as error:
         raise CohortError(
             f"The cohort table '{table}' is a Parquet file, and reading it needs pyarrow. Run: "
             "pip install 'napari-dre-slcl[tables]', or save the table as CSV."
         ) from error
     try:
-        content = parquet.ParquetFile(table).read()
-    except (pyarrow.ArrowException, OSError) as error:
+        content = read_plain_parquet(table)
+    except UntrustedError as error:
+        raise CohortError(
+            f"The Parquet file '{table}' is not read: {error}. Give a table with one row per slide."
+        ) from error
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise CohortError(
             f"The Parquet file '{table}' cannot be read: it is damaged. Write it again."
         ) from error
@@ -47,7 +52,7 @@ def read_parquet(table: Path, findings: Findings) -> list[list[str]]:
             findings.refuse(f"the column '{name}' holds lists; keep one value a cell", (), name)
             columns.append([name] + [""] * content.num_rows)
         else:
-            values = content.column(name).to_pylist()
+            values = plain_values(content.column(name))
             # An index that nobody named is pandas' own numbering of the rows.
             if not name.startswith("__index_level_"):
                 columns.append([name, *(_text(value) for value in values)])

@@ -13,12 +13,15 @@ from napari_dre_slcl.cohort.parquet_table import read_parquet
 from napari_dre_slcl.cohort.problems import Findings
 from napari_dre_slcl.cohort.workbook import read_workbook
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.untrusted import UntrustedError, read_bytes
 
 __all__ = ["read_table"]
 
 _WORKBOOK, _OLD_WORKBOOK, _PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _HEAD_BYTES = 4096
+# A million slides with reports of a thousand letters.
+_MOST_BYTES = 2**30
 
 
 def read_table(table: Path, findings: Findings) -> list[list[str]]:
@@ -55,7 +58,11 @@ def read_table(table: Path, findings: Findings) -> list[list[str]]:
                 f"The cohort table '{table}' is not a CSV, TSV, Excel (.xlsx) or Parquet file. "
                 "Give a table with one row per slide."
             )
-        return read_delimited(table.read_bytes(), findings)
+        return read_delimited(read_bytes(table, _MOST_BYTES), findings)
+    except UntrustedError as error:
+        raise CohortError(
+            f"The cohort table '{table}' is not read: {error}. Give a table with one row per slide."
+        ) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise CohortError(f"The cohort table '{table}' cannot be read: {reason}.") from error

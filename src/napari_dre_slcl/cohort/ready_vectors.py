@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
+from napari_dre_slcl.cohort.plain_hdf5 import bounded, own_dataset
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.untrusted import open_npz
 
 __all__ = ["ReadyVectors", "read_ready_vectors"]
 
@@ -85,16 +86,21 @@ def shown_names(names: Sequence[str]) -> str:
 def _read(path: Path) -> tuple[list[str], NDArray[np.generic]]:
     try:
         if path.suffix.lower() == ".npz":
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                ids, vectors = (np.asarray(arrays[name]) for name in _NAMES)
+            with open_npz(path) as arrays:
+                lacking = [name for name in _NAMES if name not in arrays]
+                if lacking:
+                    raise KeyError(lacking[0])
+                ids, vectors = (arrays[name] for name in _NAMES)
         else:
-            with h5py.File(path) as file:
-                ids, vectors = (np.asarray(file[name][()]) for name in _NAMES)
+            with h5py.File(path, "r") as file:
+                ids, vectors = (
+                    np.asarray(bounded(own_dataset(file, name), file)[()]) for name in _NAMES
+                )
     except KeyError as error:
         raise CohortError(
             f"The report vectors '{path}' lack an array: they need 'slide_id' and 'vectors'."
         ) from error
-    except (OSError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise CohortError(
             f"The report vectors '{path}' cannot be read: {error}. Give an .npz or .h5 file with "
             "'slide_id' (text) and 'vectors' (n, dim)."

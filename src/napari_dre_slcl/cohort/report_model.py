@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dre_slcl.atomic_file import write_bytes
 from napari_dre_slcl.cohort.report_text import clean_report, has_words, trim_report
 from napari_dre_slcl.cohort.reports import ReportEncoder
 from napari_dre_slcl.errors import JobError, ModelError
+from napari_dre_slcl.untrusted import inside, parse_json, read_bytes, read_npy_stream
 
 __all__ = ["ReportModel", "load_report_model", "phrase_text", "save_report_model"]
 
@@ -27,6 +29,8 @@ _FOLDER = "text"
 _WORDS = "words.json"
 _DIRECTIONS = "directions.npy"
 _FORMAT = 1
+# 50,000 words in 1,024 directions take 200 MB.
+_MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +110,7 @@ def save_report_model(model: ReportModel, folder: Path) -> dict[str, str]:
     }
     (folder / _FOLDER).mkdir()
     for name, content in files.items():
-        (folder / _FOLDER / name).write_bytes(content)
+        write_bytes(folder / _FOLDER / name, content)
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
@@ -132,19 +136,28 @@ def load_report_model(folder: Path, header: Mapping[str, Any]) -> ReportModel:
             "saved by an older version, or its reports had no word in common. Train it again."
         )
     try:
-        files = {name: (folder / _FOLDER / name).read_bytes() for name in (_WORDS, _DIRECTIONS)}
+        files = {
+            name: read_bytes(inside(folder, _FOLDER, name), _MOST_BYTES)
+            for name in (_WORDS, _DIRECTIONS)
+        }
         for name, content in files.items():
             if hashlib.sha256(content).hexdigest() != hashes[name]:
                 raise ModelError(f"'{folder / _FOLDER / name}' is damaged: its hash differs.")
-        words = json.loads(files[_WORDS])
-        directions = np.load(io.BytesIO(files[_DIRECTIONS]), allow_pickle=False)
-        encoder = ReportEncoder.from_state(words["terms"], np.asarray(words["idf"]), directions)
+        words, content = parse_json(files[_WORDS]), files[_DIRECTIONS]
+        directions = read_npy_stream(io.BytesIO(content), len(content))
+        return _model(words, directions)
     except OSError as error:
         raise ModelError(
             f"The text encoder of '{folder}' cannot be read: {error.strerror}. Copy the whole "
             "model folder."
         ) from error
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"The text encoder of '{folder}' does not fit this version.") from error
-    removed = words.get("removed")
+
+
+def _model(words: dict[str, Any], directions: NDArray[Any]) -> ReportModel:
+    terms, removed = words["terms"], words.get("removed")
+    if not all(isinstance(text, str) for text in (*terms, *(removed or ()))):
+        raise ValueError("a word is no text")
+    encoder = ReportEncoder.from_state(terms, np.asarray(words["idf"], np.float64), directions)
     return ReportModel(encoder, None if removed is None else tuple(removed))

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.untrusted import UntrustedError, read_bytes, restore
 
 __all__ = ["read_splits"]
 
+_MOST_BYTES = 2**28
 _ID_COLUMNS = ("slide_id", "slide", "image_id", "patient_id", "case_id")
 _SIDES = {
     "train": "train",
@@ -66,15 +68,23 @@ def read_splits(path: Path) -> list[tuple[str, list[tuple[str, str]]]]:
 def _read_columns(path: Path) -> dict[str, list[str]]:
     """Return the cells under each heading; rows that end early are filled up."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_bytes(path, _MOST_BYTES).decode("utf-8-sig").splitlines()
     except OSError as error:
         raise CohortError(f"The split file '{path}' cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise CohortError(
             f"The split file '{path}' is not text in UTF-8. Save it as CSV UTF-8."
         ) from error
+    except UntrustedError as error:
+        raise CohortError(f"The split file '{path}' is not read: {error}.") from error
     separator = max(",\t;", key=lines[0].count) if lines else ","
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
+    try:
+        rows = [
+            [restore(cell.strip()) for cell in row]
+            for row in csv.reader(lines, delimiter=separator)
+        ]
+    except csv.Error as error:
+        raise CohortError(f"The split file '{path}' is damaged: {error}.") from error
     heads = rows[0] if rows else []
     columns: dict[str, list[str]] = {head: [] for head in heads}
     if len(columns) < len(heads):

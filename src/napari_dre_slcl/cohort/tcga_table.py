@@ -16,6 +16,7 @@ from napari_dre_slcl.cohort.problems import CohortTableError, Findings, in_order
 from napari_dre_slcl.cohort.read_table import read_table
 from napari_dre_slcl.cohort.tcga import TcgaBarcode, parse_barcode
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.untrusted import defuse
 
 __all__ = ["FilledTable", "write_tcga_table"]
 
@@ -206,7 +207,7 @@ def _write(out: Path, records: list[dict[str, str]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: defuse(cell) for name, cell in record.items()} for record in records)
     try:
         write_text(out, text.getvalue())
     except OSError as error:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,12 +13,13 @@ import platformdirs
 from numpy.typing import NDArray
 
 from napari_dre_slcl.atomic_file import atomic_writer
+from napari_dre_slcl.untrusted import open_npz
 
 __all__ = ["VectorCache", "cache_folder"]
 
 _LOCK_WAIT_S = 10.0
 _KEY_BYTES = 32
-_BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError)
+_BROKEN = (OSError, ValueError)
 
 _Rows = dict[bytes, NDArray[np.float32]]
 
@@ -103,12 +102,12 @@ class VectorCache:
 
     def _read(self) -> _Rows:
         try:
-            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with open_npz(self.path) as arrays:
                 keys, vectors = arrays["keys"], arrays["vectors"]
             _check(keys, vectors)
         except FileNotFoundError:
             return {}
-        except (*_BROKEN, zipfile.BadZipFile, zlib.error) as error:
+        except _BROKEN as error:
             self.problem = (
                 f"The stored report vectors '{self.path}' cannot be used ({error}); "
                 "they are made anew."

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from napari_dre_slcl.cohort.cell_text import cell_text
+from napari_dre_slcl.cohort.plain_workbook import check_workbook
 from napari_dre_slcl.cohort.problems import Findings
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.untrusted import UntrustedError, restore
 
 __all__ = ["read_workbook"]
 
@@ -21,6 +24,11 @@ _BROKEN = (
     TypeError,
     AttributeError,
     EOFError,
+    IndexError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    zlib.error,
     ParseError,
 )
 
@@ -42,6 +50,7 @@ def read_workbook(table: Path, findings: Findings) -> list[list[str]]:
     CohortError
         If the file is no workbook or damaged, or openpyxl is not installed.
     """
+    _check(table)
     formulas = _load(table, has_values=False)
     sheet = _cohort_sheet(formulas.worksheets, table)
     filled = [other.title for other in formulas.worksheets if _is_filled(other)]
@@ -67,6 +76,25 @@ def read_workbook(table: Path, findings: Findings) -> list[list[str]]:
     return [[_text(value) for value in row] for row in sheet.values]
 
 
+def _check(table: Path) -> None:
+    try:
+        check_workbook(table)
+    except UntrustedError as error:
+        raise CohortError(
+            f"The workbook '{table}' is not read: {error}. Save the sheet with the slides again "
+            "as .xlsx or as CSV UTF-8."
+        ) from error
+    except _BROKEN as error:
+        raise _damaged(table) from error
+
+
+def _damaged(table: Path) -> CohortError:
+    return CohortError(
+        f"The cohort table '{table}' is no Excel workbook (.xlsx) or is damaged. Save it "
+        "again as .xlsx or as CSV UTF-8."
+    )
+
+
 def _load(table: Path, has_values: bool) -> Any:
     try:
         from openpyxl import load_workbook
@@ -82,10 +110,7 @@ def _load(table: Path, has_values: bool) -> Any:
             warnings.simplefilter("ignore")  # of colours and menus that it leaves out
             return load_workbook(stream, data_only=has_values)
     except (*_BROKEN, InvalidFileException) as error:
-        raise CohortError(
-            f"The cohort table '{table}' is no Excel workbook (.xlsx) or is damaged. Save it "
-            "again as .xlsx or as CSV UTF-8."
-        ) from error
+        raise _damaged(table) from error
 
 
 def _cohort_sheet(sheets: list[Any], table: Path) -> Any:
@@ -104,4 +129,4 @@ def _is_filled(sheet: Any) -> bool:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else cell_text(value)
+    return "" if value is None else restore(cell_text(value))

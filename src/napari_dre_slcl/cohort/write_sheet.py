@@ -11,6 +11,7 @@ from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.cohort.cell_values import clean_value
 from napari_dre_slcl.cohort.sheet import Sheet
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.untrusted import defuse
 
 __all__ = ["free_table", "write_sheet"]
 
@@ -51,13 +52,13 @@ def write_sheet(sheet: Sheet, out: Path, may_replace: bool = False) -> Path:
         raise CohortError(f"'{out}' {why}; it is not written over. Give another name.")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(sheet.columns)
+    writer.writerow([defuse(name) for name in sheet.columns])
     moved = _moved_columns(sheet, out)
     for number in sheet.numbers:
         row = [sheet.cell(number, place) for place in range(len(sheet.columns))]
         for place in moved:
             row[place] = _seen_from(row[place], sheet.table.parent, out.parent)
-        writer.writerow(row)
+        writer.writerow([defuse(cell) for cell in row])
     try:
         write_text(out, text.getvalue())
     except OSError as error:

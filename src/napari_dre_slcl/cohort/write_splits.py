@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_dre_slcl.atomic_file import write_text
+from napari_dre_slcl.atomic_file import atomic_folder, write_text
 from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.cohort.folds import Fold
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.untrusted import defuse
 
 __all__ = ["write_split_folder"]
 
@@ -42,17 +41,9 @@ def write_split_folder(cohort: Cohort, folds: Sequence[Fold], folder: Path) -> P
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CohortError(f"'{folder}' is there and not empty. Name a new folder for the folds.")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-        try:
+        with atomic_folder(folder) as aside:
             for fold in folds:
                 write_text(aside / f"{fold.name}.csv", _text(cohort, fold))
-            aside.chmod(0o755)
-            if folder.exists():
-                folder.rmdir()  # empty, as was seen above; else this fails
-            aside.rename(folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise CohortError(f"The folds '{folder}' cannot be written: {error.strerror}.") from error
     return folder
@@ -63,6 +54,8 @@ def _text(cohort: Cohort, fold: Fold) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("slide_id", "role"))
     writer.writerows(
-        (row.slide_id, side) for row, side in zip(cohort.rows, fold.split, strict=True) if side
+        (defuse(row.slide_id), side)
+        for row, side in zip(cohort.rows, fold.split, strict=True)
+        if side
     )
     return text.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from napari_dre_slcl.engine.warm import warm_bundle
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import AskJob, Cancelled, Result
 from napari_dre_slcl.model.bundle import Bundle
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["run_ask"]
 
@@ -68,7 +68,7 @@ def run_ask(job: AskJob, on_event: OnEvent, should_stop: ShouldStop) -> Result |
 
 def _by_words(job: AskJob, bundle: Bundle, reporter: Reporter) -> NDArray[np.float32]:
     assert bundle.folder is not None
-    header = json.loads((bundle.folder / "model.json").read_text(encoding="utf-8"))
+    header = read_json(bundle.folder / "model.json")
     model = load_report_model(bundle.folder, header)
     vectors = []
     for phrase in job.phrases:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from napari_dre_slcl.engine.evaluation_predictions import (
 from napari_dre_slcl.engine.paired_cells import paired_tests
 from napari_dre_slcl.errors import ResultError
 from napari_dre_slcl.export.comparison_page import comparison_page
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["compare_evaluations"]
 
@@ -124,7 +124,7 @@ def _open(folder: Path, name: str) -> _Run:
             "Run 'dre-slcl evaluate' first."
         )
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
+        metrics = read_json(path)
     except (OSError, ValueError) as error:
         raise ResultError(f"'{path}' cannot be read: {error}.") from error
     if not _is_whole(metrics):

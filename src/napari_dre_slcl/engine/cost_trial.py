@@ -6,7 +6,6 @@ python -m napari_dre_slcl.engine.cost_trial SPEC.json
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.errors import DreSlclError, JobError
 from napari_dre_slcl.jobs.messages import Progress, TrainJob
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["Trace", "run_trial"]
 
@@ -73,7 +73,7 @@ def run_trial(job: TrainJob, clock: str, folder: Path) -> Trace:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         raise JobError(f"A training to measure this machine with has failed: {last}")
-    return Trace(**json.loads(out.read_text(encoding="utf-8")))
+    return Trace(**read_json(out))
 
 
 class _Stages:
@@ -109,7 +109,7 @@ def main(spec: Path) -> int:
     """Run the training of a spec file and write its trace; return the exit status."""
     from napari_dre_slcl.engine.train import run_train
 
-    asked = json.loads(spec.read_text(encoding="utf-8"))
+    asked = read_json(spec)
     stages, start = _Stages(_CLOCKS[asked["clock"]]), _memory("VmRSS")
     try:
         job = TrainJob.model_validate(asked["job"])

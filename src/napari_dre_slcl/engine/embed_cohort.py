@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ from napari_dre_slcl.jobs.messages import Cancelled, EmbedJob, Result
 from napari_dre_slcl.model.bundle import load_bundle
 from napari_dre_slcl.model.seeds import seed_everything
 from napari_dre_slcl.model.tile_encoder import TileEncoder
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["run_embed"]
 
@@ -164,7 +164,7 @@ def _claim(out: Path, work: EmbedWork, items: Sequence[SlideItem]) -> None:
     path = out / _SETTINGS
     if path.is_file():
         try:
-            earlier = json.loads(path.read_text(encoding="utf-8"))
+            earlier = read_json(path)
         except (OSError, ValueError) as error:
             raise JobError(f"'{path}' cannot be read. Choose another --out.") from error
         if earlier != settings:

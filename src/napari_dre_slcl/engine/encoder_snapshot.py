@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from napari_dre_slcl.errors import JobError, ModelError
 from napari_dre_slcl.model.backbone import Architecture
 from napari_dre_slcl.model.encoders import encoder_sha256
 from napari_dre_slcl.model.tile_encoder import TileEncoder
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["load_snapshot", "save_snapshot"]
 
@@ -86,7 +86,7 @@ def load_snapshot(folder: Path, sha256: str, device: str) -> TileEncoder:
     """
     place = folder / sha256[:16]
     try:
-        about = json.loads((place / _ABOUT).read_text(encoding="utf-8"))
+        about = read_json(place / _ABOUT)
         config = EncoderConfig.model_validate(about["config"])
         encoder = TileEncoder(config, Architecture(**about["architecture"]))
         encoder.load_state_dict(load((place / _WEIGHTS).read_bytes()))

@@ -14,6 +14,7 @@ from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.engine.held_out_slide import HeldOutSlide
 from napari_dre_slcl.results import TaskPrediction
+from napari_dre_slcl.untrusted import defuse
 
 __all__ = ["task_aucs", "write_predictions"]
 
@@ -76,5 +77,6 @@ def write_predictions(
             for name, value in zip(prediction.classes, prediction.probabilities, strict=True):
                 label = slide.labels[prediction.task]
                 who = (slide.slide_id, slide.patient_id, split[row])
-                writer.writerow([*who, prediction.task, label, name, f"{value:.9g}"])
+                words = (*who, prediction.task, label, name)
+                writer.writerow([*(defuse(word) for word in words), f"{value:.9g}"])
     write_text(path, text.getvalue())

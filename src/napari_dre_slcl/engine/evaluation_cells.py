@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from napari_dre_slcl.engine.train import train_prepared
 from napari_dre_slcl.errors import CohortError, DreSlclError, JobError
 from napari_dre_slcl.jobs.messages import Event, Log, Progress, TrainJob
 from napari_dre_slcl.model.bundle import Bundle, load_bundle
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["CELL_FILE", "CellJob", "cell_reporter", "run_cell"]
 
@@ -163,7 +163,7 @@ def _finished(folder: Path, key: Mapping[str, str]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
     except (OSError, ValueError) as error:
         raise JobError(
             f"'{path}' cannot be read: {error}. Delete the folder '{folder}' to make it anew."
@@ -192,7 +192,7 @@ def _check_leakage(
 
 def _fitted(folder: Path) -> dict[str, list[str]]:
     """Return which slides each part of a run was fitted on, as the run has written it down."""
-    found: dict[str, list[str]] = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
+    found: dict[str, list[str]] = read_json(folder / "fitted.json")
     return found
 
 

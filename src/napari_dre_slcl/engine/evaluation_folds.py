@@ -22,6 +22,7 @@ from napari_dre_slcl.cohort.tasks import guess_task_columns
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.evaluation_request import DRAWN_FOLDS, EvaluationRequest
 from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.untrusted import defuse, restore
 
 __all__ = ["Cell", "cells_of", "split_sha256", "test_sha256"]
 
@@ -135,8 +136,8 @@ def _widened(fold: Fold, rows: NDArray[np.bool_]) -> NDArray[np.str_]:
 
 
 def _table(cohort: Cohort, cells: Sequence[Cell]) -> str:
-    frame = pd.DataFrame({"slide_id": [row.slide_id for row in cohort.rows]})
-    columns = pd.DataFrame({cell.name: cell.split for cell in cells})
+    frame = pd.DataFrame({"slide_id": [defuse(row.slide_id) for row in cohort.rows]})
+    columns = pd.DataFrame({defuse(cell.name): cell.split for cell in cells})
     text = io.StringIO()
     pd.concat([frame, columns], axis=1).to_csv(text, index=False, lineterminator="\n")
     return text.getvalue()
@@ -148,11 +149,12 @@ def _read(path: Path, cohort: Cohort) -> dict[int, list[Cell]]:
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise JobError(f"The splits '{path}' cannot be read: {error}.") from error
     names = [str(column) for column in frame.columns if _SEED in str(column)]
-    if frame.get("slide_id", pd.Series(dtype=str)).tolist() != [r.slide_id for r in cohort.rows]:
+    named = [restore(name) for name in frame.get("slide_id", pd.Series(dtype=str))]
+    if named != [r.slide_id for r in cohort.rows]:
         raise JobError(f"The splits '{path}' are of other slides. Choose another --out.")
     found: dict[int, list[Cell]] = {}
     for name in names:
-        fold, _, seed = name.rpartition(_SEED)
+        fold, _, seed = restore(name).rpartition(_SEED)
         if not seed.isdecimal():
             raise JobError(
                 f"The splits '{path}' have a column '{name}', whose seed '{seed}' is no number. "

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import ResultError
 from napari_dre_slcl.metrics.calibration import fit_temperature, scale_probabilities
+from napari_dre_slcl.untrusted import defuse, restore
 
 __all__ = [
     "COLUMNS",
     "TaskCell",
     "cell_predictions",
+    "defused",
     "mean_over_cells",
     "read_predictions",
     "task_cells",
@@ -175,11 +177,22 @@ def mean_over_cells(cells: list[TaskCell]) -> TaskCell:
     )
 
 
+def defused(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of which no text is a formula to a spreadsheet; reading it undoes that."""
+    texts = [name for name, kind in frame.dtypes.items() if kind in ("object", "str", "string")]
+    return frame.assign(**{str(name): frame[name].map(_as_text) for name in texts})
+
+
+def _as_text(cell: object) -> object:
+    return defuse(cell) if isinstance(cell, str) else cell
+
+
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ResultError(f"The predictions '{path}' cannot be read: {error}.") from error
+    frame = frame.map(restore)
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise ResultError(

@@ -13,6 +13,7 @@ from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.config import METHODS, DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.run_folder import with_absolute_paths
 from napari_dre_slcl.errors import ConfigError, JobError
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = [
     "DRAWN_FOLDS",
@@ -198,7 +199,7 @@ def claim_folder(out: Path, settings: Mapping[str, Any]) -> bool:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError) as error:
         raise JobError(
             f"'{path}' cannot be read: {error}. Delete the folder, or choose another --out."

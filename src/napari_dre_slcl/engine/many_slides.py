@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_dre_slcl.atomic_file import write_text
+from napari_dre_slcl.atomic_file import make_folder, set_mark, write_text
 from napari_dre_slcl.engine.output_lock import LOCK_FOLDER
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.slide_parts import PARTS_FOLDER
@@ -26,6 +26,7 @@ from napari_dre_slcl.engine.slide_work import (
     join_parts,
 )
 from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.untrusted import defuse
 
 __all__ = ["LEFT_OUT", "Tally", "do_here", "out_folder", "split_kept", "write_left_out"]
 
@@ -86,8 +87,8 @@ def out_folder(out: Path) -> Iterator[Path]:
     """
     token = out / f".seen-{uuid.uuid4().hex[:12]}"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        token.touch()
+        make_folder(out)
+        set_mark(token)
     except OSError as error:
         raise JobError(
             f"The folder '{out}' cannot be written: {error.strerror}. Choose another --out."
@@ -190,6 +191,6 @@ def write_left_out(out: Path, broken: dict[str, str]) -> Path | None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["slide_id", "reason"])
-    writer.writerows(broken.items())
+    writer.writerows((defuse(slide), defuse(reason)) for slide, reason in broken.items())
     write_text(path, text.getvalue())
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from napari_dre_slcl.errors import CohortError, ResultError, SlideError
 from napari_dre_slcl.metrics.retrieval import retrieval
 from napari_dre_slcl.model.bundle import Bundle
 from napari_dre_slcl.model.network import DreSlclNet
+from napari_dre_slcl.untrusted import open_npz
 
 __all__ = ["retrieval_of_run"]
 
@@ -170,10 +170,10 @@ class _SlideVectors:
 
 def _read_vectors(path: Path, weights_sha256: str) -> dict[str, NDArray[np.float32]]:
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             ids, vectors = arrays["ids"], np.asarray(arrays["X"], dtype=np.float32)
             model = str(arrays["model_sha256"])
-    except (KeyError, OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise ResultError(
             f"The slide vectors '{path}' cannot be read: {error}. Delete the run and make it anew."
         ) from error

@@ -23,6 +23,7 @@ from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.fingerprint import slide_fingerprint
 from napari_dre_slcl.tiles import TileGrid
+from napari_dre_slcl.untrusted import open_npz
 
 __all__ = [
     "PARTS_FOLDER",
@@ -190,8 +191,8 @@ def _write(path: Path, **arrays: NDArray[Any]) -> None:
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            return dict(stored)
+        with open_npz(path) as stored:
+            return {name: stored[name] for name in stored}
     except _DAMAGED_FILE as error:
         if not isinstance(error, OSError):  # read, and no such file: the next run makes it anew
             with suppress(OSError):

@@ -14,6 +14,7 @@ from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import Result, WhatIfJob
 from napari_dre_slcl.model.bundle import Bundle
 from napari_dre_slcl.model.tile_terms import sum_terms
+from napari_dre_slcl.untrusted import read_npy
 
 __all__ = ["run_what_if"]
 
@@ -69,7 +70,7 @@ def _kept(job: WhatIfJob, bundle: Bundle, slide: WarmSlide) -> Tensor:
 
 def _positions(path: Path, n_tiles: int) -> Tensor:
     try:
-        positions = np.load(path, allow_pickle=False)
+        positions = read_npy(path)
     except (OSError, ValueError, EOFError) as error:
         raise JobError(f"The list of tiles '{path}' cannot be read: {error}.") from error
     if positions.ndim != 1 or positions.dtype.kind not in "iu":

@@ -5,7 +5,6 @@ Only such: others belong to the readers made for them, and some of those know no
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.layers import LayerData, map_colormap
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["is_our_ome_zarr", "read_ome_zarr"]
 
@@ -22,7 +22,7 @@ _CREATOR = "napari-dre-slcl"
 def is_our_ome_zarr(path: Path) -> bool:
     """Whether a folder is an OME-Zarr that `write_ome_zarr` wrote."""
     try:
-        facts = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        facts = read_json(path / "zarr.json")
         return bool(facts["attributes"]["ome"]["_creator"]["name"] == _CREATOR)
     except (OSError, ValueError, KeyError, TypeError):
         return False

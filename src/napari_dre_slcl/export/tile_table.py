@@ -15,11 +15,11 @@ from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.steps import OnStep, no_step
 from napari_dre_slcl.export.tile_columns import measurements, place_columns, refuse_without_tiles
 from napari_dre_slcl.results import SlideResult
+from napari_dre_slcl.untrusted import defuse
 
 __all__ = ["tile_table", "write_csv", "write_parquet"]
 
 _ROWS = 50_000
-_FORMULA_SIGNS = ("=", "+", "-", "@")
 
 
 def tile_table(result: SlideResult, look: CodewordLook) -> pd.DataFrame:
@@ -80,11 +80,7 @@ def write_csv(
 
 def _without_formulas(look: CodewordLook) -> CodewordLook:
     """Mark names that a spreadsheet would compute, such as =1+1, as text."""
-    return replace(look, names=tuple(_as_text(name) for name in look.names))
-
-
-def _as_text(name: str) -> str:
-    return f"'{name}" if name.startswith(_FORMULA_SIGNS) else name
+    return replace(look, names=tuple(defuse(name) for name in look.names))
 
 
 def write_parquet(

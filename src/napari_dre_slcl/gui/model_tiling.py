@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from napari_dre_slcl.config import TilingConfig
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["model_tiling"]
 
@@ -22,7 +22,7 @@ def model_tiling(model: Path | None) -> TilingConfig:
     """
     for folder in () if model is None else (model / "model", model):
         try:
-            header = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            header = read_json(folder / "model.json")
             return TilingConfig.model_validate(header["config"]["tiling"])
         except (OSError, ValueError, TypeError, KeyError, ValidationError):
             continue  # a prediction tells what is wrong with a model

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import ResultError
 from napari_dre_slcl.results import load_report_space
+from napari_dre_slcl.untrusted import read_npy
 
 __all__ = ["Similarity", "SpaceReader", "similarity_text"]
 
@@ -59,7 +60,7 @@ class SpaceReader:
             If the result cannot be read, or its tiles were never placed in report space.
         """
         space = self._read(file)
-        phrase = np.load(vectors, allow_pickle=False)[0]
+        phrase = read_npy(vectors)[0]
         if space.shape[1] != len(phrase):
             raise ResultError(
                 f"'{file.name}' is of another model than the phrase. Predict the slide again."

@@ -7,7 +7,6 @@ The slide of a question is left out, as in most searches: its own tiles would be
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.insight.hits import LeftOut
 from napari_dre_slcl.insight.rows import ShardRows
 from napari_dre_slcl.insight.tile_codes import TileCodes
+from napari_dre_slcl.untrusted import read_json, read_npy
 
 __all__ = [
     "CANDIDATES",
@@ -72,8 +72,8 @@ class NearestOfShard:
 
 def read_questions(folder: Path) -> tuple[NDArray[np.float32], list[str]]:
     """Return the (q, d) features that are looked for, and the slide of each."""
-    questions: NDArray[np.float32] = np.load(folder / QUESTIONS_FILE, allow_pickle=False)
-    return questions, json.loads((folder / SLIDES_FILE).read_text(encoding="utf-8"))
+    questions: NDArray[np.float32] = read_npy(folder / QUESTIONS_FILE)
+    return questions, read_json(folder / SLIDES_FILE)
 
 
 def measure(
@@ -108,7 +108,7 @@ def measure(
         How many these are.
     """
     questions, ids = read_questions(folder)
-    notes = [np.load((folder / name).with_suffix(".npy"), allow_pickle=False) for name in files]
+    notes = [read_npy((folder / name).with_suffix(".npy")) for name in files]
     true = np.sort(np.concatenate(notes, axis=1), axis=1)[:, -N_NEAREST:]
 
     def found(number: int, n_probes: int) -> float:

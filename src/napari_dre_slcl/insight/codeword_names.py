@@ -5,7 +5,6 @@ Knows that file alone; neither torch nor weights are read.
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.errors import ModelError
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = [
     "MOST_SIGNS",
@@ -136,7 +136,7 @@ def read_header(folder: Path) -> dict[str, Any]:
     """
     path = model_folder(folder) / "model.json"
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
+        header = read_json(path)
     except OSError as error:
         raise ModelError(
             f"'{folder}' is no model folder: 'model.json' cannot be read ({error.strerror}). Give "

@@ -8,7 +8,6 @@ one in a single step.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import TypeAdapter
 
 from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.hits import IndexedSlide
+from napari_dre_slcl.untrusted import inside, plain_name, read_json
 
 __all__ = [
     "CODES_FOLDER",
@@ -47,6 +47,8 @@ PER_TILE = {
 }
 """Arrays of a shard with one row per tile, and of what."""
 _READABLE = (1, INDEX_FORMAT)
+# A slide takes about a thousand.
+_MOST_BYTES = 2**28
 
 
 def row_shapes(dim: int) -> dict[str, tuple[int, ...]]:
@@ -172,7 +174,7 @@ def read_header(folder: Path) -> IndexHeader:
         If there is none, or it is damaged or of another version.
     """
     try:
-        said = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
+        said = read_json(inside(folder, INDEX_FILE), _MOST_BYTES)
     except OSError as error:
         raise SearchError(
             f"'{folder}' is no index of a cohort: '{INDEX_FILE}' cannot be read "
@@ -214,7 +216,7 @@ def _codes(record: dict[str, Any]) -> dict[str, Any]:
 
 def _within(name: Any) -> str:
     """Return a name of a file or folder of the index itself, never of one outside it."""
-    return Path(str(name)).name
+    return plain_name(name)
 
 
 def _check_rows(header: IndexHeader) -> None:

@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from napari_dre_slcl.atomic_file import append_lines, make_folder
 from napari_dre_slcl.errors import SearchError, SlideError
 from napari_dre_slcl.insight.hits import IndexedSlide
 from napari_dre_slcl.insight.index_header import read_header
+from napari_dre_slcl.untrusted import parse_json
 
 __all__ = ["IndexJournal", "KnownSlide", "mark_of_result"]
 
@@ -96,9 +98,8 @@ class IndexJournal:
         record = asdict(known)
         record["slide"]["result"] = str(known.slide.result)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(record) + "\n")
+            make_folder(self._path.parent)
+            append_lines(self._path, [json.dumps(record)], is_durable=True)
         except OSError as error:
             raise SearchError(
                 f"'{self._path}' cannot be written: {error.strerror}. Make room, or choose another "
@@ -135,7 +136,7 @@ def _of_lines(path: Path) -> dict[str, KnownSlide]:
 
 def _parsed(line: str) -> KnownSlide | None:
     try:
-        record: dict[str, Any] = json.loads(line)
+        record: dict[str, Any] = parse_json(line)
         fields = record["slide"]
         fields |= {"result": Path(fields["result"]), "slide_shape": tuple(fields["slide_shape"])}
         return KnownSlide(IndexedSlide(**fields), record["mark"], record["note"])

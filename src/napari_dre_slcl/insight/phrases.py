@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.errors import ModelError
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["LONGEST_PHRASE", "clean_phrase", "read_phrases", "write_phrases"]
 
@@ -31,7 +31,7 @@ def read_phrases(model: Path) -> tuple[str, ...]:
         Model folder, or a run folder that holds one.
     """
     try:
-        stored = json.loads(_path(model).read_text(encoding="utf-8"))
+        stored = read_json(_path(model))
         phrases = stored["phrases"]
     except (OSError, ValueError, KeyError, TypeError):
         return ()

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import SearchError
+from napari_dre_slcl.untrusted import map_npy
 
 __all__ = ["MOST_MAPPED", "MapPool", "ShardRows"]
 
@@ -61,7 +62,7 @@ class MapPool:
 
 def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = map_npy(path)
     except (OSError, ValueError, EOFError) as error:
         raise SearchError(
             f"'{path}', a part of the index, has gone or is damaged. Open the index again, in case "

@@ -18,6 +18,7 @@ from napari_dre_slcl.insight.index_header import (
     row_shapes,
 )
 from napari_dre_slcl.insight.rows import MOST_MAPPED, MapPool, ShardRows
+from napari_dre_slcl.untrusted import map_npy
 
 __all__ = ["check_counts", "find_rows", "tile_arrays"]
 
@@ -83,7 +84,7 @@ def check_counts(data: Path, n_slides: int, n_codewords: int) -> None:
     for name in ("codeword_counts", "codeword_nearest"):
         path = data / f"{name}.npy"
         if n_codewords and path.is_file():  # format 1 has none
-            shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+            shape = map_npy(path).shape
             if shape != (n_slides, n_codewords):
                 raise ValueError(f"{name} has the shape {shape}")
 

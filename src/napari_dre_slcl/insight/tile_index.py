@@ -27,6 +27,7 @@ from napari_dre_slcl.insight.index_header import (
 from napari_dre_slcl.insight.rows import ShardRows
 from napari_dre_slcl.insight.tile_arrays import check_counts, find_rows, tile_arrays
 from napari_dre_slcl.insight.tile_codes import TileCodes, has_faiss
+from napari_dre_slcl.untrusted import map_npy, read_npy
 
 __all__ = [
     "INDEX_FILE",
@@ -226,7 +227,7 @@ class TileIndex:
         """Return an array that was counted when the index was made; format 1 has none."""
         path = self.folder / self.header.data / f"{name}.npy"
         try:
-            return np.load(path, allow_pickle=False) if path.is_file() else None
+            return read_npy(path) if path.is_file() else None
         except (OSError, ValueError, EOFError) as error:
             raise SearchError(damaged(self.folder)) from error
 
@@ -249,9 +250,9 @@ def label_columns(index: TileIndex) -> tuple[str, ...]:
 
 def _opened(cls: type[TileIndex], folder: Path, header: IndexHeader) -> TileIndex:
     data, n_slides = folder / header.data, len(header.slides)
-    vectors = np.load(data / "slide_vectors.npy", mmap_mode="r", allow_pickle=False)
-    places = np.load(data / "atlas_slides.npy", allow_pickle=False)
-    drawn = np.load(data / "atlas_tiles.npy", allow_pickle=False)
+    vectors = map_npy(data / "slide_vectors.npy")
+    places = read_npy(data / "atlas_slides.npy")
+    drawn = read_npy(data / "atlas_tiles.npy")
     if len(vectors) != n_slides or places.shape != (n_slides, 2) or drawn.shape[1:] != (3,):
         raise ValueError("there is not one vector and one place per slide")
     check_counts(data, n_slides, header.n_codewords)

@@ -26,6 +26,7 @@ from napari_dre_slcl.insight.tile_codes import (
     shard_number,
     write_by_faiss,
 )
+from napari_dre_slcl.untrusted import read_npy
 
 __all__ = ["write_codes"]
 
@@ -153,7 +154,7 @@ def _encode(
 def _is_readable(path: Path) -> bool:
     """Return whether the codes of a shard, and the notes of what is near, can be read."""
     try:
-        np.load(path.with_suffix(".npy"), allow_pickle=False)
+        read_npy(path.with_suffix(".npy"))
         mapped_lists(path)
     except (OSError, ValueError, EOFError, RuntimeError):  # faiss raises nothing but the last
         return False

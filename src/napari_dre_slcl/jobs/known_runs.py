@@ -6,7 +6,6 @@ Only a list: nothing here makes, changes or deletes a run.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import filelock
 
 from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.untrusted import read_json
 from napari_dre_slcl.user_folder import user_folder
 
 __all__ = ["forget_run", "known_runs", "remember_run"]
@@ -60,7 +60,7 @@ def _path() -> Path:
 
 def _read() -> list[str]:
     try:
-        found = json.loads(_path().read_text(encoding="utf-8"))
+        found = read_json(_path())
     except (OSError, ValueError):
         return []
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from napari_dre_slcl.jobs.follow import EventTail
 from napari_dre_slcl.jobs.messages import PAUSED_STAGE, Metric, Progress
 from napari_dre_slcl.jobs.run_status import RunStatus, read_status
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["RunSummary", "age_text", "state_text", "summarise_run"]
 
@@ -160,7 +160,7 @@ def _heard(run_dir: Path) -> datetime | None:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

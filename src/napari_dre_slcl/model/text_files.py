@@ -6,14 +6,14 @@ Loads no model, so that vectors that are kept already need none.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from napari_dre_slcl.errors import ModelError
+from napari_dre_slcl.untrusted import UntrustedError, parse_json, read_json
 
 __all__ = ["POOLING_MODES", "TextModelFiles", "find_text_model", "model_identity"]
 
@@ -37,6 +37,7 @@ _FLAGS = dict(
 )
 _KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
 _SMALL_FILES = ("*.json", "*.txt", "*.model")
+_LONGEST_HEADER = 100 * 2**20  # that of the safetensors library
 _FOREIGN = ("consolidated*", "original/*", "onnx/*", "openvino/*")
 
 
@@ -170,7 +171,7 @@ def _in_folder(name: str, root: Path, commit: str) -> TextModelFiles:
     folder = root
     pooling: tuple[str, ...] = ("mean",)
     for module in modules:
-        kind, place = str(module["type"]).rpartition(".")[2], root / str(module.get("path", ""))
+        kind, place = str(module["type"]).rpartition(".")[2], _module_folder(root, module)
         if kind == "Transformer":
             folder = place
         elif kind == "Pooling":
@@ -207,7 +208,16 @@ def _modules(root: Path) -> list[dict[str, Any]]:
 
 
 def _module_folders(root: Path) -> list[Path]:
-    return [root / str(module.get("path", "")) for module in _modules(root)]
+    return [_module_folder(root, module) for module in _modules(root)]
+
+
+def _module_folder(root: Path, module: dict[str, Any]) -> Path:
+    path = PurePath(str(module.get("path", "")))
+    if path.is_absolute() or ".." in path.parts:
+        raise ModelError(
+            f"'{root / 'modules.json'}' names '{path}', outside its folder. Get the folder again."
+        )
+    return root / path
 
 
 def _pooling(path: Path) -> tuple[str, ...]:
@@ -239,10 +249,8 @@ def _weights(folder: Path) -> tuple[Path, ...]:
 def _n_numbers(path: Path) -> int:
     if path.suffix == ".safetensors":
         # The format begins with the length of a JSON header that has the shape of each tensor.
-        with path.open("rb") as stream:
-            header = stream.read(int.from_bytes(stream.read(8), "little"))
         try:
-            tensors = json.loads(header)
+            tensors = _header(path)
             return sum(
                 math.prod(tensor["shape"])
                 for name, tensor in tensors.items()
@@ -255,9 +263,17 @@ def _n_numbers(path: Path) -> int:
     return path.stat().st_size // (2 if is_half else 4)
 
 
+def _header(path: Path) -> Any:
+    with path.open("rb") as stream:
+        n_bytes = int.from_bytes(stream.read(8), "little")
+        if n_bytes > _LONGEST_HEADER:
+            raise UntrustedError(f"its header claims {n_bytes:,} bytes")
+        return parse_json(stream.read(n_bytes))
+
+
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"'{path}' cannot be read as JSON ({error}). Get the file again."

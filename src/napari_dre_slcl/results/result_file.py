@@ -6,8 +6,6 @@ Arrays are stored as they are: features hardly shrink, and a million tiles must 
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import ResultError
 from napari_dre_slcl.results.checks import check_result
 from napari_dre_slcl.results.slide_result import SlideResult, TaskPrediction
+from napari_dre_slcl.untrusted import open_npz, parse_json
 
 __all__ = ["RESULT_SUFFIX", "load_report_space", "load_result", "save_result"]
 
@@ -36,19 +35,8 @@ _ARRAYS = (
 # Most of the file by far; they may be left out, or read alone.
 _LARGE = ("features", "report_space")
 _OPTIONAL = ("evidence", "report_vector", "freshness")
-# What reading an archive raises that is none, or is damaged.
-_DAMAGED = (
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    NotImplementedError,
-    MemoryError,
-    RecursionError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+# What a header raises that is none of ours.
+_DAMAGED = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
 
 
 def save_result(result: SlideResult, path: Path) -> Path:
@@ -113,9 +101,8 @@ def load_result(path: Path, with_features: bool = True) -> SlideResult:
         If the file is missing, broken or not of this format.
     """
     try:
-        # np.load would leave a file of its own open where the content is no archive.
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            header = json.loads(str(stored["header"]))
+        with open_npz(Path(path)) as stored:
+            header = parse_json(str(stored["header"]))
             arrays = {name: stored[name] for name in _ARRAYS}
             wanted = (*_OPTIONAL, *_LARGE) if with_features else _OPTIONAL
             arrays |= {name: stored[name] for name in wanted if name in stored}
@@ -139,7 +126,7 @@ def load_report_space(path: Path) -> NDArray[np.float16] | None:
         If the file is missing or damaged.
     """
     try:
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        with open_npz(Path(path)) as stored:
             if "report_space" not in stored:
                 return None
             space: NDArray[np.float16] = stored["report_space"]

@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.untrusted import parse_json
 
 __all__ = ["MASK_SUFFIX", "MaskClass", "TissueMask", "load_tissue_mask"]
 
@@ -144,7 +145,7 @@ def load_tissue_mask(path: str | Path) -> TissueMask:
     """
     try:
         with Image.open(path, formats=("PNG",)) as picture:
-            header = json.loads(picture.info[_HEADER])
+            header = parse_json(picture.info[_HEADER])
             if picture.mode != "P" or picture.width * picture.height > _MOST_PX:
                 raise ValueError("not a mask picture")
             return _checked(np.array(picture), header)

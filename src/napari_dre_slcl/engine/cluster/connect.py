@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import threading
@@ -20,6 +19,7 @@ from distributed import Client
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import ClusterChoice
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["ANSWER_S", "bounded", "connected", "misfits"]
 
@@ -175,7 +175,7 @@ def _address(choice: ClusterChoice) -> str:
 
 def _address_in(file: Path) -> str:
     try:
-        address = json.loads(file.read_text(encoding="utf-8"))["address"]
+        address = read_json(file)["address"]
     except OSError as error:
         raise JobError(
             f"The scheduler file '{file}' cannot be read: {error.strerror}. Start the scheduler: "
