@@ -20,15 +20,25 @@ from napari_dre_slcl.cli.cluster_options import (
 )
 from napari_dre_slcl.cli.cohort_commands import cohort_app
 from napari_dre_slcl.cli.console import say_error
+from napari_dre_slcl.cli.doctor import register as register_doctor
 from napari_dre_slcl.cli.embed import register as register_embed
 from napari_dre_slcl.cli.embed_slides import register as register_embed_slides
 from napari_dre_slcl.cli.evaluation_commands import register as register_evaluation
 from napari_dre_slcl.cli.export_command import register as register_export
 from napari_dre_slcl.cli.index_command import register as register_index
-from napari_dre_slcl.cli.options import AsJson, Device, Mpp, Overrides, Preset
+from napari_dre_slcl.cli.options import (
+    AsJson,
+    Device,
+    Mpp,
+    Overrides,
+    Preset,
+    Pseudonymize,
+    PseudonymKey,
+)
 from napari_dre_slcl.cli.plan import register as register_plan
 from napari_dre_slcl.cli.runs_command import register as register_runs
 from napari_dre_slcl.errors import DreSlclError
+from napari_dre_slcl.slide.proof import start_early
 
 __all__ = ["app", "main"]
 
@@ -57,6 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     int
         0 for success, 1 for a demonstration that fell short, 2 for bad input, 130 for Ctrl-C.
     """
+    start_early(sys.argv[1:] if argv is None else argv)
     try:
         app(args=argv, prog_name="dre-slcl")
     except SystemExit as stop:
@@ -124,6 +135,8 @@ def train(
         bool,
         typer.Option("--estimate", help="Only say how long it takes and what it needs."),
     ] = False,
+    pseudonymize: Pseudonymize = False,
+    pseudonym_key: PseudonymKey = None,
     json: AsJson = False,
 ) -> None:
     """Train a model on a cohort and evaluate it on held-out patients."""
@@ -141,7 +154,15 @@ def train(
         changes["training.devices"] = str(devices)
     if nodes is not None:
         changes["training.nodes"] = str(nodes)
-    job = TrainJob(cohort=cohort, run_dir=run, preset=preset, overrides=changes, pinned=pinned)
+    job = TrainJob(
+        cohort=cohort,
+        run_dir=run,
+        preset=preset,
+        overrides=changes,
+        pinned=pinned,
+        pseudonymize=pseudonymize,
+        pseudonym_key=pseudonym_key,
+    )
     if estimate:
         estimate_training(job, as_json=json)
         return
@@ -194,6 +215,8 @@ def predict(
     wait: Wait = 60.0,
     retries: Retries = 2,
     part_tiles: PartTiles = 20_000,
+    pseudonymize: Pseudonymize = False,
+    pseudonym_key: PseudonymKey = None,
     json: AsJson = False,
 ) -> None:
     """Predict slides with a trained model, here or on a Dask cluster; one result file per slide.
@@ -216,6 +239,8 @@ def predict(
         device=device,
         part_tiles=part_tiles,
         cluster=cluster_choice(scheduler, scheduler_file, workers, wait, retries),
+        pseudonymize=pseudonymize,
+        pseudonym_key=pseudonym_key,
     )
     result = run_to_end(job, as_json=json)
     if not json:
@@ -357,6 +382,7 @@ register_index(app)
 register_runs(app)
 register_plan(app)
 register_export(app)
+register_doctor(app)
 
 if __name__ == "__main__":
     sys.exit(main())

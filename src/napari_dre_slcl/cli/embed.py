@@ -16,7 +16,15 @@ from napari_dre_slcl.cli.cluster_options import (
     WorkerCount,
     cluster_choice,
 )
-from napari_dre_slcl.cli.options import AsJson, Device, Mpp, Overrides, Preset
+from napari_dre_slcl.cli.options import (
+    AsJson,
+    Device,
+    Mpp,
+    Overrides,
+    Preset,
+    Pseudonymize,
+    PseudonymKey,
+)
 
 if TYPE_CHECKING:
     from napari_dre_slcl.jobs.messages import Result
@@ -54,6 +62,8 @@ def embed(
     wait: Wait = 60.0,
     retries: Retries = 2,
     part_tiles: PartTiles = 20_000,
+    pseudonymize: Pseudonymize = False,
+    pseudonym_key: PseudonymKey = None,
     json: AsJson = False,
 ) -> None:
     """Write the tile features of many slides, here or on a Dask cluster.
@@ -80,6 +90,8 @@ def embed(
         device=device,
         part_tiles=part_tiles,
         cluster=cluster_choice(scheduler, scheduler_file, workers, wait, retries),
+        pseudonymize=pseudonymize,
+        pseudonym_key=pseudonym_key,
     )
     result = run_to_end(job, as_json=json)
     if not json:

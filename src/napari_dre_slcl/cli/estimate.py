@@ -26,7 +26,12 @@ def estimate_training(job: TrainJob, *, as_json: bool) -> None:
         If it could not be started, or would not fit.
     """
     request = EstimateJob(
-        cohort=job.cohort, run_dir=job.run_dir, preset=job.preset, overrides=job.overrides
+        cohort=job.cohort,
+        run_dir=job.run_dir,
+        preset=job.preset,
+        overrides=job.overrides,
+        pseudonymize=job.pseudonymize,
+        pseudonym_key=job.pseudonym_key,
     )
     result = run_to_end(request, as_json=as_json)
     if not as_json:

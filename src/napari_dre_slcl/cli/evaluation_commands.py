@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_dre_slcl.cli.options import Overrides, Preset
+from napari_dre_slcl.cli.options import Overrides, Preset, Pseudonymize, PseudonymKey
 from napari_dre_slcl.errors import ConfigError
 
 __all__ = ["register"]
@@ -59,6 +59,8 @@ def evaluate(
     preset: Preset = "default",
     overrides: Overrides = None,
     allow_shared_patients: _AllowShared = False,
+    pseudonymize: Pseudonymize = False,
+    pseudonym_key: PseudonymKey = None,
 ) -> None:
     """Train and test one method over folds and seeds: figures, predictions and a page.
 
@@ -71,6 +73,11 @@ def evaluate(
     changes: dict[str, object] = dict(parse_overrides(overrides or []))
     if features is not None:
         changes["features.folder"] = str(features)
+    if pseudonymize:
+        from napari_dre_slcl.jobs.private_job import private_evaluation
+
+        wanted = {*tasks.replace(" ", "").split(","), *_columns(within or [])}
+        cohort, folds, changes = private_evaluation(cohort, folds, changes, wanted, pseudonym_key)
     request = EvaluationRequest(
         cohort=cohort,
         out=out,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_dre_slcl.cli.options import AsJson, Device
+from napari_dre_slcl.cli.options import AsJson, Device, Pseudonymize, PseudonymKey
 from napari_dre_slcl.errors import ConfigError
 
 __all__ = ["register"]
@@ -30,6 +30,8 @@ def index(
         typer.Option(help="Folder of feature files; those of the table or the run by default."),
     ] = None,
     device: Device = "auto",
+    pseudonymize: Pseudonymize = False,
+    pseudonym_key: PseudonymKey = None,
     json: AsJson = False,
 ) -> None:
     """Predict every slide of a cohort and make its tiles and slides searchable in the window."""
@@ -39,7 +41,15 @@ def index(
     from napari_dre_slcl.jobs.messages import IndexJob
 
     target = out or default_index_folder(run)
-    job = IndexJob(model=run, cohort=cohort, out=target, features=features, device=device)
+    job = IndexJob(
+        model=run,
+        cohort=cohort,
+        out=target,
+        features=features,
+        device=device,
+        pseudonymize=pseudonymize,
+        pseudonym_key=pseudonym_key,
+    )
     result = run_to_end(job, as_json=json)
     if not json:
         n_slides, n_tiles = (int(result.metrics[name]) for name in ("slides", "tiles"))

@@ -53,13 +53,13 @@ def run_to_end(job: Job, as_json: bool) -> Result:
         first, which shows what there is to see.
     """
     from napari_dre_slcl.jobs.requests import Requests, obey_signals
-    from napari_dre_slcl.jobs.worker import run_job
+    from napari_dre_slcl.jobs.worker import run_job, under_pseudonyms
 
     if isinstance(job, TrainJob | ResumeJob) and rank_given() > 0:
         from napari_dre_slcl.engine.rank import follow, is_follower
 
         if is_follower(job):
-            raise typer.Exit(follow(job))
+            raise typer.Exit(follow(under_pseudonyms(job)))
     requests = Requests()
     with show_events(as_json) as on_event, obey_signals(requests):
         end = run_job(job, on_event, requests)

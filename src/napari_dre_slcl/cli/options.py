@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "Device", "Mpp", "Overrides", "Preset"]
+__all__ = ["AsJson", "Device", "Mpp", "Overrides", "Preset", "PseudonymKey", "Pseudonymize"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of bars.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
@@ -19,3 +20,13 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
 ]
 Preset = Annotated[str, typer.Option(help="Settings to start from; see 'presets'.")]
+PseudonymKey = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Key of the pseudonyms; made in your own folder by default."),
+]
+Pseudonymize = Annotated[
+    bool,
+    typer.Option(
+        "--pseudonymize", help="Put keyed hashes in the place of slides' and patients' names."
+    ),
+]

@@ -14,6 +14,7 @@ from napari_dre_slcl.cohort.cell_values import (
     without_fraction,
 )
 from napari_dre_slcl.cohort.problems import Findings, short_text
+from napari_dre_slcl.cohort.pseudonyms import is_under_pseudonym
 from napari_dre_slcl.cohort.rows import SPLITS, SlideRow
 from napari_dre_slcl.slide.file_to_open import dicom_series
 from napari_dre_slcl.slide.pixel_size import MPP_RANGE
@@ -88,7 +89,8 @@ class RowReader:
         # Path.exists raises where a name is too long, as a report in the wrong column is.
         if self.needs == column and (reason := _why_unusable(path, column)):
             self.findings.refuse(reason, [number], column)
-        return Path(os.path.realpath(path))
+        # The name of a link under a pseudonym is what may be told, that of its file is not.
+        return Path(os.path.abspath(path) if is_under_pseudonym(path) else os.path.realpath(path))
 
     def _slide_id(self, number: int, given: Mapping[str, str], file: Path | None) -> str:
         slide_id = without_fraction(given.get("slide_id", ""))

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import threading
-import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from napari_dre_slcl.atomic_file import scratch_file
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.crash import crash_sentence, crash_trace
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.introduction import ToldElsewhere, introduced
 from napari_dre_slcl.engine.placement import find_place, rank_given
@@ -176,10 +176,8 @@ def _is_broken_line(error: Exception) -> bool:
 def _sentence(error: Exception) -> str:
     if isinstance(error, DreSlclError):
         return str(error)
-    handle, name = tempfile.mkstemp(prefix="dre-slcl-", suffix=".log", text=True)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.writelines(traceback.format_exception(error))
+    name = scratch_file(crash_trace(error), ".log")
     return (
-        f"It stopped on an unexpected {type(error).__name__}: {str(error).split(chr(10))[0]}. "
+        f"It stopped on an unexpected {crash_sentence(error)}. "
         f"The details are in its file '{name}'."
     )

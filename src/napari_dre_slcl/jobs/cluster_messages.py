@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["ClusterChoice", "EmbedJob", "WorkerRow", "Workers"]
+__all__ = ["ClusterChoice", "EmbedJob", "PrivateJob", "WorkerRow", "Workers"]
 
 
 class _Message(BaseModel):
@@ -30,7 +30,18 @@ class ClusterChoice(_Message):
     )
 
 
-class EmbedJob(_Message):
+class PrivateJob(_Message):
+    """What can be done without telling whose slides they are."""
+
+    pseudonymize: bool = Field(
+        False, description="Put keyed hashes in the place of slides' and patients' names."
+    )
+    pseudonym_key: Path | None = Field(
+        None, description="File of their key; by default in the user's own folder."
+    )
+
+
+class EmbedJob(PrivateJob):
     """Write the tile features of many slides, one file for each."""
 
     kind: Literal["embed"] = "embed"

@@ -11,7 +11,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from napari_dre_slcl.errors import JobError
-from napari_dre_slcl.jobs.cluster_messages import ClusterChoice, EmbedJob, WorkerRow, Workers
+from napari_dre_slcl.jobs.cluster_messages import (
+    ClusterChoice,
+    EmbedJob,
+    PrivateJob,
+    WorkerRow,
+    Workers,
+)
 
 __all__ = [
     "PAUSED_STAGE",
@@ -51,7 +57,7 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class TrainJob(_Message):
+class TrainJob(PrivateJob):
     """Train a model on a cohort."""
 
     kind: Literal["train"] = "train"
@@ -66,7 +72,7 @@ class TrainJob(_Message):
     )
 
 
-class EstimateJob(_Message):
+class EstimateJob(PrivateJob):
     """Say what a training would take; nothing is trained and nothing is written."""
 
     kind: Literal["estimate"] = "estimate"
@@ -93,7 +99,7 @@ class ResumeJob(_Message):
     )
 
 
-class PredictJob(_Message):
+class PredictJob(PrivateJob):
     """Predict slides with a trained model."""
 
     kind: Literal["predict"] = "predict"
@@ -123,7 +129,7 @@ class PredictJob(_Message):
     cluster: ClusterChoice | None = Field(None, description="Who does it; empty: this process.")
 
 
-class IndexJob(_Message):
+class IndexJob(PrivateJob):
     """Predict every slide of a cohort and make its tiles and slides searchable."""
 
     kind: Literal["index"] = "index"

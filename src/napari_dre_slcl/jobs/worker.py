@@ -13,12 +13,12 @@ import os
 import queue
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
+from napari_dre_slcl.crash import crash_sentence, crash_trace
 from napari_dre_slcl.engine.placement import rank_given
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.jobs.known_runs import remember_run
@@ -44,7 +44,7 @@ from napari_dre_slcl.jobs.messages import (
 from napari_dre_slcl.jobs.record import RunRecord
 from napari_dre_slcl.jobs.requests import Requests, obey_signals
 
-__all__ = ["main", "run_job", "serve"]
+__all__ = ["main", "run_job", "serve", "under_pseudonyms"]
 
 EXIT_CODES = {Result: 0, Failed: 1, Cancelled: 130}
 _ENGINE_MODULES = ("napari_dre_slcl.engine.train", "napari_dre_slcl.engine.predict")
@@ -52,6 +52,7 @@ _STATES: dict[type, str] = {Result: "finished", Failed: "failed", Cancelled: "ca
 
 OnEvent = Callable[[Event], None]
 Terminal = Result | Cancelled | Failed
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 def run_job(spec: Job, on_event: OnEvent, requests: Requests | None = None) -> Terminal:
@@ -90,7 +91,7 @@ def run_job(spec: Job, on_event: OnEvent, requests: Requests | None = None) -> T
 
     end: Terminal
     try:
-        end = _run(spec, note, requests, begin)
+        end = _run(under_pseudonyms(spec), note, requests, begin)
     except DreSlclError as error:
         end = Failed(message=str(error))
     except PermissionError as error:
@@ -105,11 +106,20 @@ def run_job(spec: Job, on_event: OnEvent, requests: Requests | None = None) -> T
     return end
 
 
+def under_pseudonyms(spec: AnyJob) -> AnyJob:
+    """Return the job without names, where it asks for that; raises as `private_job`."""
+    if not getattr(spec, "pseudonymize", False):
+        return spec
+    from napari_dre_slcl.jobs.private_job import private_job
+
+    return private_job(spec)
+
+
 def _unexpected(error: Exception, record: RunRecord) -> Failed:
     """Say what has happened, and keep the traceback where it can be found."""
-    trace = record.write_trace(traceback.format_exc())
+    trace = record.write_trace(crash_trace(error))
     return Failed(
-        message=f"The job stopped on an unexpected {type(error).__name__}: {error}. "
+        message=f"The job stopped on an unexpected {crash_sentence(error)}. "
         f"The details are in '{trace}'."
     )
 
@@ -266,7 +276,7 @@ def _follow(path: Path) -> int | None:
         return None
     from napari_dre_slcl.engine.rank import follow, is_follower
 
-    return follow(spec) if is_follower(spec) else None
+    return follow(under_pseudonyms(spec)) if is_follower(spec) else None
 
 
 def main(argv: list[str] | None = None) -> int:
