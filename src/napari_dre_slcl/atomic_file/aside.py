@@ -6,28 +6,27 @@ what another one, perhaps on another machine, writes at this moment.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import re
 import shutil
 import time
 import uuid
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
+
+from napari_dre_slcl.process_identity import is_gone, process_tag
 
 __all__ = ["aside_of", "delete_left_over"]
 
 # A name has at most 255 bytes on common file systems, a letter up to four.
 _MOST_LETTERS = 40
-_FOREIGN_S = 7 * 24 * 3600.0
-_NAME = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.part", re.DOTALL)
+_SILENT_S = 24 * 3600.0
+_NAME = re.compile(r"\..*\.(?P<tag>[0-9a-f]{8}-\d+-\d*)\.[0-9a-f]{8}\.part", re.DOTALL)
 
 
 def aside_of(path: Path) -> Path:
     """Return a free name beside a path, for what is to become it."""
-    tail = f"{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    tail = f"{process_tag()}.{uuid.uuid4().hex[:8]}"
     return path.with_name(f".{path.name[:_MOST_LETTERS]}.{tail}.part")
 
 
@@ -42,13 +41,14 @@ def delete_left_over(folder: Path) -> int:
     Returns
     -------
     int
-        How many were deleted. Those of other machines are deleted after a week.
+        How many were deleted. Those of other machines, and of this one before it was started anew,
+        are deleted after a day in which nothing was added to them.
     """
     deleted = 0
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             found = _NAME.fullmatch(entry.name)
-            if found is None or not _is_left_over(found, entry):
+            if found is None or not _is_left_over(found["tag"], entry):
                 continue
             with suppress(OSError):
                 if entry.is_dir(follow_symlinks=False):
@@ -59,41 +59,11 @@ def delete_left_over(folder: Path) -> int:
     return deleted
 
 
-def _is_left_over(found: re.Match[str], entry: os.DirEntry[str]) -> bool:
-    if found["machine"] == _machine():
-        return not _lives(int(found["pid"]))
+def _is_left_over(tag: str, entry: os.DirEntry[str]) -> bool:
+    gone = is_gone(tag)
+    if gone is not None:
+        return gone
     try:
-        return time.time() - entry.stat(follow_symlinks=False).st_mtime > _FOREIGN_S
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime > _SILENT_S
     except OSError:
         return False
-
-
-def _lives(pid: int) -> bool:
-    if os.name == "nt":  # there a signal would end it
-        return _lives_on_windows(pid)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
-def _lives_on_windows(pid: int) -> bool:
-    import ctypes
-
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    handle = kernel.OpenProcess(0x1000, False, pid)
-    if handle:
-        kernel.CloseHandle(handle)
-    return bool(handle)
-
-
-@cache
-def _machine() -> str:
-    """Return eight letters for this machine; containers count their processes for themselves."""
-    told = platform.node()
-    with suppress(OSError):
-        told += f" {os.stat('/proc/self/ns/pid').st_ino}"
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
