@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from napari_dre_slcl.engine.allocator import keep_freed_memory
+from napari_dre_slcl.engine.at_work import at_work
 from napari_dre_slcl.engine.device import choose_device
-from napari_dre_slcl.engine.index_builder import IndexBuilder
+from napari_dre_slcl.engine.index_builder import RESULTS_FOLDER, IndexBuilder
 from napari_dre_slcl.engine.model_cohort import cohort_for_model
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.insight.index_header import CODES_FOLDER, SHARDS_FOLDER
 from napari_dre_slcl.insight.search_note import how_it_is_searched
 from napari_dre_slcl.insight.write_index import WrittenIndex
 from napari_dre_slcl.jobs.messages import Cancelled, IndexJob, Result
@@ -37,15 +39,17 @@ def run_index(job: IndexJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
         keep_freed_memory()
     config, cohort = cohort_for_model(bundle, job.cohort, job.features)
     builder = IndexBuilder(bundle, job.out, config.features.folder, reporter)
+    folders = (RESULTS_FOLDER, SHARDS_FOLDER, CODES_FOLDER)
     try:
-        for number, row in enumerate(cohort.rows):
-            reporter.progress("Predicting the cohort", number, len(cohort), row.slide_id)
-            builder.add(row)
-        reporter.progress("Predicting the cohort", len(cohort), len(cohort))
-        if not builder.sources:
-            last = next(reversed(builder.skipped.values()))
-            raise SlideError(f"None of the {len(cohort)} slides could be read. {last}")
-        written = builder.write(str(job.model.absolute()))
+        with at_work(job.out, reporter, folders):
+            for number, row in enumerate(cohort.rows):
+                reporter.progress("Predicting the cohort", number, len(cohort), row.slide_id)
+                builder.add(row)
+            reporter.progress("Predicting the cohort", len(cohort), len(cohort))
+            if not builder.sources:
+                last = next(reversed(builder.skipped.values()))
+                raise SlideError(f"None of the {len(cohort)} slides could be read. {last}")
+            written = builder.write(str(job.model.absolute()))
     except Stopped:
         return Cancelled(
             message=f"Cancelled. The results of {len(builder.sources):,} of {len(cohort):,} slides "

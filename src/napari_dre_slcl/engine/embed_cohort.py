@@ -51,7 +51,7 @@ def run_embed(job: EmbedJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
     items = _items(job)
     config, encoder = _encoder(job, reporter)
     tally = Tally()
-    with out_folder(job.out) as token:
+    with out_folder(job.out, reporter) as token:
         sha256 = save_snapshot(encoder, config.encoder, job.out / _ENCODERS)
         origin = FeatureOrigin(
             config.encoder.name, sha256, config.tiling.mpp, config.tiling.tile_px

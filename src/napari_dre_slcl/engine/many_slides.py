@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_dre_slcl.atomic_file import make_folder, set_mark, write_text
+from napari_dre_slcl.atomic_file import write_text
+from napari_dre_slcl.engine.at_work import at_work
 from napari_dre_slcl.engine.output_lock import LOCK_FOLDER
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.slide_parts import PARTS_FOLDER
@@ -72,35 +72,15 @@ class Tally:
 
 
 @contextmanager
-def out_folder(out: Path) -> Iterator[Path]:
-    """Make the folder of outputs and put a file there by which workers know it.
-
-    Yields
-    ------
-    Path
-        That file; it has gone after the block.
-
-    Raises
-    ------
-    JobError
-        If the folder cannot be written.
-    """
-    token = out / f".seen-{uuid.uuid4().hex[:12]}"
-    try:
-        make_folder(out)
-        set_mark(token)
-    except OSError as error:
-        raise JobError(
-            f"The folder '{out}' cannot be written: {error.strerror}. Choose another --out."
-        ) from error
-    try:
-        yield token
-    finally:
-        with suppress(OSError):
-            token.unlink(missing_ok=True)
-        for name in (LOCK_FOLDER, PARTS_FOLDER):
-            with suppress(OSError):  # not empty: others are at work, or it is gone on with later
-                (out / name).rmdir()
+def out_folder(out: Path, reporter: Reporter) -> Iterator[Path]:
+    """Make the folder of outputs and put a file there by which workers know it, as `at_work`."""
+    with at_work(out, reporter) as token:
+        try:
+            yield token
+        finally:
+            for name in (LOCK_FOLDER, PARTS_FOLDER):
+                with suppress(OSError):  # not empty: others are at work, or it is gone on with
+                    (out / name).rmdir()
 
 
 def split_kept(

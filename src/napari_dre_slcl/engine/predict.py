@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from napari_dre_slcl.atomic_file import delete_left_over
 from napari_dre_slcl.engine.cohort_items import items_of_table
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.hand_out import do_all
@@ -135,6 +136,8 @@ def _predict_each(
     """Predict slides here, one after the other."""
     paths: dict[str, Path] = {}
     skipped: dict[str, str] = {}
+    for folder in {item.output.parent for item in items}:
+        delete_left_over(folder)
     try:
         for item in items:
             try:
@@ -169,7 +172,7 @@ def _predict_many(
 ) -> Result | Cancelled:
     """Predict each slide once, here or on a cluster; finished results are kept."""
     tally = Tally()
-    with out_folder(job.out) as token:
+    with out_folder(job.out, reporter) as token:
         try:
             marked = replace(work, token=token.absolute())
             left = split_kept(marked, items, reporter, tally)

@@ -178,10 +178,12 @@ def read_run_dir(run_dir: Path) -> tuple[TrainJob, DreSlclConfig]:
 
 def remove_unfinished(run_dir: Path) -> None:
     """Delete the half-written files of a process that was killed; this one must hold the lock."""
-    for path in run_dir.glob(".*.part"):
-        path.unlink(missing_ok=True)
-    for path in run_dir.glob(".model.*"):
-        shutil.rmtree(path, ignore_errors=True)
+    for place in (run_dir, run_dir / "results"):
+        for path in place.glob(".*.part"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def environment(run_dir: Path) -> dict[str, str]:
