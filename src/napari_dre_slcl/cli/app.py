@@ -20,6 +20,7 @@ from napari_dre_slcl.cli.cluster_options import (
 )
 from napari_dre_slcl.cli.cohort_commands import cohort_app
 from napari_dre_slcl.cli.console import say_error
+from napari_dre_slcl.cli.crash_hook import tell_crash
 from napari_dre_slcl.cli.doctor import register as register_doctor
 from napari_dre_slcl.cli.embed import register as register_embed
 from napari_dre_slcl.cli.embed_slides import register as register_embed_slides
@@ -36,6 +37,7 @@ from napari_dre_slcl.cli.options import (
     PseudonymKey,
 )
 from napari_dre_slcl.cli.plan import register as register_plan
+from napari_dre_slcl.cli.pseudonyms_command import register as register_pseudonyms
 from napari_dre_slcl.cli.runs_command import register as register_runs
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.slide.proof import start_early
@@ -68,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         0 for success, 1 for a demonstration that fell short, 2 for bad input, 130 for Ctrl-C.
     """
     start_early(sys.argv[1:] if argv is None else argv)
+    sys.excepthook = tell_crash
     try:
         app(args=argv, prog_name="dre-slcl")
     except SystemExit as stop:
@@ -382,6 +385,7 @@ register_index(app)
 register_runs(app)
 register_plan(app)
 register_export(app)
+register_pseudonyms(app)
 register_doctor(app)
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide.file_to_open import file_to_open
+from napari_dre_slcl.slide.proof import prove
 from napari_dre_slcl.slide.remote import fetch, is_remote
 
-__all__ = ["PATIENT_WARNING", "read_associated_image"]
+__all__ = ["PATIENT_WARNING", "read_associated_image", "read_untried"]
 
 PATIENT_WARNING = (
     "Label and macro images often show the patient's name, birth date or case number. Look at them "
@@ -52,6 +53,12 @@ def read_associated_image(path: str | Path, name: str) -> NDArray[np.uint8]:
         with fetch(path) as copy:
             return read_associated_image(copy.path, name)
     path = Path(path)
+    prove(path, name)
+    return read_untried(path, name)
+
+
+def read_untried(path: Path, name: str) -> NDArray[np.uint8]:
+    """As `read_associated_image`, of a local file, whatever comes of it."""
     try:
         with openslide.OpenSlide(str(file_to_open(path))) as handle:
             return _read(handle, path.name, name)

@@ -13,7 +13,8 @@ from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide.file_to_open import file_to_open
 from napari_dre_slcl.slide.info import Finding
 from napari_dre_slcl.slide.openslide_backend import OpenSlideBackend, UnknownFormatError
-from napari_dre_slcl.slide.remote import is_remote
+from napari_dre_slcl.slide.proof import prove, prove_remote
+from napari_dre_slcl.slide.remote import is_remote, look_up
 from napari_dre_slcl.slide.remote_backend import FetchedBackend, fetched, ranged
 from napari_dre_slcl.slide.tiff_backend import TiffBackend
 from napari_dre_slcl.slide.tiff_layout import (
@@ -28,7 +29,7 @@ from napari_dre_slcl.slide.tiff_layout import (
     page_shapes,
 )
 
-__all__ = ["SlideBackend", "open_backend"]
+__all__ = ["SlideBackend", "open_backend", "open_untried"]
 
 # Formats in which a level is one TIFF page and nothing else; others shift or leave out tiles.
 _PLAIN_VENDORS = ("aperio", "generic-tiff")
@@ -70,6 +71,8 @@ class SlideBackend(Protocol):
 def open_backend(path: Path) -> SlideBackend:
     """Open a slide with the fastest reader that gives its pixels exactly.
 
+    A file that is new is first opened in a process that it may end; see `slide.proof`.
+
     Parameters
     ----------
     path : Path
@@ -82,6 +85,14 @@ def open_backend(path: Path) -> SlideBackend:
     """
     if is_remote(path):
         return _open_remote(path)
+    prove(path)
+    return open_untried(path)
+
+
+def open_untried(path: Path) -> SlideBackend:
+    """As `open_backend`, whatever comes of it; of a URL, by ranges."""
+    if is_remote(path):
+        return ranged(path)
     is_dicom_folder = path.is_dir()
     if not is_dicom_folder and is_tiff(file_to_open(path)) and claims_too_much(path):
         return _open_with_tifffile(path, "a tile claims more bytes than the file has")
@@ -115,6 +126,7 @@ def open_backend(path: Path) -> SlideBackend:
 def _open_remote(path: Path) -> SlideBackend:
     copy = fetched(path)
     if copy is None:
+        prove_remote(path, look_up(path).stamp)
         return ranged(path)
     try:
         return FetchedBackend(open_backend(copy.path), copy)
