@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from napari_dre_slcl.locks.holder import read_holder, state_of
-from napari_dre_slcl.locks.lock_file import BusyError, hold, who_holds
+from napari_dre_slcl.locks.lock_file import BusyError, delete_dead_locks, hold, who_holds
 
 HOLD = """
 import sys, time
@@ -23,6 +23,16 @@ from napari_dre_slcl.locks.lock_file import hold
 with hold(Path(sys.argv[1]), keeps_if_stopped=True):
     print("held", flush=True)
     time.sleep(60)
+"""
+
+HOLD_AND_END = """
+import os, sys
+from pathlib import Path
+from napari_dre_slcl.atomic_file import aside_of
+from napari_dre_slcl.locks.lock_file import hold
+aside_of(Path(sys.argv[1])).touch()
+with hold(Path(sys.argv[1]), keeps_if_stopped=True):
+    os._exit(9)
 """
 
 
@@ -63,7 +73,7 @@ def test_a_number_that_came_round_again_is_not_the_holder(lock: Path) -> None:
         facts = json.loads(lock.read_text())
     if not facts["started"]:
         pytest.skip("this machine does not tell when a process began")
-    lock.write_text(json.dumps(facts | {"started": "1", "inode": 0}))
+    lock.write_text(json.dumps(facts | {"started": "1", "place": ""}))
     assert who_holds(lock) is None
     with hold(lock, keeps_if_stopped=True) as mine:
         mine.check()
@@ -127,10 +137,8 @@ def test_a_pipe_in_a_locks_place_is_not_waited_for(lock: Path) -> None:
 
 
 def test_what_a_killed_process_left_beside_a_lock_goes(lock: Path) -> None:
-    left = lock.with_name(".lock-0123")
-    left.touch()
-    age(left, 3600)
-    lock.touch()
-    age(lock, 3600)
-    with hold(lock, keeps_if_stopped=True):
-        assert [path.name for path in lock.parent.iterdir()] == [".lock"]
+    ended = subprocess.run([sys.executable, "-c", HOLD_AND_END, str(lock)], check=False)
+    assert ended.returncode == 9
+    with hold(lock.with_name("b.lock"), keeps_if_stopped=True):
+        delete_dead_locks(lock.parent)
+        assert [path.name for path in lock.parent.iterdir()] == ["b.lock"]

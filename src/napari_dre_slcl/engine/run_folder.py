@@ -19,7 +19,7 @@ from napari_dre_slcl.atomic_file import write_json, write_text
 from napari_dre_slcl.config import DreSlclConfig, with_overrides
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import TrainJob, parse_job
-from napari_dre_slcl.locks.lock_file import ASIDE_PREFIX, RUN_LOCK, BusyError, Hold, hold
+from napari_dre_slcl.locks.lock_file import RUN_LOCK, BusyError, Hold, hold
 from napari_dre_slcl.slide.remote import located
 from napari_dre_slcl.untrusted import read_json, read_toml
 
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _EMPTY = {"job.json", RUN_LOCK}
+_ASIDE = f".{RUN_LOCK}."  # of a process that was killed while it took the lock
 _ENVIRONMENT = "env.json"
 
 
@@ -46,7 +47,7 @@ def check_run_dir(run_dir: Path) -> None:
         If it holds anything but a job file, or is no folder.
     """
     is_free = run_dir.is_dir() and all(
-        path.name in _EMPTY or path.name.startswith(ASIDE_PREFIX) for path in run_dir.iterdir()
+        path.name in _EMPTY or path.name.startswith(_ASIDE) for path in run_dir.iterdir()
     )
     if run_dir.exists() and not is_free:
         raise JobError(

@@ -5,14 +5,15 @@ Numbers of processes come round again, so that a number alone does not say which
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import socket
 import uuid
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from napari_dre_slcl.process_identity import machine, start_of
 
 __all__ = ["Holder", "read_holder", "state_of"]
 
@@ -36,10 +37,10 @@ class Holder:
         Of this one time.
     since : str
         When it took the lock, in ISO 8601; empty in a lock of an older version.
-    inode : int
-        Of the lock's file.
+    place : str
+        A word for where the lock lies.
     is_copy : bool
-        Whether the file that told it has another number, as that of a copied folder has.
+        Whether the file that told it lies elsewhere, as that of a copied folder does.
     """
 
     host: str
@@ -47,15 +48,15 @@ class Holder:
     started: str
     token: str
     since: str = ""
-    inode: int = 0
+    place: str = ""
     is_copy: bool = False
 
     @classmethod
-    def me(cls) -> Holder:
-        """Return this process as a holder from now on."""
+    def me(cls, path: Path) -> Holder:
+        """Return this process as the holder of a lock from now on."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        started = _facts_of(os.getpid())[1] or ""
-        return cls(machine(), os.getpid(), started, uuid.uuid4().hex, now)
+        pid, token = os.getpid(), uuid.uuid4().hex
+        return cls(machine(), pid, start_of(pid) or "", token, now, _word_of(path))
 
     @property
     def is_here(self) -> bool:
@@ -86,61 +87,45 @@ def read_holder(path: Path) -> Holder | None:
             return None
         with path.open("rb") as stream:
             found = json.loads(stream.read(_MOST_BYTES))
-            inode = os.fstat(stream.fileno()).st_ino
         holder = Holder(**found)
     except (OSError, ValueError, TypeError, RecursionError):
         return None
     if not _is_sound(holder):
         return None
-    return replace(holder, is_copy=holder.inode not in (0, inode))
+    return replace(holder, is_copy=holder.place not in ("", _word_of(path)))
 
 
 def state_of(holder: Holder) -> str:
     """Return ``alive``, ``stopped`` or ``ended``; empty where it cannot be seen from here."""
     if not holder.is_here or holder.is_copy:
         return ""
-    state, started = _facts_of(holder.pid)
+    started = start_of(holder.pid)
     if started is None or not holder.started:
         return ""
     if started != holder.started:
         return "ended"
-    return "stopped" if state in ("T", "t") else "alive"
-
-
-def machine() -> str:
-    """Return what tells apart machines, and containers of one machine."""
-    parts = [socket.gethostname()]
-    for place in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
-        with suppress(OSError):
-            is_link = os.path.islink(place)
-            parts.append(os.readlink(place) if is_link else Path(place).read_text().strip())
-    return " ".join(parts)
+    return "stopped" if _is_stopped(holder.pid) else "alive"
 
 
 def _is_sound(holder: Holder) -> bool:
     """Whether a file that anybody may have written holds what a lock holds."""
-    texts = (holder.host, holder.started, holder.token, holder.since)
+    texts = (holder.host, holder.started, holder.token, holder.since, holder.place)
     return (
         all(isinstance(t, str) and len(t) <= _LONGEST and t.isprintable() for t in texts)
         and isinstance(holder.pid, int)
-        and isinstance(holder.inode, int)
         and 0 < holder.pid < 2**32
     )
 
 
-def _facts_of(pid: int) -> tuple[str, str | None]:
-    """Return state and beginning of a process of this machine.
-
-    The beginning is empty where it has ended, None where the machine does not tell.
-    """
-    if not Path("/proc/self/stat").exists():
-        return "", None
+def _is_stopped(pid: int) -> bool:
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return "", ""
     except OSError:
-        return "", None
-    # Behind the name, which may hold any sign: state is the first field, the start the twentieth.
-    fields = text.rpartition(")")[2].split()
-    return fields[0], "" if fields[0] in "ZX" else fields[19]
+        return False
+    return text.rpartition(")")[2].split()[:1] in (["T"], ["t"])  # behind the name
+
+
+def _word_of(path: Path) -> str:
+    """Return a word for where a lock lies; not the path, which may hold names of people."""
+    place = os.fsencode(path.parent.resolve())
+    return hashlib.sha256(place).hexdigest()[:16]

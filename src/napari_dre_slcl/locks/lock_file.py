@@ -9,18 +9,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from napari_dre_slcl.atomic_file import aside_of, create_once, delete_left_over, move, set_mark
 from napari_dre_slcl.locks.holder import Holder, read_holder, state_of
 
-__all__ = ["ASIDE_PREFIX", "RUN_LOCK", "SILENT_S", "BusyError", "Hold", "hold", "who_holds"]
-
-ASIDE_PREFIX = ".lock-"
-"""Of files that are there for a moment while a lock is taken."""
+__all__ = ["RUN_LOCK", "SILENT_S", "BusyError", "Hold", "delete_dead_locks", "hold", "who_holds"]
 
 RUN_LOCK = ".lock"
 """Of a run folder, within it."""
@@ -107,14 +104,15 @@ def hold(path: Path, silent_s: float = SILENT_S, *, keeps_if_stopped: bool) -> I
     OSError
         If the folder cannot be written.
     """
-    me = Holder.me()
+    me = Holder.me(path)
     ended: Holder | None = None
     if not _make(path, me):
-        ended = read_holder(path)
-        _take_from_the_dead(path, silent_s, keeps_if_stopped)
+        before = read_holder(path)
+        if _take_from_the_dead(path, silent_s, keeps_if_stopped):
+            ended = None if before is None or before.is_copy else before
         if not _make(path, me):
             raise BusyError(read_holder(path))
-    mine = Hold(path, me, None if ended is not None and ended.is_copy else ended)
+    mine = Hold(path, me, ended)
     over = threading.Event()
     toucher = threading.Thread(target=_touch, args=(mine, over), daemon=True, name="dre-slcl-lock")
     toucher.start()
@@ -147,55 +145,39 @@ def who_holds(path: Path) -> Holder | None:
     return holder if state or is_heard else None
 
 
-def _aside(path: Path) -> Path:
-    """Return a free name beside a lock; without the lock's own, which may be as long as can be."""
-    return path.with_name(f"{ASIDE_PREFIX}{uuid.uuid4().hex}")
+def delete_dead_locks(folder: Path) -> None:
+    """Delete the locks in a folder whose processes have ended, and what they left half-made."""
+    with suppress(OSError):
+        delete_left_over(folder)
+        for path in folder.glob("*.lock"):
+            holder = read_holder(path)
+            if holder is not None and state_of(holder) == "ended":
+                _take_from_the_dead(path, SILENT_S, keeps_if_stopped=True)
 
 
 def _make(path: Path, me: Holder) -> bool:
-    """Make the lock whole or not at all: a link appears at once, on network drives as well."""
-    aside = _aside(path)
-    try:
-        _write_new(aside, me)
-        try:
-            os.link(aside, path)
-        except FileExistsError:
-            return False
-        except PermissionError:  # a drive that knows no links
-            _write_new(path, me)
-    except FileExistsError:
-        return False
-    finally:
-        aside.unlink(missing_ok=True)
-    return True
+    return create_once(path, me.as_json())
 
 
-def _write_new(path: Path, me: Holder) -> None:
-    with path.open("xb") as stream:
-        stream.write(replace(me, inode=os.fstat(stream.fileno()).st_ino).as_json())
-
-
-def _take_from_the_dead(path: Path, silent_s: float, keeps_if_stopped: bool) -> None:
-    """Remove a lock whose holder has ended.
+def _take_from_the_dead(path: Path, silent_s: float, keeps_if_stopped: bool) -> bool:
+    """Remove a lock whose holder has ended; return whether this process did.
 
     It is moved away first and looked at again: somebody quicker may have put his own there.
     """
     holder = read_holder(path)
     if _lives(path, holder, silent_s, keeps_if_stopped):
-        return
-    aside = _aside(path)
+        return False
+    aside = aside_of(path)
     try:
-        path.rename(aside)
+        move(path, aside)
     except FileNotFoundError:
-        return
-    if read_holder(aside) != holder:
+        return False
+    is_same = read_holder(aside) == holder
+    if not is_same:
         with suppress(OSError):
-            os.link(aside, path)
+            create_once(path, aside.read_bytes())
     aside.unlink(missing_ok=True)
-    for left in path.parent.glob(f"{ASIDE_PREFIX}*"):  # of those killed while they took a lock
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _SURELY_SILENT_S:
-                left.unlink(missing_ok=True)
+    return is_same
 
 
 def _lives(path: Path, holder: Holder | None, silent_s: float, keeps_if_stopped: bool) -> bool:
@@ -207,8 +189,8 @@ def _lives(path: Path, holder: Holder | None, silent_s: float, keeps_if_stopped:
         return True
     try:
         touched = path.stat().st_mtime
-        clock = _aside(path)
-        clock.touch()  # by the clock of the drive, whatever those of the machines say
+        clock = aside_of(path)
+        set_mark(clock)  # by the clock of the drive, whatever those of the machines say
         now = clock.stat().st_mtime
         clock.unlink(missing_ok=True)
     except FileNotFoundError:
