@@ -9,14 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.layers import LayerData, map_colormap
-from napari_dre_slcl.untrusted import read_json
+from napari_dre_slcl.untrusted import UntrustedError, check_array, own_size, read_json
 
 __all__ = ["is_our_ome_zarr", "read_ome_zarr"]
 
 _CREATOR = "napari-dre-slcl"
+_CODECS = {"bytes", "blosc", "zstd", "gzip", "crc32c"}
+_DAMAGED = (
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    NotImplementedError,
+)
 
 
 def is_our_ome_zarr(path: Path) -> bool:
@@ -54,13 +68,17 @@ def read_ome_zarr(path: Path) -> list[LayerData]:
             "napari-dre-slcl[zarr]."
         ) from error
     try:
-        group = zarr.open_group(path, mode="r")
-        return [*_labels(group), *_images(group)]
-    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
-        raise ExportError(f"The OME-Zarr '{path}' is damaged: {error}. Export it again.") from error
+        n_bytes = own_size(path)
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        return [*_labels(group, n_bytes), *_images(group, n_bytes)]
+    except _DAMAGED as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ExportError(
+            f"The OME-Zarr '{path}' is damaged: {reason}. Export it again."
+        ) from error
 
 
-def _labels(group: Any) -> list[LayerData]:
+def _labels(group: Any, n_bytes: int) -> list[LayerData]:
     if "labels/codewords" not in group:
         return []
     labels = group["labels/codewords"]
@@ -77,12 +95,12 @@ def _labels(group: Any) -> list[LayerData]:
         "features": {"codeword": ["no tile", *names]},
         **_place(facts["multiscales"][0]),
     }
-    return [(np.asarray(labels["0"]), options, "labels")]
+    return [(_array(labels, n_bytes, "iu"), options, "labels")]
 
 
-def _images(group: Any) -> list[LayerData]:
+def _images(group: Any, n_bytes: int) -> list[LayerData]:
     facts = group.attrs["ome"]
-    values = np.asarray(group["0"])
+    values = _array(group, n_bytes, "f")
     kinds = facts["_creator"]["kinds"]
     layers: list[LayerData] = []
     for number, (channel, kind) in enumerate(zip(facts["omero"]["channels"], kinds, strict=True)):
@@ -99,6 +117,21 @@ def _images(group: Any) -> list[LayerData]:
         }
         layers.append((values[number], options, "image"))
     return layers
+
+
+def _array(group: Any, n_bytes: int, kinds: str) -> NDArray[Any]:
+    """Read the full resolution, which a file of so many bytes may hold."""
+    import zarr
+
+    array = group["0"]
+    if not isinstance(array, zarr.Array) or array.dtype.kind not in kinds:
+        raise UntrustedError("it has no array of numbers")
+    codecs = {str(one["name"]) for one in array.metadata.to_dict()["codecs"]}
+    if not codecs <= _CODECS:
+        raise UntrustedError(f"it is packed by {', '.join(sorted(codecs - _CODECS))}")
+    for shape in (array.shape, array.chunks):
+        check_array(shape, array.dtype, n_bytes)
+    return np.asarray(array)
 
 
 def _place(multiscale: dict[str, Any]) -> dict[str, Any]:

@@ -62,8 +62,17 @@ def _shard_folders(folder: Path, header: IndexHeader) -> tuple[list[Path], list[
     """Return folder and number of tiles of each shard; all arrays of format 1 are as one."""
     if header.format == INDEX_FORMAT:
         shards = [folder / SHARDS_FOLDER / shard.name for shard in header.shards]
+        _refuse_links(folder, shards)
         return shards, [shard.n_tiles for shard in header.shards]
+    _refuse_links(folder, [folder / header.data])
     return [folder / header.data], [sum(slide.n_tiles for slide in header.slides)]
+
+
+def _refuse_links(folder: Path, shards: list[Path]) -> None:
+    """Refuse folders elsewhere: we make no links, and a stranger's may lead anywhere."""
+    for shard in shards:
+        if shard.is_symlink() or shard.parent.is_symlink():
+            raise SearchError(damaged(folder))
 
 
 def check_counts(data: Path, n_slides: int, n_codewords: int) -> None:

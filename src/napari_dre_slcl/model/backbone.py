@@ -16,6 +16,17 @@ __all__ = ["HUB_PREFIX", "Architecture", "make_backbone"]
 
 HUB_PREFIX = "hf-hub:"
 
+# Arguments of timm.create_model that fetch or read.
+_LOADING = (
+    "pretrained",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+    "checkpoint_path",
+    "cache_dir",
+    "scriptable",
+)
+_MOST_NUMBER = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -93,6 +104,7 @@ def _from_hub(config: EncoderConfig) -> tuple[nn.Module, Architecture]:
 def _create(config: EncoderConfig, architecture: Architecture, **options: Any) -> nn.Module:
     import timm
 
+    _check_architecture(architecture)
     args = {**architecture.args, **options, "num_classes": 0}
     size = {"img_size": config.input_px}
     try:
@@ -108,6 +120,31 @@ def _create(config: EncoderConfig, architecture: Architecture, **options: Any) -
         ) from error
     _check_input(backbone, config)
     return backbone
+
+
+def _check_architecture(architecture: Architecture) -> None:
+    """Refuse what would fetch or load files: a bundle and a hub's config.json come from others."""
+    wrong = [name for name in architecture.args if name in _LOADING or not _is_plain(name)]
+    if not isinstance(architecture.name, str) or ":" in architecture.name or wrong:
+        what = f"the argument '{wrong[0]}'" if wrong else f"the name '{architecture.name}'"
+        raise ModelError(
+            f"The tile encoder is described by {what}, which could load files from elsewhere. Get "
+            "the model from somebody you know, or train one."
+        )
+    if not all(_is_small(value) for value in architecture.args.values()):
+        raise ModelError("The tile encoder is described by numbers past all sense.")
+
+
+def _is_plain(name: Any) -> bool:
+    return isinstance(name, str) and name.isidentifier()
+
+
+def _is_small(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return len(value) <= _MOST_NUMBER and all(_is_small(one) for one in value)
+    if isinstance(value, Mapping):
+        return len(value) <= _MOST_NUMBER and all(_is_small(one) for one in value.values())
+    return not isinstance(value, int | float) or abs(value) <= _MOST_NUMBER
 
 
 def _check_input(backbone: nn.Module, config: EncoderConfig) -> None:

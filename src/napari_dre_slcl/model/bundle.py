@@ -6,9 +6,6 @@ What predicts needs nothing else: no file of first weights, no feature folder, n
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,26 +13,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from napari_dre_slcl._version import __version__
-from napari_dre_slcl.atomic_file import write_json, write_text
+from napari_dre_slcl.atomic_file import atomic_folder, write_bytes, write_json, write_text
 from napari_dre_slcl.cohort.report_model import ReportModel, save_report_model
 from napari_dre_slcl.cohort.tasks import Task
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.errors import ModelError
+from napari_dre_slcl.model.allocation_limit import AllocationLimit
 from napari_dre_slcl.model.backbone import Architecture
 from napari_dre_slcl.model.encoders import build_encoder, encoder_sha256
 from napari_dre_slcl.model.model_card import model_card
 from napari_dre_slcl.model.nets import TrainedNet, build_net
 from napari_dre_slcl.model.tile_encoder import TileEncoder
+from napari_dre_slcl.untrusted import UntrustedError, inside, read_json
 
 __all__ = ["Bundle", "load_bundle", "save_bundle"]
 
 _FORMAT = 2
 _READABLE = (1, 2)
+# Building a network makes each weight, and copies of some while they are initialised.
+_GROWTH, _SMALL_BYTES = 6, 256 * 2**20
 # What models of format 1 did where their settings do not say; defaults may change since.
 _BEFORE_FORMAT_2 = {
     "encoder": {"precision": "fp32", "channels_last": False},
@@ -110,14 +110,8 @@ def save_bundle(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> Path:
     if folder.exists():
         raise ModelError(f"The model folder '{folder}' exists already. Choose another.")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        try:
+        with atomic_folder(folder) as aside:
             _write_files(bundle, aside, facts)
-            aside.chmod(0o755)
-            aside.rename(folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise ModelError(f"The model '{folder}' cannot be written: {error.strerror}.") from error
     return folder
@@ -129,7 +123,7 @@ def _write_files(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> None:
     }
     content = save(weights)
     # Not by safetensors itself, whose error of a full disk is none of the operating system.
-    (folder / "model.safetensors").write_bytes(content)
+    write_bytes(folder / "model.safetensors", content)
     digest = hashlib.sha256(content).hexdigest()
     header = _header(bundle, digest) | facts
     if bundle.report_model is not None:
@@ -194,13 +188,15 @@ def load_bundle(folder: Path) -> Bundle:
     if (folder / "model" / "model.json").is_file():
         folder = folder / "model"
     try:
-        header = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        weights = (folder / "model.safetensors").read_bytes()
+        header = read_json(inside(folder, "model.json"))
+        weights = inside(folder, "model.safetensors").read_bytes()
     except OSError as error:
         raise ModelError(
             f"'{folder}' is no model folder: '{Path(error.filename or '').name}' cannot be read "
             f"({error.strerror}). Give the 'model' folder of a finished run."
         ) from error
+    except UntrustedError as error:
+        raise ModelError(f"The model '{folder}' is not read: {error}.") from error
     except ValueError as error:
         raise ModelError(f"'{folder / 'model.json'}' is damaged: {error}.") from error
     digest = hashlib.sha256(weights).hexdigest()
@@ -212,18 +208,21 @@ def load_bundle(folder: Path) -> Bundle:
             )
         if header["weights_sha256"] != digest:
             raise ModelError(f"The weights of '{folder}' are damaged: their hash differs.")
-        return _build(header, load(weights), digest, folder.absolute())
+        with AllocationLimit(_GROWTH * len(weights) + _SMALL_BYTES):
+            return _build(header, load(weights), digest, folder.absolute())
     except (
         KeyError,
         TypeError,
         AttributeError,
         RuntimeError,
-        ValidationError,
+        ValueError,
+        OverflowError,
+        MemoryError,
+        AssertionError,
         SafetensorError,
     ) as error:
-        raise ModelError(
-            f"The model '{folder}' does not fit this version: {str(error).splitlines()[0]}."
-        ) from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelError(f"The model '{folder}' does not fit this version: {reason}.") from error
 
 
 def _build(

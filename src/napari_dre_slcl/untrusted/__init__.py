@@ -13,7 +13,7 @@ from napari_dre_slcl.untrusted.arrays import (
 )
 from napari_dre_slcl.untrusted.bounds import UntrustedError, check_array, read_bytes
 from napari_dre_slcl.untrusted.cells import defuse, restore
-from napari_dre_slcl.untrusted.places import inside, plain_name
+from napari_dre_slcl.untrusted.places import inside, own_size, plain_name
 from napari_dre_slcl.untrusted.texts import parse_json, parse_toml, read_json, read_toml
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "inside",
     "map_npy",
     "open_npz",
+    "own_size",
     "parse_json",
     "parse_toml",
     "plain_name",

@@ -146,7 +146,9 @@ def read_npy_stream(stream: BinaryIO, n_bytes: int) -> NDArray[Any]:
 
 
 def map_npy(path: Path) -> NDArray[Any]:
-    """Map an npy file, to read alone; raises as `read_npy`."""
+    """Map an npy file, to read alone; raises as `read_npy`, and where it is a link."""
+    if path.is_symlink():
+        raise UntrustedError("it is a link; put a copy of the file there")
     try:
         with path.open("rb") as stream:
             shape, is_fortran, dtype = _header(stream)

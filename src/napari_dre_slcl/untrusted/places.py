@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
 from napari_dre_slcl.untrusted.bounds import UntrustedError
 
-__all__ = ["inside", "plain_name"]
+__all__ = ["inside", "own_size", "plain_name"]
 
 _LONGEST = 255
+_MOST_FILES = 10**6
 
 
 def plain_name(name: Any) -> str:
@@ -55,3 +57,30 @@ def inside(folder: Path, *names: str) -> Path:
             f"'{shown}' leads out of the folder; put a copy of the file itself there"
         )
     return path
+
+
+def own_size(folder: Path) -> int:
+    """Return how many bytes the files below a folder have together.
+
+    Raises
+    ------
+    UntrustedError
+        If one of them is a symbolic link or no ordinary file, or there are very many.
+    OSError
+        If the folder cannot be read.
+    """
+    n_bytes = n_files = 0
+    for place, folders, files in os.walk(folder, onerror=_give_up):
+        n_files += len(files) + len(folders)
+        if n_files > _MOST_FILES:
+            raise UntrustedError(f"it has more than {_MOST_FILES:,} files")
+        for name in (*files, *folders):
+            facts = os.lstat(os.path.join(place, name))
+            if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
+                raise UntrustedError(f"'{name[:60]}' in it is a link; put a copy of the file there")
+            n_bytes += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+    return n_bytes
+
+
+def _give_up(error: OSError) -> None:
+    raise error
