@@ -153,7 +153,7 @@ CASES = [
     ),
     svs(
         "svs_garbage", ("AppMag = 20", "MPP = abc"), 0.5, OBJECTIVE,
-        ("mpp-not-a-number", "warning"), ESTIMATED, words="'abc', which is not a number",
+        ("mpp-not-a-number", "warning"), ESTIMATED, words="'(3 signs, not shown)', which is not a number",
     ),
     svs("svs_nan", ("MPP = NaN",), None, "unknown", ("mpp-not-a-number", "error"), words="'NaN'"),
     svs("svs_infinite", ("MPP = inf",), None, "unknown", ("mpp-infinite", "error"), words="'inf'"),
@@ -206,7 +206,7 @@ CASES = [
     ),
     svs(
         "svs_with_control_signs", ("MPP = \x1b[31m" + "9" * 500,), None, "unknown",
-        ("mpp-not-a-number", "error"), words="…",
+        ("mpp-not-a-number", "error"), words="signs, not shown",
     ),
     # Generic TIFF: the resolution tags
     Case("tif_screen", plain(72, unit="INCH"), None, "unknown", (("mpp-implausible", "error"),),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_dre_slcl.cli.options import Pseudonymize, PseudonymKey
+
 if TYPE_CHECKING:
+    from napari_dre_slcl.cohort.pseudonyms import Pseudonyms
     from napari_dre_slcl.export.export_slide import ExportRequest
+    from napari_dre_slcl.results import SlideResult
 
 __all__ = ["register"]
 
@@ -50,11 +55,15 @@ def export(
             help="Use slide id and file name, which may tell who the patient is.",
         ),
     ] = False,
+    pseudonymize: Pseudonymize = False,
+    pseudonym_key: PseudonymKey = None,
 ) -> None:
     """Write results for QuPath, napari, tables and pictures, or as a report on one page.
 
-    Without --identifiers the files are called slide, slide-2 and so on, and name no patient.
+    Without --identifiers the files are called slide, slide-2 and so on, and name no patient. With
+    --pseudonymize they are called by the slides' pseudonyms.
     """
+    from napari_dre_slcl.cohort.pseudonyms import load_pseudonyms
     from napari_dre_slcl.errors import ExportError
     from napari_dre_slcl.export.export_slide import ExportRequest
 
@@ -63,16 +72,18 @@ def export(
             f"--slide is one slide, but {len(results)} results were given. Export its result alone."
         )
     formats = tuple(part.strip() for text in to for part in text.split(",") if part.strip())
-    request = ExportRequest(formats, out, slide, mpp_out, map_key, identifiers)
-    _export_all(results, request)
+    has_names = identifiers or pseudonymize
+    request = ExportRequest(formats, out, slide, mpp_out, map_key, has_names)
+    _export_all(results, request, load_pseudonyms(pseudonym_key) if pseudonymize else None)
 
 
-def _export_all(results: list[Path], request: ExportRequest) -> None:
+def _export_all(results: list[Path], request: ExportRequest, names: Pseudonyms | None) -> None:
     """Write one result after the other, and tell each file."""
     from napari_dre_slcl.cli.console import say
     from napari_dre_slcl.cli.progress import show_events
     from napari_dre_slcl.export.export_slide import export_result, target_files
     from napari_dre_slcl.jobs.messages import Progress
+    from napari_dre_slcl.jobs.private_result import private_result
     from napari_dre_slcl.results import load_result
 
     written: list[tuple[Path, list[Path]]] = []
@@ -80,6 +91,9 @@ def _export_all(results: list[Path], request: ExportRequest) -> None:
         with show_events(as_json=False) as on_event:
             for number, path in enumerate(results):
                 result = load_result(path, False)
+                if names is not None:
+                    result = private_result(result, names)
+                    request = _under_pseudonym(request, result, names)
                 _refuse_same_names(path, target_files(result, request).values(), written)
                 message = f"{number + 1} of {len(results)}"
                 report = _reporter(on_event, message, Progress)
@@ -89,6 +103,19 @@ def _export_all(results: list[Path], request: ExportRequest) -> None:
         for source, files in written:
             for file in files:
                 say(f"{source.name} -> {file}")
+
+
+def _under_pseudonym(
+    request: ExportRequest, result: SlideResult, names: Pseudonyms
+) -> ExportRequest:
+    """Have the slide that is given read through a link, too."""
+    from napari_dre_slcl.cohort.private_slides import link_slide
+    from napari_dre_slcl.cohort.pseudonyms import is_under_pseudonym, private_folder
+
+    if request.slide is None or is_under_pseudonym(request.slide):
+        return request
+    place = private_folder() / f"files-{names.tag('files', str(request.slide.parent.absolute()))}"
+    return replace(request, slide=link_slide(request.slide, result.slide_id, place))
 
 
 def _refuse_same_names(

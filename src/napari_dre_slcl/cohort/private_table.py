@@ -11,39 +11,30 @@ import io
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from napari_dre_slcl.atomic_file import write_private
+import numpy as np
+
+from napari_dre_slcl.atomic_file import atomic_writer, write_private
 from napari_dre_slcl.cohort.cohort import Cohort, SlideRow, read_cohort
 from napari_dre_slcl.cohort.feature_store import feature_file
 from napari_dre_slcl.cohort.private_names import KnownName, remember_names
 from napari_dre_slcl.cohort.private_slides import link_file, link_slide
 from napari_dre_slcl.cohort.pseudonyms import Pseudonyms, is_under_pseudonym, private_folder
+from napari_dre_slcl.cohort.ready_vectors import read_ready_vectors
+from napari_dre_slcl.cohort.shared_labels import shared_labels
 from napari_dre_slcl.errors import CohortError, JobError
 from napari_dre_slcl.slide.urls import is_remote
 
-__all__ = ["private_features", "private_files", "private_splits", "private_table", "shared_labels"]
+__all__ = [
+    "private_features",
+    "private_files",
+    "private_splits",
+    "private_table",
+    "private_vectors",
+]
 
-_MOST_VALUES = 10
-_SPLIT_WORDS = frozenset(
-    [
-        "slide_id",
-        "slide",
-        "image_id",
-        "patient_id",
-        "case_id",
-        "role",
-        "split",
-        "fold",
-        "train",
-        "training",
-        "val",
-        "valid",
-        "validation",
-        "test",
-        "testing",
-        "true",
-        "false",
-    ]
-)
+_SPLIT_HEADS = ("slide_id", "slide", "image_id", "patient_id", "case_id", "role", "split", "fold")
+_SIDES = ("train", "training", "val", "valid", "validation", "test", "testing", "true", "false")
+_SPLIT_WORDS = frozenset({*_SPLIT_HEADS, *_SIDES})
 _COUNT_DIGITS = 5
 """Longer numbers in split files may be those of patients."""
 _SPLIT_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -160,26 +151,21 @@ def private_splits(table: Path, splits: Path, names: Pseudonyms) -> Path:
     return folder
 
 
-def shared_labels(cohort: Cohort, wanted: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the label columns that can be given away: few values, none the mark of one patient.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The table.
-    wanted : collection of str
-        Columns that are learned or asked for; they are kept.
-    """
-    kept = []
-    for column in cohort.label_columns:
-        whose: dict[str, set[str]] = {}
-        for row in cohort.rows:
-            if row.labels[column]:
-                whose.setdefault(row.labels[column], set()).add(row.patient_id)
-        is_shared = any(len(patients) > 1 for patients in whose.values())
-        if column in wanted or (len(whose) <= _MOST_VALUES and is_shared):
-            kept.append(column)
-    return tuple(kept)
+def private_vectors(table: Path, vectors: Path, names: Pseudonyms) -> Path:
+    """Return a file of ready report vectors in which pseudonyms stand for slides."""
+    if is_under_pseudonym(vectors) or is_under_pseudonym(table):
+        return vectors
+    ids = [row.slide_id for row in read_cohort(table, needs_slides=False).rows]
+    ready = read_ready_vectors(vectors, ids)
+    is_there = np.array([name not in set(ready.missing) for name in ids], bool)
+    pseudonyms = np.array([names.slide(name) for name in ids], dtype=np.str_)
+    path = _folder(names, "vectors", vectors) / "vectors.npz"
+    try:
+        with atomic_writer(path) as stream:
+            np.savez(stream, slide_id=pseudonyms[is_there], vectors=ready.vectors[is_there])
+    except OSError as error:
+        raise JobError(f"'{path}' cannot be written: {error.strerror}. Make room.") from error
+    return path
 
 
 def _folder(names: Pseudonyms, kind: str, path: Path) -> Path:

@@ -38,6 +38,15 @@ class Problem:
         """What and where, such as ``row 3: the patient_id is empty``."""
         return f"{rows_text(self.rows)}: {self.what}" if self.rows else self.what
 
+    @property
+    def neutral(self) -> str:
+        """Where, without what: for logs, where what stands there may name a patient."""
+        where = rows_text(self.rows) if self.rows else "the table"
+        return (
+            f"{where}: the column '{self.column}' should be looked at; 'dre-slcl cohort check' "
+            "says why"
+        )
+
 
 @dataclass(slots=True)
 class Findings:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort
+from napari_dre_slcl.cohort.shared_labels import shared_labels
 from napari_dre_slcl.errors import CohortError
 
 __all__ = [
@@ -101,11 +102,13 @@ def left_out_columns(cohort: Cohort, tasks: Sequence[Task], train: NDArray[np.bo
     train : ndarray
         (n,) True for training slides.
     """
-    learned = {task.name for task in tasks}
+    learned, shared = {task.name for task in tasks}, shared_labels(cohort)
     found = []
     for column in cohort.label_columns:
         if column not in learned:
             why = _why_no_classes(cohort, column) or _one_class(cohort, column, train)
+            if "'" in why and column not in shared:  # it may be a patient's name
+                why = "no two patients share a value"
             found.append(f"'{column}' ({why})" if why else f"'{column}'")
     rest = len(found) - _SHOWN_COLUMNS
     return ", ".join(found[:_SHOWN_COLUMNS]) + (f" and {rest} more" if rest > 0 else "")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from napari_dre_slcl.cohort.cohort import Cohort, SlideRow
+from napari_dre_slcl.cohort.pseudonyms import numbered_patients
+from napari_dre_slcl.cohort.shared_labels import shared_labels
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.at_work import at_work
 from napari_dre_slcl.engine.device import choose_device
@@ -38,11 +43,12 @@ def run_index(job: IndexJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
     if device.type == "cpu":
         keep_freed_memory()
     config, cohort = cohort_for_model(bundle, job.cohort, job.features)
+    rows = _without_names(cohort, {task.name for task in bundle.tasks})
     builder = IndexBuilder(bundle, job.out, config.features.folder, reporter)
     folders = (RESULTS_FOLDER, SHARDS_FOLDER, CODES_FOLDER)
     try:
         with at_work(job.out, reporter, folders):
-            for number, row in enumerate(cohort.rows):
+            for number, row in enumerate(rows):
                 reporter.progress("Predicting the cohort", number, len(cohort), row.slide_id)
                 builder.add(row)
             reporter.progress("Predicting the cohort", len(cohort), len(cohort))
@@ -62,6 +68,19 @@ def run_index(job: IndexJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
         metrics=_metrics(written),
         skipped=builder.skipped,
     )
+
+
+def _without_names(cohort: Cohort, learned: set[str]) -> list[SlideRow]:
+    """Return the rows with numbers for patients, and without columns that tell these apart.
+
+    An index is passed on with its model; that two slides are of one patient is all it needs.
+    """
+    patients = numbered_patients([row.patient_id for row in cohort.rows])
+    kept = shared_labels(cohort, learned)
+    return [
+        replace(row, patient_id=patient, labels={name: row.labels[name] for name in kept})
+        for row, patient in zip(cohort.rows, patients, strict=True)
+    ]
 
 
 def _metrics(written: WrittenIndex) -> dict[str, float]:

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.cohort.cohort import Cohort
+from napari_dre_slcl.cohort.pseudonyms import numbered_patients
 from napari_dre_slcl.engine.held_out_slide import HeldOutSlide
 from napari_dre_slcl.results import TaskPrediction
 from napari_dre_slcl.untrusted import defuse
@@ -67,7 +68,8 @@ def _auc(predictions: Sequence[TaskPrediction], labels: Sequence[str]) -> float 
 def write_predictions(
     path: Path, cohort: Cohort, split: Sequence[str], results: Mapping[int, HeldOutSlide]
 ) -> None:
-    """Write one line per slide, task and class."""
+    """Write one line per slide, task and class; of patients only who is the same."""
+    patients = numbered_patients([row.patient_id for row in cohort.rows])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["slide_id", "patient_id", "split", "task", "label", "class", "probability"])
@@ -76,7 +78,7 @@ def write_predictions(
         for prediction in result.predictions:
             for name, value in zip(prediction.classes, prediction.probabilities, strict=True):
                 label = slide.labels[prediction.task]
-                who = (slide.slide_id, slide.patient_id, split[row])
+                who = (slide.slide_id, patients[row], split[row])
                 words = (*who, prediction.task, label, name)
                 writer.writerow([*(defuse(word) for word in words), f"{value:.9g}"])
     write_text(path, text.getvalue())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
 from napari_dre_slcl.cohort.leakage import check_leakage, without_test_reports
 from napari_dre_slcl.cohort.report_model import ReportModel
+from napari_dre_slcl.cohort.shared_labels import shared_labels
 from napari_dre_slcl.cohort.signal import check_labels, check_signal
 from napari_dre_slcl.cohort.splits import assign_splits
 from napari_dre_slcl.cohort.tasks import (
@@ -31,6 +32,9 @@ from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import CohortError
 from napari_dre_slcl.methods.sampling import check_sites
 from napari_dre_slcl.tiles import TileLoader, TileSource
+
+_HARMLESS = ("slide", "slide_id", "features", "site", "split", "mpp")
+"""Columns whose values may stand in the log of their user's own run."""
 
 __all__ = ["PreparedCohort", "open_cohort", "prepare_cohort", "with_split"]
 
@@ -232,8 +236,11 @@ def with_split(
 
 def _read(table: Path, config: DreSlclConfig, reporter: Reporter) -> Cohort:
     cohort = read_cohort(table, needs_slides=config.features.folder is None)
+    # A run's log is passed on: what its author has not asked for must name no patient.
+    told = {"", *_HARMLESS, *config.cohort.tasks, *shared_labels(cohort)}
     for found in cohort.warnings:
-        reporter.warn_once(f"Cohort table: {found.sentence}")
+        sentence = found.sentence if found.column in told else found.neutral
+        reporter.warn_once(f"Cohort table: {sentence}")
     return cohort
 
 

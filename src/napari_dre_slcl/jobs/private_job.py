@@ -16,6 +16,7 @@ from napari_dre_slcl.cohort.private_table import (
     private_files,
     private_splits,
     private_table,
+    private_vectors,
 )
 from napari_dre_slcl.cohort.pseudonyms import (
     Pseudonyms,
@@ -36,6 +37,7 @@ from napari_dre_slcl.jobs.messages import (
 __all__ = ["private_evaluation", "private_job"]
 
 _FEATURES = ("features.folder", "features.fill_from")
+_VECTORS = "text.vectors"
 _TASKS = "cohort.tasks"
 
 AnyJob = TypeVar("AnyJob", bound=Job)
@@ -128,6 +130,8 @@ def _settings(cohort: Path, overrides: Mapping[str, Any], names: Pseudonyms) -> 
     for name in _FEATURES:
         if changed.get(name):
             changed[name] = str(private_features(cohort, Path(changed[name]), names))
+    if changed.get(_VECTORS):
+        changed[_VECTORS] = str(private_vectors(cohort, Path(changed[_VECTORS]), names))
     return changed
 
 

@@ -20,6 +20,12 @@ TOLERANCE = 1.02
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+_HARMLESS = re.compile(
+    r"[\s\d.,+-]{0,20}(?:e[+-]?\d{1,4})?\s*"
+    r"(?:x|nan|[+-]?inf(?:inity)?|auto|none|null|unknown|n/?a|µm|um|mm|cm|m|nm|inch|in|pt|pixels?|"
+    r"micro(?:n|meter|metre)s?|(?:centi|milli|nano)?met(?:er|re)s?|\?|%|)",
+    re.IGNORECASE,
+)
 _SHOWN_CHARACTERS = 40
 
 # Vendors for which OpenSlide copies these texts; where it cannot read one it says nothing.
@@ -295,6 +301,12 @@ def _read_number(text: str) -> tuple[float, str | None]:
 
 
 def _shown(text: str) -> str:
-    """Return what a file says in a form that is safe and short enough to print."""
+    """Return what a file says in a form that is safe and short enough to print.
+
+    Only numbers and what may be a unit are repeated: where anything else stands in such a field, it
+    may be of a patient.
+    """
     plain = "".join(sign if sign.isprintable() else " " for sign in text).strip()
+    if _HARMLESS.fullmatch(plain) is None:
+        return f"({len(plain)} signs, not shown)"
     return plain if len(plain) <= _SHOWN_CHARACTERS else f"{plain[:_SHOWN_CHARACTERS]}…"
