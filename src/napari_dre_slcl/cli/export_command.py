@@ -14,6 +14,7 @@ from napari_dre_slcl.cli.options import Pseudonymize, PseudonymKey
 if TYPE_CHECKING:
     from napari_dre_slcl.cohort.pseudonyms import Pseudonyms
     from napari_dre_slcl.export.export_slide import ExportRequest
+    from napari_dre_slcl.export.unfinished import UnfinishedExport
     from napari_dre_slcl.results import SlideResult
 
 __all__ = ["register"]
@@ -87,6 +88,7 @@ def _export_all(results: list[Path], request: ExportRequest, names: Pseudonyms |
     from napari_dre_slcl.results import load_result
 
     written: list[tuple[Path, list[Path]]] = []
+    unfinished = _unfinished(results, request, names)
     try:
         with show_events(as_json=False) as on_event:
             for number, path in enumerate(results):
@@ -94,15 +96,36 @@ def _export_all(results: list[Path], request: ExportRequest, names: Pseudonyms |
                 if names is not None:
                     result = private_result(result, names)
                     request = _under_pseudonym(request, result, names)
-                _refuse_same_names(path, target_files(result, request).values(), written)
-                message = f"{number + 1} of {len(results)}"
-                report = _reporter(on_event, message, Progress)
-                written.append((path, export_result(result, request, None, report)))
+                files, done = unfinished.targets(number, path, target_files(result, request))
+                _refuse_same_names(path, files.values(), written)
+                report = _reporter(on_event, f"{number + 1} of {len(results)}", Progress)
+                export_result(result, request, None, report, targets=files, done=done)
+                written.append((path, list(files.values())))
+        unfinished.end()
     finally:
         # What is whole stays although a later result is broken, and neutral names need telling.
         for source, files in written:
             for file in files:
                 say(f"{source.name} -> {file}")
+
+
+def _unfinished(
+    results: list[Path], request: ExportRequest, names: Pseudonyms | None
+) -> UnfinishedExport:
+    """Find out whether this very export was broken off, and say so."""
+    from napari_dre_slcl.cli.console import status
+    from napari_dre_slcl.export.unfinished import UnfinishedExport
+
+    told = [repr(request), *(str(path.absolute()) for path in results)]
+    if names is not None:
+        told = [names.tag("export", text) for text in told]
+    unfinished = UnfinishedExport(request.out, told)
+    if unfinished.begin():
+        status().print(
+            "This export was broken off before. It goes on: files that are there are kept.",
+            soft_wrap=True,
+        )
+    return unfinished
 
 
 def _under_pseudonym(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +82,9 @@ def export_result(
     request: ExportRequest,
     look: CodewordLook | None = None,
     on_progress: OnProgress = lambda name, share: None,
+    *,
+    targets: Mapping[str, Path] | None = None,
+    done: Collection[str] = (),
 ) -> list[Path]:
     """Write a result in every format that is asked for.
 
@@ -95,6 +98,10 @@ def export_result(
         Names and colours of the codewords; by default those that the model has.
     on_progress : callable, optional
         May raise `ExportStopped` to break off; files that are whole by then stay.
+    targets : mapping of Path, optional
+        The file of each format, where an export that was broken off has chosen them.
+    done : collection of str
+        Formats whose file is there already.
 
     Returns
     -------
@@ -109,20 +116,23 @@ def export_result(
     """
     shown = _checked(result, request)
     look = look or look_of(result)
-    targets = target_files(result, request)
+    files = target_files(result, request) if targets is None else dict(targets)
+    left = {name: target for name, target in files.items() if name not in done}
+    if not left:
+        return list(files.values())
     slide = _open(result, request)
     try:
-        for number, (name, target) in enumerate(targets.items()):
+        for number, (name, target) in enumerate(left.items()):
 
-            def on_step(done: int, total: int, number: int = number, name: str = name) -> None:
-                on_progress(name, (number + done / max(1, total)) / len(targets))
+            def on_step(step: int, total: int, number: int = number, name: str = name) -> None:
+                on_progress(name, (number + step / max(1, total)) / len(left))
 
             _write(name, target, result, look, slide, shown, request, on_step)
         on_progress("", 1.0)
     finally:
         if slide is not None:
             slide.close()
-    return list(targets.values())
+    return list(files.values())
 
 
 def _write(
