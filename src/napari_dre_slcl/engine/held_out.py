@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from napari_dre_slcl.engine.predict_held_out import HeldOutPredictor
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.report_recall import ReportRecall
 from napari_dre_slcl.engine.reporter import Reporter
-from napari_dre_slcl.engine.saved_model import load_saved
+from napari_dre_slcl.engine.saved_model import load_saved, save_once
 from napari_dre_slcl.engine.slide_vectors import write_vectors
 from napari_dre_slcl.engine.world import SOLO, World
-from napari_dre_slcl.model.bundle import Bundle, save_bundle
+from napari_dre_slcl.model.bundle import Bundle
 from napari_dre_slcl.model.nets import TrainedNet
 
 __all__ = ["HeldOut"]
@@ -86,8 +85,9 @@ class HeldOut:
     ) -> dict[str, float]:
         """Save the model, predict with what was written, and save the figures, these last.
 
-        What an earlier try has left of it is written again. All processes of the training call it;
-        each predicts its share, the first one writes what is of all slides.
+        Model and results that an earlier try has left are kept, where they are of the same weights.
+        All processes of the training call it; each predicts its share, the first one writes what is
+        of all slides.
 
         Parameters
         ----------
@@ -105,9 +105,10 @@ class HeldOut:
             ``test/auc/<task>``.
         """
         prepared, predict = self._prepared, self._predictor.predict
-        self._reporter.by_main(lambda: self._save(net, run_dir / "model"))
+        bundle, folder = self._bundle(net), run_dir / "model"
+        self._reporter.by_main(lambda: save_once(bundle, folder, self._facts()))
         # Predict with what was written, as everyone else will.
-        saved = load_saved(self._world, run_dir / "model")
+        saved = load_saved(self._world, folder)
         saved.net.to(net.device)
         results_dir = run_dir / "results" if self._save_results else None
         test = predict(saved, prepared.rows("test"), "Predicting held-out slides", results_dir)
@@ -124,10 +125,6 @@ class HeldOut:
             return self._write_metrics(run_dir, val, test)
 
         return self._reporter.by_main(write)
-
-    def _save(self, net: TrainedNet, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        save_bundle(self._bundle(net), folder, self._facts())
 
     def _write_metrics(
         self, run_dir: Path, val: dict[int, HeldOutSlide], test: dict[int, HeldOutSlide]

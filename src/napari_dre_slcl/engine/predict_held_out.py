@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from napari_dre_slcl._version import __version__
 from napari_dre_slcl.engine.encode_source import encode_source
 from napari_dre_slcl.engine.feature_source import FeatureSource, source_name
 from napari_dre_slcl.engine.held_out_slide import HeldOutSlide
@@ -17,9 +18,9 @@ from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.share_out import deal, gather_answers
 from napari_dre_slcl.engine.world import World
-from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.errors import ResultError, SlideError
 from napari_dre_slcl.model.bundle import Bundle
-from napari_dre_slcl.results import SlideResult, save_result
+from napari_dre_slcl.results import SlideResult, load_result, save_result
 
 __all__ = ["HeldOutPredictor"]
 
@@ -111,19 +112,28 @@ class HeldOutPredictor:
             self._reporter.progress(stage, told, n_rows, slide_id)
             if source_name(source) in self._skipped:
                 continue
+            target = None if results_dir is None else result_path(results_dir, slide_id)
             try:
-                result = self._predict_row(bundle, row, slide_id, results_dir is not None)
+                result = self._result(bundle, row, slide_id, target)
             except SlideError as error:
                 answers[row] = {"problem": str(error)}
             else:
                 answers[row] = HeldOutSlide.message(result) | {
                     "damaged": result.provenance.get("damaged", "")
                 }
-                if results_dir is not None:
-                    save_result(result, result_path(results_dir, slide_id))
             self._tell(answers[row])
         self._reporter.progress(stage, n_rows, n_rows)
         return answers
+
+    def _result(self, bundle: Bundle, row: int, slide_id: str, target: Path | None) -> SlideResult:
+        """Predict a slide and keep its result, unless a process that was killed has left it."""
+        if target is None:
+            return self._predict_row(bundle, row, slide_id, is_explained=False)
+        result = _left(target, bundle)
+        if result is None:
+            result = self._predict_row(bundle, row, slide_id, is_explained=True)
+            save_result(result, target)
+        return result
 
     def _tell(self, answer: dict[str, Any]) -> None:
         """Warn of a slide, once; the first process speaks, so that it must hear of the others'."""
@@ -154,3 +164,16 @@ class HeldOutPredictor:
         return predict_encoded(
             bundle, source, slide_id, self._encoded[row], is_explained=is_explained
         )
+
+
+def _left(path: Path, bundle: Bundle) -> SlideResult | None:
+    """Return a result that is there, where it is of this model and version."""
+    if not path.is_file():
+        return None
+    try:
+        result = load_result(path, with_features=False)
+    except ResultError:
+        return None
+    about = result.provenance
+    made_by = (about.get("model_sha256"), about.get("napari-dre-slcl"))
+    return result if made_by == (bundle.weights_sha256, __version__) else None

@@ -1,18 +1,58 @@
-"""Loads in all processes of a training the model that the first one has saved."""
+"""Saves a trained model once, and loads it in all processes of the training."""
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from napari_dre_slcl.engine.world import World
 from napari_dre_slcl.errors import JobError, ModelError
-from napari_dre_slcl.model.bundle import Bundle, load_bundle
+from napari_dre_slcl.model.bundle import Bundle, load_bundle, save_bundle
 
-__all__ = ["load_saved"]
+__all__ = ["load_saved", "save_once"]
 
 _LOOK_EVERY_S = 0.2
+
+
+def save_once(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> None:
+    """Save a model, unless this very one lies there: a process killed in its test has left it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What to write.
+    folder : Path
+        Target; another model there is replaced.
+    facts : dict
+        As of `save_bundle`.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be written.
+    """
+    if not _is_there(bundle, folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        save_bundle(bundle, folder, facts)
+
+
+def _is_there(bundle: Bundle, folder: Path) -> bool:
+    try:
+        found = load_bundle(folder)
+    except ModelError:
+        return False
+    ours, theirs = bundle.net.state_dict(), found.net.state_dict()
+    return (
+        found.config == bundle.config
+        and found.tasks == bundle.tasks
+        and ours.keys() == theirs.keys()
+        and all(torch.equal(value.detach().cpu(), theirs[name]) for name, value in ours.items())
+    )
 
 
 def load_saved(world: World, folder: Path, within_s: float = 60.0) -> Bundle:
