@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.engine.at_work import at_work
 from napari_dre_slcl.engine.output_lock import LOCK_FOLDER
 from napari_dre_slcl.engine.reporter import Reporter
@@ -26,11 +23,9 @@ from napari_dre_slcl.engine.slide_work import (
     join_parts,
 )
 from napari_dre_slcl.errors import JobError
-from napari_dre_slcl.untrusted import defuse
+from napari_dre_slcl.locks.lock_file import delete_dead_locks
 
-__all__ = ["LEFT_OUT", "Tally", "do_here", "out_folder", "split_kept", "write_left_out"]
-
-LEFT_OUT = "left-out.csv"
+__all__ = ["Tally", "do_here", "out_folder", "split_kept"]
 
 _LOOKERS = 8
 _BUSY_S = 2.0
@@ -75,6 +70,7 @@ class Tally:
 def out_folder(out: Path, reporter: Reporter) -> Iterator[Path]:
     """Make the folder of outputs and put a file there by which workers know it, as `at_work`."""
     with at_work(out, reporter) as token:
+        delete_dead_locks(out / LOCK_FOLDER)
         try:
             yield token
         finally:
@@ -154,23 +150,3 @@ def _wait(seconds: float, look: Callable[[], None]) -> None:
     while time.monotonic() < end:
         look()
         time.sleep(0.1)
-
-
-def write_left_out(out: Path, broken: dict[str, str]) -> Path | None:
-    """Write the slides that were left out with their reasons; remove an older list.
-
-    Returns
-    -------
-    Path or None
-        The table; None where no slide was left out.
-    """
-    path = out / LEFT_OUT
-    if not broken:
-        path.unlink(missing_ok=True)
-        return None
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["slide_id", "reason"])
-    writer.writerows((defuse(slide), defuse(reason)) for slide, reason in broken.items())
-    write_text(path, text.getvalue())
-    return path
