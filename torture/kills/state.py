@@ -18,7 +18,10 @@ __all__ = ["content", "marks", "touched"]
 
 # When something was made, by whom, and how long it took.
 _PASSING = frozenset(
-    ("created", "predicted", "seconds", "pid", "started", "finished", "marks", "shards", "data")
+    (
+        *("created", "predicted", "pid", "started", "finished", "seconds", "total_seconds"),
+        *("marks", "shards", "data"),
+    )
 )
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\+00:00|Z)?")
 _DURATION = re.compile(r"\b\d+(\.\d+)? (s|min|h)\b")
