@@ -5,8 +5,6 @@ Knows tensors and text by name, nothing of what they mean.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +13,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
+from napari_dre_slcl.atomic_file import (
+    check_sum,
+    flush_folder,
+    make_folder,
+    move,
+    write_bytes,
+    write_with_sum,
+)
 from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = [
     "CheckpointWriter",
@@ -49,7 +56,7 @@ class CheckpointWriter:
 
     def begin(self) -> None:
         """Make the folder aside, and delete those of killed processes."""
-        self._parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._parent)
         for unfinished in self._parent.glob(f"{_ASIDE}*"):  # it would take up room
             shutil.rmtree(unfinished, ignore_errors=True)
         self._aside.mkdir()
@@ -63,7 +70,7 @@ class CheckpointWriter:
             File name without suffix -> tensors by name.
         """
         for file, content in tensors.items():
-            _write_through(self._aside / f"{file}.safetensors", save(_plain(content)))
+            write_with_sum(self._aside / f"{file}.safetensors", save(_plain(content)))
 
     def finish(self, name: str, state_json: str) -> Path:
         """Give the checkpoint its state and its name, by which it counts.
@@ -80,10 +87,9 @@ class CheckpointWriter:
         Path
             Of the checkpoint.
         """
-        _write_through(self._aside / STATE_FILE, state_json.encode())
-        _flush_folder(self._aside)
-        self._aside.rename(self._parent / name)
-        _flush_folder(self._parent)
+        write_bytes(self._aside / STATE_FILE, state_json.encode())
+        flush_folder(self._aside)
+        move(self._aside, self._parent / name)
         return self._parent / name
 
     def discard(self) -> None:
@@ -131,6 +137,8 @@ def read_tensors(path: Path, names: Sequence[str] | None = None) -> dict[str, Te
         If it is missing or damaged.
     """
     try:
+        if not check_sum(path):
+            raise JobError(_changed(path, "its bytes are not those that were written"))
         if names is None:
             return load(path.read_bytes())
         with safe_open(path, framework="pt") as file:
@@ -139,41 +147,29 @@ def read_tensors(path: Path, names: Sequence[str] | None = None) -> dict[str, Te
         reason = error.strerror or error
         raise JobError(f"The checkpoint '{path}' cannot be read: {reason}.") from error
     except SafetensorError as error:
-        raise JobError(
-            f"The checkpoint '{path}' is damaged ({error}). Bring the file back as it was, or "
-            "start a new run."
-        ) from error
+        raise JobError(_changed(path, error)) from error
+
+
+def _changed(path: Path, why: object) -> str:
+    return (
+        f"The checkpoint '{path}' is damaged ({why}). Bring the file back as it was, or start a "
+        "new run."
+    )
 
 
 def _serials(parent: Path) -> Iterator[tuple[int, Path]]:
     for path in parent.glob(f"[!.]*/{STATE_FILE}"):
         try:
-            serial = json.loads(path.read_bytes())["serial"]
+            serial = read_json(path)["serial"]
+            if type(serial) is not int:
+                raise TypeError("its number is none")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise JobError(
                 f"The checkpoint '{path.parent}' is damaged: its {STATE_FILE} cannot be read. "
                 "Bring the file back as it was, or start a new run."
             ) from error
-        yield int(serial), path.parent
+        yield serial, path.parent
 
 
 def _plain(tensors: Tensors) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make names in a folder durable, where the system can open folders."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -205,7 +205,8 @@ class _Writer:
         for number, (shard, members) in enumerate(zip(self._shards, self._members, strict=True)):
             self._on_progress("Writing the index", number, total)
             target = self._folder / SHARDS_FOLDER
-            n_written += write_shard(target, shard, self._facts, members)
+            is_named = self._before is not None and shard in self._before.shards
+            n_written += write_shard(target, shard, self._facts, members, is_named=is_named)
         self._on_progress("Writing the index", total, total)
         return n_written
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dre_slcl.atomic_file import atomic_folder, atomic_writer, differing, write_sums
 from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.index_header import (
     INDEX_FORMAT,
@@ -22,6 +21,7 @@ from napari_dre_slcl.insight.index_header import (
     row_shapes,
 )
 from napari_dre_slcl.insight.index_part import IndexFacts, IndexPart, IndexSource
+from napari_dre_slcl.untrusted import map_npy
 
 __all__ = ["PER_SLIDE", "shard_facts", "write_shard"]
 
@@ -39,7 +39,12 @@ def shard_facts(facts: IndexFacts, sources: Sequence[IndexSource]) -> ShardFacts
 
 
 def write_shard(
-    folder: Path, shard: ShardFacts, facts: IndexFacts, sources: Sequence[IndexSource]
+    folder: Path,
+    shard: ShardFacts,
+    facts: IndexFacts,
+    sources: Sequence[IndexSource],
+    *,
+    is_named: bool = False,
 ) -> bool:
     """Write a shard, unless it is there and whole.
 
@@ -53,6 +58,9 @@ def write_shard(
         Of the index.
     sources : sequence of IndexSource
         Its slides.
+    is_named : bool, default False
+        Whether the header of an index that is there names it. Otherwise a process that was killed
+        has left it, and its checksums are compared.
 
     Returns
     -------
@@ -66,18 +74,21 @@ def write_shard(
     SearchError
         If a slide has features of another kind than the others.
     """
-    if _is_whole(folder / shard.name, shard, facts.dim):
+    target = folder / shard.name
+    if _is_whole(target, shard, facts.dim) and (is_named or _is_as_written(target)):
         return False
-    shutil.rmtree(folder / shard.name, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder, prefix=".aside-"))
-    try:
+    shutil.rmtree(target, ignore_errors=True)
+    with atomic_folder(target) as aside:
         _write_arrays(aside, shard, facts, sources)
-        aside.chmod(0o755)
-        aside.rename(folder / shard.name)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        write_sums(aside)
     return True
+
+
+def _is_as_written(folder: Path) -> bool:
+    try:
+        return not any(differing(folder))
+    except OSError:  # of an earlier version, which wrote no checksums
+        return False
 
 
 def _is_whole(folder: Path, shard: ShardFacts, dim: int) -> bool:
@@ -86,7 +97,7 @@ def _is_whole(folder: Path, shard: ShardFacts, dim: int) -> bool:
     widths = row_shapes(dim)
     try:
         for name, n_rows in rows.items():
-            array = np.load(folder / f"{name}.npy", mmap_mode="r" if n_rows else None)
+            array = map_npy(folder / f"{name}.npy")
             is_tiles = name in PER_TILE
             if len(array) != n_rows or (is_tiles and array.dtype != PER_TILE[name]):
                 return False
@@ -102,7 +113,7 @@ def _write_arrays(
 ) -> None:
     kept: dict[str, list[NDArray[Any]]] = {}
     # Written in sequence, not into a map of the file: a full disk would end the process there.
-    with (folder / "features.npy").open("wb") as stream:
+    with atomic_writer(folder / "features.npy") as stream:
         shape = (shard.n_tiles, facts.dim)
         described = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, described)
@@ -112,16 +123,9 @@ def _write_arrays(
             _write_unit_rows(stream, part.features)
             for name, array in _others(part, facts.n_codewords).items():
                 kept.setdefault(name, []).append(array)
-        _sync(stream)
     for name, arrays in kept.items():
-        with (folder / f"{name}.npy").open("wb") as stream:
+        with atomic_writer(folder / f"{name}.npy") as stream:
             np.save(stream, np.concatenate(arrays), allow_pickle=False)
-            _sync(stream)
-
-
-def _sync(stream: BinaryIO) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
 
 
 def _check(source: IndexSource, part: IndexPart, facts: IndexFacts) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_dre_slcl.atomic_file import atomic_folder, atomic_writer
 from napari_dre_slcl.insight.atlas import atlas_method, atlas_sample, project
 from napari_dre_slcl.insight.attention_scale import MOST_SORTED, attention_counts
 from napari_dre_slcl.insight.index_header import DATA_PREFIX
 from napari_dre_slcl.insight.rows import ShardRows
 from napari_dre_slcl.insight.write_shard import PER_SLIDE
+from napari_dre_slcl.untrusted import map_npy, read_npy
 
 __all__ = ["write_summary"]
 
@@ -51,19 +53,14 @@ def write_summary(
     OSError
         If they cannot be written.
     """
-    aside = Path(tempfile.mkdtemp(dir=folder, prefix=f".{DATA_PREFIX}"))
-    try:
+    target = _free_folder(folder)
+    with atomic_folder(target) as aside:
         for name in PER_SLIDE:
-            parts = [np.load(shard / f"{name}.npy", allow_pickle=False) for shard in shards]
-            np.save(aside / f"{name}.npy", np.concatenate(parts))
+            parts = [read_npy(shard / f"{name}.npy") for shard in shards]
+            _save(aside / f"{name}.npy", np.concatenate(parts))
         if n_tiles > MOST_SORTED:
-            np.save(aside / "attention_counts.npy", attention_counts(attention))
+            _save(aside / "attention_counts.npy", attention_counts(attention))
         _write_atlas(aside, features, seed)
-        target = _free_folder(folder)
-        aside.chmod(0o755)
-        aside.rename(target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return target.name
 
 
@@ -71,10 +68,15 @@ def _write_atlas(folder: Path, features: ShardRows[np.float32], seed: int) -> No
     method = atlas_method()
     drawn = atlas_sample(len(features), seed=seed)
     places = project(features[drawn], method, seed)
-    np.save(folder / "atlas_tiles.npy", np.column_stack([drawn.astype(np.float64), places]))
-    vectors = np.load(folder / "slide_vectors.npy", mmap_mode="r", allow_pickle=False)
+    _save(folder / "atlas_tiles.npy", np.column_stack([drawn.astype(np.float64), places]))
+    vectors = map_npy(folder / "slide_vectors.npy")
     lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    np.save(folder / "atlas_slides.npy", project(vectors / lengths, method, seed))
+    _save(folder / "atlas_slides.npy", project(vectors / lengths, method, seed))
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    with atomic_writer(path) as stream:
+        np.save(stream, array, allow_pickle=False)
 
 
 def _free_folder(folder: Path) -> Path:

@@ -8,7 +8,6 @@ each reads and writes the rows that it holds.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -20,10 +19,16 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
-from napari_dre_slcl.atomic_file import write_json
+from napari_dre_slcl.atomic_file import (
+    atomic_folder,
+    delete_left_over,
+    open_in_place,
+    write_json,
+)
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.model.bank_rows import FileRows, SharedFile
 from napari_dre_slcl.model.bank_shape import Arrays, BankShape
+from napari_dre_slcl.untrusted import read_json
 
 __all__ = ["BankFiles"]
 
@@ -140,7 +145,7 @@ class BankFiles:
 
     def _header(self, number: int) -> dict[str, Any]:
         try:
-            header = json.loads((self._path(number) / _HEADER).read_text(encoding="utf-8"))
+            header = read_json(self._path(number) / _HEADER)
         except (OSError, ValueError):
             return {}
         return header if isinstance(header, dict) else {}
@@ -161,27 +166,27 @@ class BankFiles:
         try:
             shape, kind = _described(path)
             loaded = load(path)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise JobError(
-                f"The memory bank's file '{path}' cannot be read: {error}. Start a new run."
+                f"The memory bank's file '{path}' cannot be read: {error.strerror or error}. Go on "
+                "with the run once it can, or start a new run."
+            ) from error
+        except ValueError as error:
+            raise JobError(
+                f"The memory bank's file '{path}' is damaged ({error}). Start a new run."
             ) from error
         if (shape, kind) != self._shape.arrays()[name]:
             raise JobError(f"The memory bank's file '{path}' is damaged. Start a new run.")
         return loaded
 
     def _create(self, number: int, tag: str) -> None:
-        aside = self._folder / f".gen-{number:04d}.part"
-        shutil.rmtree(aside, ignore_errors=True)
-        try:
-            aside.mkdir(parents=True)
+        delete_left_over(self._folder)  # it may be as large as the bank itself
+        with atomic_folder(self._path(number)) as aside:
             for name, (size, kind) in self._shape.arrays().items():
                 path = aside / f"{name}.npy"
                 npy.open_memmap(path, mode="w+", dtype=kind, shape=size)
                 _reserve(path)
             write_json(aside / _HEADER, self._shape.facts() | {"tag": tag})
-            aside.rename(self._path(number))
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
     def _no_room(self, error: OSError) -> str:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -201,5 +206,5 @@ def _described(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def _reserve(path: Path) -> None:
     """Claim a file's blocks now: a full disk is an error here, and a killed process later."""
     if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as stream:
+        with open_in_place(path) as stream:
             os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
