@@ -1,0 +1,139 @@
+"""A process that reads spoiled slides through the product: ``-m torture.slides.reader JOB.json``.
+
+The job is {"seed", "folder", "slides": {name: path}, "cases": [[number, name, way], ...]}. Prints
+the number when it begins a case and a JSON line with what came of it, so that the parent knows the
+case at which this process died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import io
+import json
+import logging
+import os
+import random
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from napari_dre_slcl.cli import main
+from napari_dre_slcl.errors import DamagedSlideError, DreSlclError
+from napari_dre_slcl.layers import slide_layer
+from napari_dre_slcl.slide import Slide, open_slide
+from napari_dre_slcl.slide.associated import read_associated_image
+from napari_dre_slcl.tiles import find_tissue
+from torture.slides.bounds import HANG_S, MEMORY_BYTES, SLOW_S
+from torture.slides.spoil import spoil
+
+TILE_PX = 128
+MOST_TILES = 24
+COMMAND_EVERY = 25
+VIEW_PX = 512
+
+
+def _corners(slide: Slide) -> list[tuple[int, int]]:
+    """Return tiles that cover the slide, or, of a large one, some of them."""
+    height, width = (min(size, 2**40) for size in slide.info.shape)
+    rows, columns = -(-height // TILE_PX), -(-width // TILE_PX)
+    step = max(1, -(-rows * columns // MOST_TILES))
+    numbers = range(0, rows * columns, step)
+    return [(number // columns * TILE_PX, number % columns * TILE_PX) for number in numbers]
+
+
+def _read_all(path: Path) -> str:
+    """Read a slide in all ways that a user may, and say what it was."""
+    is_damaged = False
+    with open_slide(path, mpp=0.5) as slide:
+        for read in _reads(slide, path):
+            try:
+                read()
+            except DamagedSlideError:
+                is_damaged = True
+            except DreSlclError as error:  # too large to look for tissue, or no such image
+                _check_sentence(error)
+    return "damaged" if is_damaged else "read"
+
+
+def _reads(slide: Slide, path: Path) -> Iterator[Any]:
+    yield lambda: find_tissue(slide)
+    for yx in _corners(slide):
+        yield lambda yx=yx: slide.read_tiles([yx], TILE_PX, n_threads=1)
+    yield lambda: slide.read_tiles([(0, 0)], TILE_PX, downsample=3.0, n_threads=1)
+    levels, options, _ = slide_layer(slide)
+    yield lambda: levels[-1][:] if options["multiscale"] else levels[:]
+    for level in levels:
+        yield lambda level=level: level[:VIEW_PX, :VIEW_PX]
+    for name in slide.info.associated_images:
+        yield lambda name=name: read_associated_image(path, name)
+
+
+def _check_sentence(error: DreSlclError) -> None:
+    """Refuse a text that no user should see."""
+    text = str(error)
+    if "Traceback" in text or "\n" in text.strip() or not text.strip().endswith("."):
+        raise AssertionError(f"no sentence: {text!r}")
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, MemoryError):
+            raise MemoryError(f"before the sentence: {text}") from error
+        one = one.__cause__ or one.__context__
+
+
+def _outcome(path: Path, has_command: bool) -> dict[str, Any]:
+    try:
+        came = {"came": _read_all(path)}
+    except DreSlclError as error:
+        _check_sentence(error)
+        is_stopped = "was opened in a trial only" in str(error)
+        came = {"came": "stopped" if is_stopped else "refused", "said": str(error)}
+    if has_command:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            code = main(["info", str(path), "--mpp", "0.5", "--json"])
+        if code not in (0, 2):
+            raise AssertionError(f"dre-slcl info ended with {code}")
+    return came
+
+
+def _virtual_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * resource.getpagesize()
+
+
+def _run_case(path: Path, has_command: bool) -> dict[str, Any]:
+    begun = time.monotonic()
+    resource.setrlimit(resource.RLIMIT_AS, (_virtual_bytes() + MEMORY_BYTES, -1))
+    faulthandler.dump_traceback_later(HANG_S, exit=True)
+    try:
+        came = _outcome(path, has_command)
+    except MemoryError as error:
+        came = {"came": "too much memory", "said": str(error)}
+    except Exception as error:  # noqa: BLE001 - what no user should see is what is looked for
+        came = {"came": f"raised {type(error).__name__}", "said": str(error)[:500]}
+    faulthandler.cancel_dump_traceback_later()
+    resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+    took_s = time.monotonic() - begun
+    if took_s > SLOW_S and came["came"] != "stopped":
+        came = {"came": "too slow", "said": f"{took_s:.1f} s"}
+    return came | {"took_s": round(took_s, 3)}
+
+
+def run_job(job: dict[str, Any]) -> None:
+    """Run a job's cases in their order."""
+    logging.getLogger("napari_dre_slcl").addHandler(logging.NullHandler())
+    logging.getLogger("napari_dre_slcl").propagate = False
+    for number, name, way in job["cases"]:
+        chance = random.Random(f"{job['seed']} slides {number}")
+        path = spoil(Path(job["slides"][name]), way, chance, Path(job["folder"]))
+        print(number, flush=True)
+        came = _run_case(path, number % COMMAND_EVERY == 0)
+        print(json.dumps({"number": number} | came), flush=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    run_job(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
