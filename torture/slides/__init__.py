@@ -31,11 +31,11 @@ def run(plan: Plan) -> Iterator[Row]:
     made.mkdir()
     slides = make_slides(made, REAL_SLIDES)
     cases = cases_of(plan, slides)
-    outcomes = readcases_of(plan, slides, cases, plan.folder / "tried", has_trial=True)
+    outcomes = read_cases(plan, slides, cases, plan.folder / "tried", has_trial=True)
     for way in WAYS:
         yield _row(plan, f"slides: {way}", [one for one in outcomes if one.case.way == way])
     few = cases[:: round(1 / UNTRIED_SHARE)]
-    bare = readcases_of(plan, slides, few, plan.folder / "untried", has_trial=False)
+    bare = read_cases(plan, slides, few, plan.folder / "untried", has_trial=False)
     yield _bare_row(plan, bare)
 
 

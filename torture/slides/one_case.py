@@ -1,4 +1,4 @@
-"""Write one spoiled slide to look at: python -m torture.slides.one_case --number 39 --out FOLDER."""
+"""Write one spoiled slide to look at: -m torture.slides.one_case --number 39 --out FOLDER."""
 
 from __future__ import annotations
 
