@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from napari_dre_slcl.cohort.feature_store import FeatureOrigin, read_features
+from napari_dre_slcl.cohort.left_out import LEFT_OUT
 from napari_dre_slcl.config import load_preset, with_overrides
 from napari_dre_slcl.engine.embed_cohort import run_embed
 from napari_dre_slcl.engine.embed_tiles import EmbedWork
 from napari_dre_slcl.engine.encoder_snapshot import save_snapshot
-from napari_dre_slcl.engine.many_slides import LEFT_OUT
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.slide_work import SlideItem, do_part, do_slide, join_parts
 from napari_dre_slcl.errors import DreSlclError, JobError, SlideError

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from napari_dre_slcl.cohort.left_out import write_left_out
 from napari_dre_slcl.config import load_preset, with_overrides
 from napari_dre_slcl.engine.encode_source import write_source_features
 from napari_dre_slcl.engine.predict import run_predict
@@ -213,6 +214,15 @@ def test_feature_files_that_cannot_serve_are_named(
     with pytest.raises(DreSlclError, match=sentence):
         run_train(job, lambda event: None, _never)
     assert not job.run_dir.exists()
+
+
+def test_a_slide_that_could_not_be_embedded_takes_no_part(feature_job, tmp_path: Path) -> None:
+    job = feature_job(**{"training.epochs": 1})
+    (tmp_path / "features" / "s3.h5").unlink()
+    write_left_out(tmp_path / "features", {"s3": "It was cut off."})
+    _, said = _run(job)
+    assert any("1 of 12 slides take no part" in sentence for sentence in said)
+    assert "Left out s3: It was cut off." in said
 
 
 def test_files_that_fit_spare_the_first_fill(train_job, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from napari_dre_slcl.cohort.label_values import (
     check_spelling,
     is_class_like,
 )
+from napari_dre_slcl.cohort.left_out import read_left_out
 from napari_dre_slcl.cohort.problems import Findings, Problem, in_order
 from napari_dre_slcl.cohort.rows import ROLE_COLUMNS, Cohort, SlideRow
 from napari_dre_slcl.cohort.sheet import Sheet, read_sheet
@@ -172,9 +173,18 @@ def _check_feature_files(rows: Sequence[SlideRow], folder: Path, findings: Findi
     if not is_remote(folder) and not folder.is_dir():
         findings.refuse(f"the folder of feature files '{folder}' does not exist")
         return
+    listed = read_left_out(folder)
     for row in rows:
         names = [row.slide_id, *([row.path.stem] if row.path else [])]
-        if row.slide_id and feature_file(folder, names) is None:
+        if not row.slide_id or feature_file(folder, names) is not None:
+            continue
+        if row.slide_id in listed:
+            findings.warn(
+                f"the slide takes no part, it could not be embedded: {listed[row.slide_id]}",
+                [row.number],
+                "slide_id",
+            )
+        else:
             findings.refuse(
                 f"'{folder}' has no feature file '{row.slide_id}.h5'", [row.number], "slide_id"
             )

@@ -12,12 +12,13 @@ from napari_dre_slcl.atomic_file import write_json
 from napari_dre_slcl.cohort.feature_index import read_index, update_index
 from napari_dre_slcl.cohort.feature_store import FeatureOrigin, open_features
 from napari_dre_slcl.cohort.from_folder import SLIDE_SUFFIXES, table_of_folder
+from napari_dre_slcl.cohort.left_out import write_left_out
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.cohort_items import items_of_table
 from napari_dre_slcl.engine.embed_tiles import EmbedWork, is_of
 from napari_dre_slcl.engine.encoder_snapshot import save_snapshot
 from napari_dre_slcl.engine.hand_out import do_all
-from napari_dre_slcl.engine.many_slides import Tally, out_folder, split_kept, write_left_out
+from napari_dre_slcl.engine.many_slides import Tally, out_folder, split_kept
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped
 from napari_dre_slcl.engine.slide_work import SlideItem
 from napari_dre_slcl.errors import CohortError, ConfigError, JobError, ModelError, SlideError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
+from napari_dre_slcl.cohort.left_out import without_left_out
 from napari_dre_slcl.config import DreSlclConfig, with_overrides
 from napari_dre_slcl.errors import ConfigError
 from napari_dre_slcl.model.bundle import Bundle
@@ -59,5 +60,7 @@ def cohort_for_model(
             f"This model was trained on pixels, and the table '{table}' names feature "
             "files only. Give a table with a column 'slide'."
         )
+    if features is not None:
+        cohort, _ = without_left_out(cohort, features)
     where = str(features) if features is not None else None
     return with_overrides(bundle.config, {"features.folder": where}), cohort

@@ -13,10 +13,11 @@ from pathlib import Path
 from torch import Tensor
 
 from napari_dre_slcl.atomic_file import delete_left_over
+from napari_dre_slcl.cohort.left_out import write_left_out
 from napari_dre_slcl.engine.cohort_items import items_of_table
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.hand_out import do_all
-from napari_dre_slcl.engine.many_slides import Tally, out_folder, split_kept, write_left_out
+from napari_dre_slcl.engine.many_slides import Tally, out_folder, split_kept
 from napari_dre_slcl.engine.predict_file import PredictWork, load_onto, opened_file
 from napari_dre_slcl.engine.predict_source import predict_source
 from napari_dre_slcl.engine.reporter import OnEvent, Reporter, ShouldStop, Stopped

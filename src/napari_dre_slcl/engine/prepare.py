@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
 from napari_dre_slcl.cohort.leakage import check_leakage, without_test_reports
+from napari_dre_slcl.cohort.left_out import LEFT_OUT, without_left_out
 from napari_dre_slcl.cohort.report_model import ReportModel
 from napari_dre_slcl.cohort.shared_labels import shared_labels
 from napari_dre_slcl.cohort.signal import check_labels, check_signal
@@ -238,10 +239,24 @@ def _read(table: Path, config: DreSlclConfig, reporter: Reporter) -> Cohort:
     cohort = read_cohort(table, needs_slides=config.features.folder is None)
     # A run's log is passed on: what its author has not asked for must name no patient.
     told = {"", *_HARMLESS, *config.cohort.tasks, *shared_labels(cohort)}
+    if config.features.folder is not None:
+        cohort, gone = without_left_out(cohort, config.features.folder)
+        _tell_left_out(gone, len(gone) + len(cohort), config.features.folder, reporter)
     for found in cohort.warnings:
         sentence = found.sentence if found.column in told else found.neutral
         reporter.warn_once(f"Cohort table: {sentence}")
     return cohort
+
+
+def _tell_left_out(gone: dict[str, str], total: int, folder: Path, reporter: Reporter) -> None:
+    if gone:
+        reporter.log(
+            f"{len(gone):,} of {total:,} slides take no part: they could not be embedded, as "
+            f"'{folder / LEFT_OUT}' says.",
+            "warning",
+        )
+    for slide_id, reason in gone.items():
+        reporter.log(f"Left out {slide_id}: {reason}", "warning")
 
 
 def _uses_reports(config: DreSlclConfig) -> bool:
