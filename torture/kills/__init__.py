@@ -18,22 +18,35 @@ __all__ = ["KILLS", "run"]
 
 KILLS = 300
 """Of all commands together, in the whole suite."""
-_SLIDES = 9
 
 
-def run(plan: Plan, names: Sequence[str] = ()) -> Iterator[Row]:
-    """Kill each command, or those of some names; one row for each."""
+def run(plan: Plan, names: Sequence[str] = (), n_slides: int = 9) -> Iterator[Row]:
+    """Kill each command, or those of some names; one row for each.
+
+    Parameters
+    ----------
+    plan : Plan
+        How many kills, and where.
+    names : sequence of str
+        Commands; all by default. ``predict`` and ``index`` need the model of ``train``, and
+        ``export`` the results of ``predict``.
+    n_slides : int
+        That each works on.
+    """
     if sys.platform != "linux":
         plan.say("kills: left out, processes are forked with torch loaded only on Linux")
         return
-    cohort = make_cohort(plan.folder / "cohort", _SLIDES)
+    cohort = make_cohort(plan.folder / "cohort", n_slides)
     model, results = plan.folder / "model", plan.folder / "results"
-    works = all_works(cohort, model, results, plan.folder / "work")
+    works = [
+        work
+        for work in all_works(cohort, model, results, plan.folder / "work")
+        if not names or work.name in names
+    ]
     (plan.folder / "work").mkdir()
-    with started(plan.folder) as program:
+    modules = [f"napari_dre_slcl.{work.module}" for work in works]
+    with started(plan.folder, modules) as program:
         for work in works:
-            if names and work.name not in names:
-                continue
             yield _killed_often(work, program, plan)
 
 

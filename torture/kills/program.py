@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -44,7 +44,7 @@ class Program:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Program]:
+def started(folder: Path, modules: Sequence[str]) -> Iterator[Program]:
     """Import the program in a process of its own, which ends with the block.
 
     Parameters
@@ -52,6 +52,8 @@ def started(folder: Path) -> Iterator[Program]:
     folder : Path
         Gets ``user`` and ``tmp``, so that neither the user's own folder nor that for temporary
         files is touched.
+    modules : sequence of str
+        What the commands import, that it be done once.
     """
     for name in ("user", "tmp"):
         (folder / name).mkdir(exist_ok=True)
@@ -64,7 +66,7 @@ def started(folder: Path) -> Iterator[Program]:
         "MKL_NUM_THREADS": "1",
         "PYTHONPATH": str(_ROOT),
     }
-    command = [sys.executable, "-m", "torture.kills.warm"]
+    command = [sys.executable, "-m", "torture.kills.warm", *modules]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

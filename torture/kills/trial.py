@@ -12,6 +12,7 @@ from pathlib import Path
 from torture.kills.order import Ended, Order
 from torture.kills.program import Program
 from torture.kills.state import content, marks, touched
+from torture.kills.steps import first_step, newest_step
 from torture.kills.works import Work
 
 __all__ = ["Trial", "Whole", "killed_work", "undisturbed"]
@@ -120,8 +121,9 @@ def _with_moment(order: Order, whole: Ended, draw: random.Random) -> Order:
 
 @contextmanager
 def _telling(trial: Trial, work: Work, log: Path) -> Iterator[None]:
-    """Hold that a start after a kill says what happened, unless it is killed too soon itself."""
+    """Hold that a start after a kill says so, unless it is killed too soon itself, and goes on."""
     should_tell = trial.kills > 0 and work.has_begun(work.out)
+    step = newest_step(work.out)
     log.unlink(missing_ok=True)
     kills = trial.kills
     yield
@@ -129,6 +131,9 @@ def _telling(trial: Trial, work: Work, log: Path) -> Iterator[None]:
     was_killed = trial.kills > kills
     if should_tell and not was_killed and not any(text in said for text in _TELLS):
         trial.problems.append("the next start does not say what happened")
+    if log.exists() and (first := first_step(log)) is not None and first < step:
+        trial.lost += step - first
+        trial.problems.append(f"it went on from step {first}, and not from {step}")
     if "Traceback" in said:
         trial.problems.append(f"a traceback: {said[said.index('Traceback') :][:500]}")
 

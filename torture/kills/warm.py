@@ -6,6 +6,7 @@ the real thing in all that a kill can hurt: its files, its locks and its own pro
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
@@ -166,15 +167,9 @@ def _members(session: int) -> list[int]:
 
 
 def main() -> None:
-    """Import what the commands use, then run orders until standard input ends."""
-    import napari_dre_slcl.cli.app
-    import napari_dre_slcl.engine.build_index
-    import napari_dre_slcl.engine.embed_cohort
-    import napari_dre_slcl.engine.evaluation
-    import napari_dre_slcl.engine.predict
-    import napari_dre_slcl.engine.train
-    import napari_dre_slcl.export.export_slide  # noqa: F401
-
+    """Import the modules that are named, then run orders until standard input ends."""
+    for name in ("napari_dre_slcl.cli.app", *sys.argv[1:]):
+        importlib.import_module(name)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:

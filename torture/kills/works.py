@@ -57,6 +57,8 @@ class Work:
         The folder.
     finished : callable
         Returns the files of it that nothing may change any more.
+    module : str
+        What does it.
     share : float
         Of all kills.
     has_begun : callable
@@ -69,6 +71,7 @@ class Work:
     argv: tuple[str, ...]
     out: Path
     finished: Finished
+    module: str
     share: float
     has_begun: Callable[[Path], bool]
     again: tuple[str, ...] = ()
@@ -121,6 +124,7 @@ def all_works(cohort: Path, model: Path, results: Path, folder: Path) -> list[Wo
             ("train", *table, "--run", run, "--preset", "cpu-small", *_set(_TRAINING), "--json"),
             folder / "train",
             _matching("model/*", "results/[!.]*.npz"),
+            "engine.train",
             1 / 3,
             lambda out: (out / "config.toml").is_file(),
             again=("resume", run, "--json"),
@@ -130,6 +134,7 @@ def all_works(cohort: Path, model: Path, results: Path, folder: Path) -> list[Wo
             ("embed", *table, *to("embed"), "--preset", "cpu-small", *_by_name(), "--json"),
             folder / "embed",
             _matching("[!.]*.h5"),
+            "engine.embed_cohort",
             1 / 6,
             _any("[!.]*.h5"),
         ),
@@ -138,6 +143,7 @@ def all_works(cohort: Path, model: Path, results: Path, folder: Path) -> list[Wo
             ("predict", str(model), *table, *to("predict"), "--json"),
             folder / "predict",
             _matching("[!.]*.npz"),
+            "engine.predict",
             1 / 6,
             _any("[!.]*.npz"),
         ),
@@ -146,6 +152,7 @@ def all_works(cohort: Path, model: Path, results: Path, folder: Path) -> list[Wo
             ("export", *_results(results, cohort), *formats, *to("export")),
             folder / "export",
             _exported,
+            "export.export_slide",
             1 / 6,
             _any("[!.]*"),
         ),
@@ -154,6 +161,7 @@ def all_works(cohort: Path, model: Path, results: Path, folder: Path) -> list[Wo
             ("index", str(model), *table, *to("index"), "--json"),
             folder / "index",
             _matching("results/[!.]*.npz", "shards/[!.]*/*", "index.json"),
+            "engine.build_index",
             1 / 12,
             _any("results/[!.]*.npz"),
         ),
@@ -166,6 +174,7 @@ def all_works(cohort: Path, model: Path, results: Path, folder: Path) -> list[Wo
             ),
             folder / "evaluate",
             _finished_cells,
+            "engine.evaluation",
             1 / 12,
             _any("cells/*/cell.json"),
         ),

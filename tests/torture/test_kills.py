@@ -1,0 +1,77 @@
+"""The short form of the kills, and that its eyes see what it looks for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from torture.kills import run
+from torture.kills.state import content, marks, touched
+from torture.kills.steps import first_step, newest_step
+from torture.plan import Plan
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are forked with torch loaded")
+def test_a_killed_embedding_goes_on_and_loses_nothing(tmp_path: Path) -> None:
+    said: list[str] = []
+    (row,) = run(Plan(0, 0.01, tmp_path, said.append), ["embed"], n_slides=6)
+    assert row.is_passed, said
+    assert "embed" in said[0]
+
+
+def test_a_file_that_is_lost_or_changed_or_made_again_is_seen(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("kept", "lost", "changed", "again", "replaced")]
+    for path in paths:
+        path.write_text("whole")
+    before = marks(paths)
+    assert touched(before) == []
+    paths[1].unlink()
+    paths[2].write_text("other")
+    os.utime(paths[3], ns=(0, 1))
+    aside = tmp_path / "aside"
+    aside.write_text("whole")
+    facts = paths[4].stat()
+    os.utime(aside, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    aside.replace(paths[4])
+    assert touched(before) == [
+        "lost is lost",
+        "changed was changed",
+        "again was made a second time",
+        "replaced was made a second time",
+    ]
+
+
+def test_folders_are_compared_by_what_lasts(tmp_path: Path) -> None:
+    for name, second in (("one", 1), ("other", 2)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "model.json").write_text(f'{{"created": "day {second}", "width": 3}}')
+        (folder / "log.txt").write_text("line\n" * second)
+    assert content(tmp_path / "one") == content(tmp_path / "other")
+    (tmp_path / "other" / "model.json").write_text('{"width": 4}')
+    (tmp_path / "other" / ".left").touch()
+    (tmp_path / "other" / "log.txt").write_text("half a li")
+    one, other = content(tmp_path / "one"), content(tmp_path / "other")
+    assert {name for name in other if one.get(name) != other[name]} == {
+        "model.json",
+        ".left",
+        "log.txt",
+    }
+
+
+def test_a_training_that_goes_on_too_early_is_seen(tmp_path: Path) -> None:
+    assert newest_step(tmp_path) == 0
+    for name, serial, step in (("step-00000004", 5, 4), ("step-00000002", 3, 2)):
+        folder = tmp_path / "checkpoints" / name
+        folder.mkdir(parents=True)
+        (folder / "state.json").write_text(f'{{"serial": {serial}, "step": {step}}}')
+    assert newest_step(tmp_path) == 4
+    log = tmp_path / "log.txt"
+    log.write_text('{"event":"progress","stage":"Validating","done":0,"total":3}\n')
+    assert first_step(log) is None
+    with log.open("a") as stream:
+        stream.write('{"event":"progress","stage":"Training","done":3,"total":8}\n')
+    assert first_step(log) == 3
