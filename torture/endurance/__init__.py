@@ -1,0 +1,16 @@
+"""Much at once and for long: a thousand slides, a day in the window, one folder for several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torture.endurance import crowd
+from torture.plan import Plan
+from torture.row import Row
+
+__all__ = ["run"]
+
+
+def run(plan: Plan) -> Iterator[Row]:
+    """Run what takes long, one after the other."""
+    yield from crowd.run(plan)
