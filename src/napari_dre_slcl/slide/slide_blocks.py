@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from napari_dre_slcl.slide.slide import Slide
 __all__ = ["DrawnLevel", "SlideBlocks"]
 
 SMALLEST_CELL_PX = 16
+# A level made from one so much finer is that of a file without coarse levels: an overview of it
+# takes the whole file, which may be more than anybody waits for.
+FAR = 8
+FAR_READ_PX = 4096
+PATIENCE_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,9 @@ class SlideBlocks:
         self._threads = shared_threads()
         self._owner = next(_owners)
         self.damage = Damage(slide.name, on_damage)
+        self._on_damage = on_damage
+        self._until_s = math.inf
+        self._given_up: set[int] = set()
         weakref.finalize(self, cache.drop, self._owner).atexit = False
 
     def read(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
@@ -95,18 +104,55 @@ class SlideBlocks:
         key = (level, y, x)
 
         def read() -> NDArray[np.uint8]:
-            try:
-                return self._read_whole(level, y, x, height, width)
-            except DamagedSlideError:
-                self.damage.add(key)
-                return self._read_around_damage(level, y, x, height, width)
+            if self._shrink(level) >= FAR:
+                return self._read_far(level, y, x, height, width)
+            return self._read_box(level, y, x, height, width)
 
         return self._cache.get(key, read, owner=self._owner)
 
     def run(self, tasks: Iterator[Callable[[], None]]) -> None:
-        """Run tasks that read, several at a time, then tell of damage that they met."""
+        """Run tasks that read, several at a time, then tell of damage that they met.
+
+        A far overview is drawn as far as it can be read in a few seconds.
+        """
+        self._until_s = time.monotonic() + PATIENCE_S
+        had_given_up = bool(self._given_up)
         self._threads.run(tasks)
         self.damage.tell()
+        if self._given_up and not had_given_up:
+            height, width = self._slide.info.shape
+            self._on_damage(
+                f"Slide '{self._slide.name}' of {height:,} x {width:,} px has no coarse levels and "
+                "is too large to be drawn whole: what is missing from this view is white. Convert "
+                "it to a pyramidal TIFF, or zoom in."
+            )
+
+    def _read_box(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        try:
+            return self._read_whole(level, y, x, height, width)
+        except DamagedSlideError:
+            self.damage.add((level, y, x))
+            return self._read_around_damage(level, y, x, height, width)
+
+    def _read_far(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Read a block piece by piece, and leave white what would take too long."""
+        pixels = np.full((height, width, 3), 255, np.uint8)
+        edge = int(FAR_READ_PX / self._shrink(level))
+        for row, col in itertools.product(*(range(0, n, max(1, edge)) for n in (height, width))):
+            if level in self._given_up or not edge or time.monotonic() > self._until_s:
+                self._given_up.add(level)
+                break
+            piece = min(edge, height - row), min(edge, width - col)
+            box = self._read_box(level, y + row, x + col, *piece)
+            pixels[row : row + piece[0], col : col + piece[1]] = box
+        return pixels
+
+    def _shrink(self, level: int) -> float:
+        """Return pixels of the stored level that are made one of a drawn level."""
+        return self._levels[level].downsample / self._stored_below(level).downsample
+
+    def _stored_below(self, level: int) -> DrawnLevel:
+        return next(one for one in reversed(self._levels[: level + 1]) if one.stored is not None)
 
     def _read_whole(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
         drawn = self._levels[level]
@@ -138,13 +184,9 @@ class SlideBlocks:
 
     def _cell_shape(self, level: int) -> tuple[int, int]:
         """Return the pixels of a level that one tile of the file gives."""
-        drawn = self._levels[level]
-        base = next(
-            one for one in reversed(self._levels[: level + 1]) if one.stored is not None
-        ).downsample
+        shrink = self._shrink(level)
         height, width = (
-            max(SMALLEST_CELL_PX, math.ceil(edge * base / drawn.downsample))
-            for edge in self._slide.info.tile_shape
+            max(SMALLEST_CELL_PX, math.ceil(edge / shrink)) for edge in self._slide.info.tile_shape
         )
         return height, width
 
