@@ -48,10 +48,11 @@ def run(plan: Plan, names: Sequence[str] = WORKS) -> Iterator[Row]:
     below = plan.folder / "work"
     below.mkdir()
     works = all_works(cohort, plan.folder / "model", plan.folder / "results", below)
+    wanted = [work for work in works if work.name in names]
+    modules = [f"napari_dre_slcl.{work.module}" for work in wanted]
     control = Control(plan.folder / "control", below)
-    with preloaded(build(plan.folder), control), started(plan.folder) as program:
+    with preloaded(build(plan.folder), control), started(plan.folder, modules) as program:
         disk = _Disk(plan, program, control)
-        wanted = [work for work in works if work.name in names]
         yield disk.order(wanted)
         for fault in FAULTS:
             yield disk.fails(fault, wanted)

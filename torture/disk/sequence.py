@@ -114,7 +114,7 @@ def _add(found: Sequence, call: str, path: str, other: str) -> None:
 
 
 def _told(path: str, below: Path) -> str:
-    return path.removeprefix(f"{below}/")
+    return "" if path == str(below) else path.removeprefix(f"{below}/")
 
 
 def _parent(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -78,13 +79,24 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     make_folder(path.parent)
     aside = aside_of(path)
     try:
-        with aside.open("xb") as stream:
+        with _with_reason(), aside.open("xb") as stream:
             yield stream
             flush_stream(stream)
         move(aside, path)
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _with_reason() -> Iterator[None]:
+    """Give a reason to errors that have none, such as numpy's where it writes an array."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None or type(error) is not OSError:
+            raise
+        raise OSError(errno.EIO, f"{error}; the disk may be full") from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
