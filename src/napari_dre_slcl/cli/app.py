@@ -72,7 +72,8 @@ def main(argv: list[str] | None = None) -> int:
     start_early(sys.argv[1:] if argv is None else argv)
     sys.excepthook = tell_crash
     try:
-        app(args=argv, prog_name="dre-slcl")
+        # Calling the app itself would bring typer's own hook, which shows texts of errors.
+        typer.main.get_command(app)(args=argv, prog_name="dre-slcl")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except DreSlclError as error:

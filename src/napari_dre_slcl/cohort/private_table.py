@@ -35,6 +35,8 @@ __all__ = [
 _SPLIT_HEADS = ("slide_id", "slide", "image_id", "patient_id", "case_id", "role", "split", "fold")
 _SIDES = ("train", "training", "val", "valid", "validation", "test", "testing", "true", "false")
 _SPLIT_WORDS = frozenset({*_SPLIT_HEADS, *_SIDES})
+PRIVATE_TABLE = "cohort.csv"
+"""Name of tables under pseudonyms; others in the same place still have the slides' own names."""
 _COUNT_DIGITS = 5
 """Longer numbers in split files may be those of patients."""
 _SPLIT_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -59,7 +61,7 @@ def private_table(table: Path, names: Pseudonyms, wanted: Collection[str] = ()) 
     JobError
         If a slide is on a server, or the user's folder cannot be written.
     """
-    if is_under_pseudonym(table):
+    if is_under_pseudonym(table) and table.name == PRIVATE_TABLE:
         return table
     cohort = read_cohort(table, needs_slides=False)
     folder = _folder(names, "table", table)
@@ -76,7 +78,7 @@ def private_table(table: Path, names: Pseudonyms, wanted: Collection[str] = ()) 
             + [row.labels[name] for name in labels]
         )
     _remember(cohort, names)
-    return _written(folder / "cohort.csv", text.getvalue())
+    return _written(folder / PRIVATE_TABLE, text.getvalue())
 
 
 def private_files(slides: Sequence[Path], names: Pseudonyms) -> tuple[Path, ...]:

@@ -147,7 +147,7 @@ def _table_of(slides: Path, names: Pseudonyms) -> Path:
         return slides
     folder = private_folder() / f"folder-{names.tag('folder', str(slides.absolute()))}"
     sheet = table_of_folder(slides, "slide").sheet
-    return write_sheet(sheet, folder / "names.csv", may_replace=True)
+    return write_sheet(sheet, folder / "files.csv", may_replace=True)
 
 
 def _private_mask(mask: Path, names: Pseudonyms) -> Path:
