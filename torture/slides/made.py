@@ -70,7 +70,7 @@ def _picture() -> Pixels:
 
 
 def _smaller(picture: Pixels, factor: int) -> Pixels:
-    return np.asarray(Image.fromarray(picture).reduce(factor))
+    return np.asarray(Image.fromarray(picture).reduce(factor), np.uint8)
 
 
 def _tiff(path: Path, picture: Pixels, codec: str) -> Path:
@@ -102,10 +102,10 @@ def _ome(path: Path, picture: Pixels, codec: int = 8) -> Path:
 
 def _svs(path: Path, picture: Pixels, codec: str) -> Path:
     """Write level 0, a thumbnail, a coarse level, a label and a macro image, as Aperio does."""
-    encode, tags = {
-        "jpeg": (_jpeg, {"compression": 7, "photometric": 6, "subsampling": (2, 2)}),
-        "j2k": (_j2k, {"compression": 33005, "photometric": 2}),
-    }[codec]
+    encode = _j2k if codec == "j2k" else _jpeg
+    tags: dict[str, Any] = {"compression": 7, "photometric": 6, "subsampling": (2, 2)}
+    if codec == "j2k":
+        tags = {"compression": 33005, "photometric": 2}
     first = _APERIO.format("J2K" if codec == "j2k" else "JPEG/RGB")
     plain: dict[str, Any] = {"photometric": "rgb", "metadata": None, "rowsperstrip": 64}
     with tifffile.TiffWriter(path) as tiff:
@@ -141,7 +141,11 @@ def _tiles(picture: Pixels) -> list[Pixels]:
 
 
 def _jpeg(tile: Pixels, subsampling: str = "420") -> bytes:
-    options = {"colorspace": "rgb", "outcolorspace": "ycbcr", "subsampling": subsampling}
+    options: dict[str, Any] = {
+        "colorspace": "rgb",
+        "outcolorspace": "ycbcr",
+        "subsampling": subsampling,
+    }
     return bytes(imagecodecs.jpeg8_encode(tile, level=90, **options))
 
 

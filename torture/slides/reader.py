@@ -34,6 +34,7 @@ TILE_PX = 128
 MOST_TILES = 24
 COMMAND_EVERY = 25
 VIEW_PX = 512
+STDERR = 2
 STOPPED = "was opened in a trial only"
 
 
@@ -62,7 +63,7 @@ def _read_all(path: Path) -> str:
 
 def _timed(act: Callable[[], Any]) -> Any:
     """Do one thing that a user may wait for, and see that it comes to an end in time."""
-    faulthandler.dump_traceback_later(HANG_S, exit=True)
+    faulthandler.dump_traceback_later(HANG_S, exit=True, file=STDERR)
     begun = time.monotonic()
     try:
         return act()

@@ -57,29 +57,23 @@ def swapped(data: bytearray, chance: random.Random) -> None:
     lists = [field for field in layout.fields if field.tag in OFFSETS + COUNTS and field.count > 1]
     if way == "tiles" and lists:
         field = chance.choice(lists)
-        one, other = (chance.randrange(field.count) for _ in range(2))
-        first, second = _get(data, layout, field, one), _get(data, layout, field, other)
-        _put(data, layout, field, one, second)
-        _put(data, layout, field, other, first)
+        places = [field.values + chance.randrange(field.count) * field.size for _ in range(2)]
+        _exchange(data, places, field.size)
     elif way == "entries":
-        size = 20 if layout.is_big else 12
-        one, other = (chance.choice(layout.fields).place for _ in range(2))
-        first, second = bytes(data[one : one + size]), bytes(data[other : other + size])
-        data[one : one + size], data[other : other + size] = second, first
+        places = [chance.choice(layout.fields).place for _ in range(2)]
+        _exchange(data, places, 20 if layout.is_big else 12)
     elif way == "anywhere":
         field = chance.choice(layout.fields)
-        places = (0, field.place, len(data) - 1, chance.choice(layout.pages))
-        place = chance.choice((*places, chance.randrange(len(data))))
+        odd = (0, field.place, len(data) - 1, chance.choice(layout.pages))
+        place = chance.choice((*odd, chance.randrange(len(data))))
         _pack(data, layout.pointer, layout.value_place(field), place)
     elif way == "counts as places" and lists:
         field = chance.choice(lists)
         for index in range(field.count):
             _put(data, layout, field, index, chance.randrange(len(data)))
     else:
-        one, other = (layout.value_place(chance.choice(layout.fields)) for _ in range(2))
-        size = struct.calcsize(layout.pointer)
-        first, second = bytes(data[one : one + size]), bytes(data[other : other + size])
-        data[one : one + size], data[other : other + size] = second, first
+        places = [layout.value_place(chance.choice(layout.fields)) for _ in range(2)]
+        _exchange(data, places, struct.calcsize(layout.pointer))
 
 
 def cyclic(data: bytearray, chance: random.Random) -> None:
@@ -224,10 +218,10 @@ def _put(data: bytearray, layout: Layout, field: Field, index: int, value: int) 
     _pack(data, layout.order + kind, field.values + index * field.size, value)
 
 
-def _get(data: bytearray, layout: Layout, field: Field, index: int) -> int:
-    kind = _WHOLE.get(field.size, "B")
-    found: int = struct.unpack_from(layout.order + kind, data, field.values + index * field.size)[0]
-    return found
+def _exchange(data: bytearray, places: list[int], size: int) -> None:
+    one, other = (slice(place, place + size) for place in places)
+    first, second = data[one], data[other]
+    data[one], data[other] = second, first
 
 
 def _pack(data: bytearray, kind: str, place: int, *values: int) -> None:

@@ -78,7 +78,7 @@ class Layout:
         return field.place + 4
 
 
-def layout_of(data: bytes) -> Layout:
+def layout_of(data: bytes | bytearray) -> Layout:
     """Return where the fields of a sound TIFF lie, its SubIFDs' among them."""
     order = "<" if data[:2] == b"II" else ">"
     is_big = struct.unpack_from(order + "H", data, 2)[0] == 43
@@ -104,7 +104,7 @@ def layout_of(data: bytes) -> Layout:
     return Layout(is_big, order, tuple(fields), tuple(pages), tuple(nexts))
 
 
-def _fields(data: bytes, page: int, order: str, is_big: bool) -> Iterator[Field]:
+def _fields(data: bytes | bytearray, page: int, order: str, is_big: bool) -> Iterator[Field]:
     entry, room, head = (20, 8, 8) if is_big else (12, 4, 2)
     (n_fields,) = struct.unpack_from(order + ("Q" if is_big else "H"), data, page)
     for number in range(n_fields):
