@@ -64,13 +64,14 @@ def _picture() -> Pixels:
     coarse = rng.normal(size=(SHAPE[0] // 8, SHAPE[1] // 8))
     smooth = np.asarray(Image.fromarray(coarse.astype(np.float32)).resize(SHAPE[::-1]))
     pink = np.array([205, 140, 185]) + 30 * smooth[..., None] + rng.normal(0, 5, (*SHAPE, 1))
-    picture = np.clip(pink, 0, 255).astype(np.uint8)
+    picture: Pixels = np.clip(pink, 0, 255).astype(np.uint8)
     picture[:100] = picture[:, :80] = 243
     return picture
 
 
 def _smaller(picture: Pixels, factor: int) -> Pixels:
-    return np.asarray(Image.fromarray(picture).reduce(factor), np.uint8)
+    smaller: Pixels = np.asarray(Image.fromarray(picture).reduce(factor))
+    return smaller
 
 
 def _tiff(path: Path, picture: Pixels, codec: str) -> Path:

@@ -18,6 +18,7 @@ from napari_dre_slcl.engine.shared_grids import find_grids
 from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import CohortError
 from napari_dre_slcl.slide import Slide, SlidePool, open_slide
+from napari_dre_slcl.slide.proof import prove_ahead
 from napari_dre_slcl.slide.remote import is_remote
 from napari_dre_slcl.tiles import TileSource
 
@@ -135,11 +136,12 @@ def _tile_all(
 
 def _open_all(cohort: Cohort, reporter: Reporter, opened: ExitStack) -> list[Slide]:
     slides, pool = [], SlidePool()
-    for number, row in enumerate(cohort.rows):
-        reporter.progress("Opening slides", number, len(cohort), row.slide_id)
-        if row.path is None:
-            raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no file.")
-        slide = open_slide(row.path, mpp=row.mpp, mpp_source="cohort table", pool=pool)
-        slides.append(opened.enter_context(slide))
+    with prove_ahead(row.path for row in cohort.rows):
+        for number, row in enumerate(cohort.rows):
+            reporter.progress("Opening slides", number, len(cohort), row.slide_id)
+            if row.path is None:
+                raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no file.")
+            slide = open_slide(row.path, mpp=row.mpp, mpp_source="cohort table", pool=pool)
+            slides.append(opened.enter_context(slide))
     reporter.progress("Opening slides", len(cohort), len(cohort))
     return slides

@@ -46,6 +46,7 @@ from napari_dre_slcl.jobs.messages import (
     TrainJob,
 )
 from napari_dre_slcl.layers import LayerData
+from napari_dre_slcl.slide.proof import start_now
 
 __all__ = ["DreSlclDock"]
 
@@ -68,6 +69,7 @@ class DreSlclDock(QWidget):
         self.setMinimumWidth(_LEAST_WIDTH_PX)  # nothing is cut off, as nothing scrolls sideways
         self._viewer = napari_viewer
         self._has_parent = False
+        start_now()
         colors = theme_colors(napari_viewer.theme)
         self.session = Session(napari_viewer)
         self.slide_panel = SlidePanel(self.session, colors)

@@ -26,7 +26,7 @@ from napari_dre_slcl.slide.probe_process import SWITCH, ProbeEndedError, ProbeSt
 from napari_dre_slcl.slide.proof_book import mark_of, proof_book
 from napari_dre_slcl.slide.urls import is_remote, remote_name, url_of
 
-__all__ = ["prove", "prove_ahead", "prove_remote", "start_early"]
+__all__ = ["prove", "prove_ahead", "prove_remote", "start_early", "start_now"]
 
 _TRIES = 3
 _SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".svslide", ".bif", ".dcm")
@@ -87,6 +87,13 @@ def _prove_remote_once(url: str, stamp: str) -> None:
     _trials.once(f"{url}\n{stamp}", Path(url), None)
 
 
+def start_now() -> None:
+    """Start the process for trials: a window will open slides. Returns at once."""
+    if _is_on():
+        with suppress(ProbeStartError):  # told when a slide is opened
+            probe_pool().start()
+
+
 def start_early(words: Iterable[str | Path]) -> None:
     """Start the process for trials where one of some words names a slide that is to be tried.
 
@@ -96,8 +103,7 @@ def start_early(words: Iterable[str | Path]) -> None:
         Such as the arguments of a command; what names no slide is passed over.
     """
     if _is_on() and any(map(_is_to_be_tried, words)):
-        with suppress(ProbeStartError):  # told when the slide is opened
-            probe_pool().start()
+        start_now()
 
 
 def _is_to_be_tried(word: str | Path) -> bool:
