@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from napari_dre_slcl.atomic_file import delete_left_over
 from torture.disk.control import Calls, Control
 from torture.kills.order import Order
 from torture.kills.program import Program
@@ -159,11 +160,13 @@ def disturbed(
     trial.problems += _unsaid(trial, whole, work)
     finished = marks(work.finished(work.out)) if work.out.exists() else {}
     trial.problems += _half(work, whole)
-    if trial.code or not trial.failed:
+    if trial.code:
         _go_on(work, program, log, trial)
         found = touched(finished)
         trial.lost += len(found)
         trial.problems += found
+    elif work.out.exists():
+        delete_left_over(work.out)  # it could not; the next start does so first of all
     trial.problems += _differences(content(work.out), whole.content)
     return trial
 
@@ -185,13 +188,15 @@ def _go_on(work: Work, program: Program, log: Path, trial: Trial) -> None:
     if code and "has ended well" not in said:
         trial.problems.append(f"the next start ended with {code}: {said[-500:]}")
     if "Traceback" in said:
-        trial.problems.append(f"a traceback at the next start: {_trace(said)}")
+        trial.problems.append(f"a traceback at the next start: {_from(said, 'Traceback')}")
 
 
 def _unsaid(trial: Trial, whole: Whole, work: Work) -> Iterator[str]:
     """Yield what is wrong with what a command has said, and with its exit code."""
     if "Traceback" in trial.said:
-        yield f"a traceback: {_trace(trial.said)}"
+        yield f"a traceback: {_from(trial.said, 'Traceback')}"
+    if "unexpected" in trial.said:
+        yield f"an error that nobody foresaw: {_from(trial.said, 'unexpected')}"
     if trial.code < 0:
         yield f"the process was ended by signal {-trial.code}"
     if trial.code > 0 and not _SENTENCE.search(trial.said):
@@ -221,5 +226,5 @@ def _differences(found: dict[str, str], wanted: dict[str, str]) -> Iterator[str]
             yield f"{name} differs from that of an undisturbed run"
 
 
-def _trace(said: str) -> str:
-    return said[said.index("Traceback") :][-600:]
+def _from(said: str, word: str) -> str:
+    return said[said.index(word) :][:600]

@@ -25,6 +25,7 @@ from napari_dre_slcl.atomic_file.in_place import (
     open_in_place,
     set_mark,
 )
+from napari_dre_slcl.atomic_file.reasons import DISK_ERRORS
 from napari_dre_slcl.atomic_file.scratch import scratch_file, scratch_folder
 from napari_dre_slcl.atomic_file.whole_file import (
     atomic_path,
@@ -38,6 +39,7 @@ from napari_dre_slcl.atomic_file.whole_file import (
 from napari_dre_slcl.atomic_file.whole_folder import atomic_folder
 
 __all__ = [
+    "DISK_ERRORS",
     "append_lines",
     "aside_of",
     "atomic_folder",

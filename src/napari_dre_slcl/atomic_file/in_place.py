@@ -9,6 +9,7 @@ from io import FileIO
 from pathlib import Path
 
 from napari_dre_slcl.atomic_file.durable import flush_folder
+from napari_dre_slcl.atomic_file.reasons import telling
 
 __all__ = ["append_lines", "cut_half_line", "open_in_place", "set_mark"]
 
@@ -35,7 +36,7 @@ def append_lines(path: Path, lines: Iterable[str], *, is_durable: bool = False) 
     """
     content = "".join(f"{line}\n" for line in lines).encode()
     is_new = not path.exists()
-    with open(path, "ab", buffering=0) as stream:
+    with telling(path, path), open(path, "ab", buffering=0) as stream:
         length = stream.seek(0, os.SEEK_END)
         try:
             _write_all(stream, content)

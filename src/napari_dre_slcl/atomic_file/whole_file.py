@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 
 from napari_dre_slcl.atomic_file.aside import aside_of
 from napari_dre_slcl.atomic_file.durable import flush_folder, flush_stream, make_folder, move
+from napari_dre_slcl.atomic_file.reasons import telling
 
 __all__ = [
     "atomic_path",
@@ -48,10 +48,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     make_folder(path.parent)
     aside = aside_of(path)
     try:
-        yield aside
-        with aside.open("rb+") as stream:
-            flush_stream(stream)
-        move(aside, path)
+        with telling(path, aside):
+            yield aside
+            with aside.open("rb+") as stream:
+                flush_stream(stream)
+            move(aside, path)
     finally:
         with suppress(OSError):  # the first error counts, and a later start cleans up
             aside.unlink(missing_ok=True)
@@ -79,24 +80,14 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     make_folder(path.parent)
     aside = aside_of(path)
     try:
-        with _with_reason(), aside.open("xb") as stream:
+        with telling(path, aside), aside.open("xb") as stream:
             yield stream
             flush_stream(stream)
-        move(aside, path)
+        with telling(path, aside):
+            move(aside, path)
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
-
-
-@contextmanager
-def _with_reason() -> Iterator[None]:
-    """Give a reason to errors that have none, such as numpy's where it writes an array."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None or type(error) is not OSError:
-            raise
-        raise OSError(errno.EIO, f"{error}; the disk may be full") from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

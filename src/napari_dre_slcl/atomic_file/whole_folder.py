@@ -15,6 +15,7 @@ from napari_dre_slcl.atomic_file.durable import (
     make_folder,
     move,
 )
+from napari_dre_slcl.atomic_file.reasons import telling
 
 __all__ = ["atomic_folder"]
 
@@ -45,15 +46,16 @@ def atomic_folder(path: Path, *, replaces: bool = False) -> Iterator[Path]:
     make_folder(path.parent)
     aside = aside_of(path)
     try:
-        aside.mkdir()
-        yield aside
-        flush_tree(aside)
-        if replaces and path.exists():
-            _replace(aside, path)
-        else:
-            with suppress(FileNotFoundError):
-                path.rmdir()  # fails where there is something in it
-            move(aside, path)
+        with telling(path, aside):
+            aside.mkdir()
+            yield aside
+            flush_tree(aside)
+            if replaces and path.exists():
+                _replace(aside, path)
+            else:
+                with suppress(FileNotFoundError):
+                    path.rmdir()  # fails where there is something in it
+                move(aside, path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

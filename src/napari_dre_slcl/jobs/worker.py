@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO, TypeVar
 
+from napari_dre_slcl.atomic_file import DISK_ERRORS
 from napari_dre_slcl.crash import crash_sentence, crash_trace
 from napari_dre_slcl.engine.placement import rank_given
 from napari_dre_slcl.errors import DreSlclError
@@ -94,8 +95,8 @@ def run_job(spec: Job, on_event: OnEvent, requests: Requests | None = None) -> T
         end = _run(under_pseudonyms(spec), note, requests, begin)
     except DreSlclError as error:
         end = Failed(message=str(error))
-    except PermissionError as error:
-        end = Failed(message=f"'{error.filename}' cannot be used: {error.strerror}.")
+    except OSError as error:
+        end = _of_disk(error) if error.errno in DISK_ERRORS else _unexpected(error, record)
     except Exception as error:  # noqa: BLE001 - the engine process must answer whatever happens
         end = _unexpected(error, record)
     # A full disk must not hide how the job has ended; there may be room for the status alone.
@@ -113,6 +114,14 @@ def under_pseudonyms(spec: AnyJob) -> AnyJob:
     from napari_dre_slcl.jobs.private_job import private_job
 
     return private_job(spec)
+
+
+def _of_disk(error: OSError) -> Failed:
+    what = f"'{error.filename}'" if error.filename is not None else "A file"
+    return Failed(
+        message=f"{what} cannot be used: {error.strerror}. What is finished is kept: once that is "
+        "mended, start the same again."
+    )
 
 
 def _unexpected(error: Exception, record: RunRecord) -> Failed:
