@@ -64,7 +64,7 @@ def started(folder: Path, modules: Sequence[str]) -> Iterator[Program]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
-        "PYTHONPATH": str(_ROOT),
+        "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_ROOT / "src"))),
     }
     command = [sys.executable, "-m", "torture.kills.warm", *modules]
     with subprocess.Popen(
