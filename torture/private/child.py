@@ -36,7 +36,7 @@ def _run(command: dict[str, Any]) -> int:
         try:
             return run_program(arguments)
         except Exception:  # noqa: BLE001 - as the interpreter itself would: the program's own hook
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
             return 1
 
 
@@ -76,7 +76,7 @@ def _break_training(text: str) -> None:
     def fail(*_arguments: object, **_options: object) -> None:
         raise ValueError(f"could not convert string to float: '{text}'")
 
-    AdamW.__init__ = fail  # type: ignore[assignment, method-assign]
+    AdamW.__init__ = fail  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -125,12 +125,14 @@ def _frames(pixels: NDArray[np.uint8]) -> list[bytes]:
 
     height, width = pixels.shape[:2]
     return [
-        imagecodecs.jpeg8_encode(
-            np.ascontiguousarray(pixels[y : y + _TILE_PX, x : x + _TILE_PX]),
-            level=92,
-            colorspace="rgb",
-            outcolorspace="ycbcr",
-            subsampling="422",
+        bytes(
+            imagecodecs.jpeg8_encode(
+                np.ascontiguousarray(pixels[y : y + _TILE_PX, x : x + _TILE_PX]),
+                level=92,
+                colorspace="rgb",
+                outcolorspace="ycbcr",
+                subsampling="422",
+            )
         )
         for y in range(0, height, _TILE_PX)
         for x in range(0, width, _TILE_PX)

@@ -31,7 +31,8 @@ _UNASKED = {
 """What nobody has asked for by training on slides."""
 _NAMES = ("slide", "file", "folder", "table")
 """What names a slide of the user's own table."""
-_WITH_WINDOW = 0.2
+_WITH_ALL, _WITH_WINDOW = 0.02, 0.2
+"""Shares from which on slides of every kind are looked at, and the window is opened."""
 _PSEUDONYMIZE = ("--pseudonymize",)
 
 
@@ -42,8 +43,9 @@ def run(plan: Plan) -> Iterator[Row]:
     opened, closed, broken = (Place(plan.folder / name) for name in ("open", "closed", "crash"))
     quoted = who.word("header", "text of an error of a library")
     pinned = who.of("slide")[0].text
+    few = slice(0 if plan.share >= _WITH_ALL else -2, None)
     commands = [
-        *looking_commands(cohort, opened),
+        *looking_commands([*cohort.kinds[few], cohort.broken], cohort, opened),
         *work_commands(cohort, opened, pinned, ()),
         export_command(opened, opened, "export", ()),
         *work_commands(cohort, closed, pinned, _PSEUDONYMIZE),

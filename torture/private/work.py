@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from torture.private.commands import Command, Place
 from torture.private.made_cohort import MadeCohort
@@ -22,11 +23,11 @@ _TINY = (
 _FORMATS = "geojson,ome-zarr,csv,parquet,png,html"
 
 
-def looking_commands(cohort: MadeCohort, place: Place) -> list[Command]:
+def looking_commands(slides: Sequence[Path], cohort: MadeCohort, place: Place) -> list[Command]:
     """Return commands that show slides to a user, who asks for no header."""
     table = ("cohort", "check", str(cohort.table))
     shown = [Command(place, "cohort", table, (0, 1, 2), is_loud=True)]
-    for slide in (*cohort.kinds, cohort.broken):
+    for slide in slides:
         shown += [
             Command(place, name, (*words, str(slide), *options), (0, 2))
             for name, words, options in (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_dre_slcl.gui.preferences import should_pseudonymize
 from napari_dre_slcl.insight.search_note import MOST_EXACT, how_it_is_searched
 from napari_dre_slcl.insight.tile_index import INDEX_FILE, TileIndex, default_index_folder
 from napari_dre_slcl.jobs.messages import IndexJob, Progress, Result
@@ -87,7 +88,12 @@ class CohortIndex(QObject):
             self._complain("No model is chosen. Choose one at the top of this tab first.")
             return
         model = model.absolute()
-        job = IndexJob(model=model, cohort=cohort.absolute(), out=default_index_folder(model))
+        job = IndexJob(
+            model=model,
+            cohort=cohort.absolute(),
+            out=default_index_folder(model),
+            pseudonymize=should_pseudonymize(),
+        )
         self._tell(IndexState("Starting the engine…", None, is_running=True))
         self._session.ask(job, self._on_result, self._on_error, self._on_event)
 

@@ -27,7 +27,7 @@ from napari_dre_slcl.gui.export_task import ExportTask
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.path_field import PathField
-from napari_dre_slcl.gui.preferences import export_folder, picture_mpp
+from napari_dre_slcl.gui.preferences import export_folder, picture_mpp, should_pseudonymize
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.layers import available_maps
@@ -175,7 +175,8 @@ class ExportBox(QWidget):
         except DreSlclError as error:
             self.message.complain(str(error))
             return
-        self._task = ExportTask(result, request, self._look(result))
+        look = self._look(result)
+        self._task = ExportTask(result, request, look, is_private=should_pseudonymize())
         self._set_running(True)
         self._session.background.run(
             "exporting a result", self._task.run, on_done=self._on_done, on_error=self._on_error

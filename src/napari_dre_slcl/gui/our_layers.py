@@ -5,6 +5,7 @@ Never by name or position, so that the user may rename, move, hide and delete th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from napari.layers import Layer
 
+from napari_dre_slcl.cohort.pseudonyms import is_under_pseudonym
 from napari_dre_slcl.gui.layer_facts import facts_of
 from napari_dre_slcl.results import SlideResult
 
@@ -90,7 +92,21 @@ class OurLayers:
             and Path(facts_of(one)["path"]).name == name
             and facts_of(one)["info"].shape == shape
         )
-        return self.find("slide", result.slide_path) or next(moved, None)
+        return (
+            self.find("slide", result.slide_path)
+            or next(moved, None)
+            or self._behind_pseudonym(result.slide_path)
+        )
+
+    def _behind_pseudonym(self, path: str) -> Layer | None:
+        """Return the layer of the file that a link under a pseudonym leads to."""
+        if not is_under_pseudonym(path):
+            return None
+        file = os.path.realpath(path)
+        slides = (one for one in self.all() if facts_of(one).get("kind") == "slide")
+        return next(
+            (one for one in slides if os.path.realpath(facts_of(one)["path"]) == file), None
+        )
 
     @contextmanager
     def same_active(self, is_on: bool = True) -> Iterator[None]:

@@ -7,7 +7,13 @@ from typing import Any
 
 from napari.settings import get_plugin_settings
 
-__all__ = ["export_folder", "picture_mpp", "preferred_device", "results_folder"]
+__all__ = [
+    "export_folder",
+    "picture_mpp",
+    "preferred_device",
+    "results_folder",
+    "should_pseudonymize",
+]
 
 _PLUGIN = "napari-dre-slcl"
 
@@ -20,6 +26,11 @@ def preferred_device() -> str:
 def results_folder() -> Path | None:
     """Return where results of predictions go; None for beside the model."""
     return _folder(_preference("work", "results_folder", ""))
+
+
+def should_pseudonymize() -> bool:
+    """Return whether keyed hashes go in the place of slides' and patients' names."""
+    return bool(_preference("work", "pseudonymize", False))
 
 
 def export_folder() -> Path | None:

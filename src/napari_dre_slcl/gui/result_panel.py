@@ -20,7 +20,7 @@ from napari_dre_slcl.gui.answer_view import AnswerView
 from napari_dre_slcl.gui.job_progress import JobProgress
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.path_field import PathField
-from napari_dre_slcl.gui.preferences import preferred_device, results_folder
+from napari_dre_slcl.gui.preferences import preferred_device, results_folder, should_pseudonymize
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.texts import encoded_text, tissue_note
 from napari_dre_slcl.gui.theme import ThemeColors
@@ -138,6 +138,7 @@ class ResultPanel(QWidget):
             mpp=slide.mpp,
             mpp_source=slide.mpp_source,
             device=preferred_device(),
+            pseudonymize=should_pseudonymize(),
         )
 
     def predict(self) -> None:

@@ -25,6 +25,7 @@ from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.forms import SettingsForm
 from napari_dre_slcl.gui.path_field import PathField
+from napari_dre_slcl.gui.preferences import should_pseudonymize
 from napari_dre_slcl.gui.section import Section
 from napari_dre_slcl.jobs.messages import EstimateJob, TrainJob
 
@@ -151,6 +152,7 @@ class TrainForm(QWidget):
             preset=preset,
             overrides=overrides,
             pinned=self._pinned(),
+            pseudonymize=should_pseudonymize(),
         )
 
     def setValue(self, job: TrainJob) -> None:
@@ -173,7 +175,11 @@ class TrainForm(QWidget):
         """Return the job that says what `value` would take; raises as that does."""
         job = self.value()
         return EstimateJob(
-            cohort=job.cohort, run_dir=job.run_dir, preset=job.preset, overrides=job.overrides
+            cohort=job.cohort,
+            run_dir=job.run_dir,
+            preset=job.preset,
+            overrides=job.overrides,
+            pseudonymize=job.pseudonymize,
         )
 
     def _pinned(self) -> str | None:

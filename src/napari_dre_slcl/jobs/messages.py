@@ -18,6 +18,7 @@ from napari_dre_slcl.jobs.cluster_messages import (
     WorkerRow,
     Workers,
 )
+from napari_dre_slcl.untrusted import UntrustedError, read_bytes
 
 __all__ = [
     "PAUSED_STAGE",
@@ -35,6 +36,7 @@ __all__ = [
     "Log",
     "Metric",
     "PredictJob",
+    "PrivateJob",
     "Progress",
     "Result",
     "ResumeJob",
@@ -49,6 +51,7 @@ __all__ = [
     "parse_job",
 ]
 
+_MOST_BYTES = 2**24
 PAUSED_STAGE = "Paused"
 """Stage of the `Progress` that says a job holds still; one of another stage says it goes on."""
 
@@ -295,9 +298,11 @@ def parse_job(path: Path) -> Job:
         If the file is missing or is no job.
     """
     try:
-        job: Job = _JOB.validate_json(path.read_bytes())
+        job: Job = _JOB.validate_json(read_bytes(path, _MOST_BYTES))
     except OSError as error:
         raise JobError(f"The job file '{path}' cannot be read: {error.strerror}.") from error
+    except UntrustedError as error:
+        raise JobError(f"The job file '{path}' is not read: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -31,6 +31,7 @@ from napari_dre_slcl.jobs.messages import (
     IndexJob,
     Job,
     PredictJob,
+    PrivateJob,
     TrainJob,
 )
 
@@ -56,12 +57,11 @@ def private_job(job: AnyJob) -> AnyJob:
     DreSlclError
         If key, table or links cannot be used.
     """
-    if not isinstance(job, TrainJob | EstimateJob | PredictJob | EmbedJob | IndexJob):
-        return job
-    if not job.pseudonymize:
+    if not (isinstance(job, PrivateJob) and job.pseudonymize):
         return job
     names = load_pseudonyms(job.pseudonym_key)
-    return job.model_copy(update={**_changes(job, names), "pseudonym_key": None})
+    private: AnyJob = job.model_copy(update={**_changes(job, names), "pseudonym_key": None})
+    return private
 
 
 def private_evaluation(
