@@ -43,8 +43,8 @@ def at_work(folder: Path, reporter: Reporter, inside: Sequence[str] = ()) -> Ite
     mark = aside_of(folder / _MARK)
     try:
         make_folder(folder)
+        set_mark(mark)  # first: killed before it is told, this process leaves one as well
         n_left = sum(delete_left_over(place) for place in (folder, *map(folder.joinpath, inside)))
-        set_mark(mark)
     except OSError as error:
         raise JobError(
             f"The folder '{folder}' cannot be written: {error.strerror}. Choose another --out."

@@ -55,6 +55,10 @@ def run_index(job: IndexJob, on_event: OnEvent, should_stop: ShouldStop) -> Resu
             if not builder.sources:
                 last = next(reversed(builder.skipped.values()))
                 raise SlideError(f"None of the {len(cohort)} slides could be read. {last}")
+            if builder.n_kept:
+                reporter.log(
+                    f"The results of {builder.n_kept:,} of {len(cohort):,} slides are kept."
+                )
             written = builder.write(str(job.model.absolute()))
     except Stopped:
         return Cancelled(

@@ -94,7 +94,10 @@ def run_evaluation(request: EvaluationRequest, reporter: Reporter) -> Evaluation
         claim_folder(request.out, settings)
         remove_unfinished(request.out)
         cells = cells_of(request, opened.cohort, config, request.out / SPLITS)
-        is_left = any(not (request.out / CELLS / c.name / CELL_FILE).is_file() for c in cells)
+        n_kept = sum((request.out / CELLS / c.name / CELL_FILE).is_file() for c in cells)
+        if n_kept:
+            reporter.log(f"{n_kept:,} of {len(cells):,} cells are finished and are kept.")
+        is_left = n_kept < len(cells)
         content = content_hashes(opened.cohort, config.features.folder) if is_left else {}
         job = CellJob(request, config, settings_hash(settings), opened, content)
         records = _run_cells(job, cells, reporter)

@@ -73,6 +73,7 @@ class IndexBuilder:
         self._journal = IndexJournal(out)
         self.sources: list[IndexSource] = []
         self.skipped: dict[str, str] = {}
+        self.n_kept = 0
 
     def add(self, row: SlideRow) -> None:
         """Predict a slide of the table, or say why it is left out."""
@@ -81,6 +82,7 @@ class IndexBuilder:
             file = self._file(row)
             mark = self._mark(row, file)
             known = self._journal.known(row.slide_id, mark, target)
+            self.n_kept += known is not None
             if known is None:
                 known = self._predicted(row, file, target, mark)
         except SlideError as error:

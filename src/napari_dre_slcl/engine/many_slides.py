@@ -94,6 +94,8 @@ def split_kept(
             else:
                 left.append(item)
     reporter.progress("Looking for finished slides", len(items), len(items))
+    if tally.kept:
+        reporter.log(f"{len(tally.kept):,} of {len(items):,} slides are finished and are kept.")
     return left
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ import torch
 from pydantic import ValidationError
 
 from napari_dre_slcl._version import __version__
-from napari_dre_slcl.atomic_file import write_json, write_text
+from napari_dre_slcl.atomic_file import delete_left_over, write_json, write_text
 from napari_dre_slcl.config import DreSlclConfig, with_overrides
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import TrainJob, parse_job
@@ -33,9 +32,9 @@ __all__ = [
     "with_absolute_paths",
 ]
 
-_EMPTY = {"job.json", RUN_LOCK}
-_ASIDE = f".{RUN_LOCK}."  # of a process that was killed while it took the lock
 _ENVIRONMENT = "env.json"
+# A run has begun with its settings; what is there without them is of a process that was killed.
+_BEFORE_SETTINGS = {"job.json", _ENVIRONMENT, RUN_LOCK}
 
 
 def check_run_dir(run_dir: Path) -> None:
@@ -44,10 +43,11 @@ def check_run_dir(run_dir: Path) -> None:
     Raises
     ------
     JobError
-        If it holds anything but a job file, or is no folder.
+        If it holds anything but what a run has before it begins, or is no folder.
     """
     is_free = run_dir.is_dir() and all(
-        path.name in _EMPTY or path.name.startswith(_ASIDE) for path in run_dir.iterdir()
+        path.name in _BEFORE_SETTINGS or (path.name.startswith(".") and path.suffix == ".part")
+        for path in run_dir.iterdir()
     )
     if run_dir.exists() and not is_free:
         raise JobError(
@@ -120,6 +120,7 @@ def create_run_dir(job: TrainJob, config: DreSlclConfig) -> None:
     whole = job.model_copy(
         update={"cohort": job.cohort.absolute(), "run_dir": job.run_dir.absolute()}
     )
+    remove_unfinished(job.run_dir)
     try:
         write_text(job.run_dir / "job.json", whole.model_dump_json(indent=2) + "\n")
         write_json(job.run_dir / _ENVIRONMENT, _environment())
@@ -164,8 +165,8 @@ def read_run_dir(run_dir: Path) -> tuple[TrainJob, DreSlclConfig]:
         config = DreSlclConfig.model_validate(settings)
     except FileNotFoundError as error:
         raise JobError(
-            f"The run '{run_dir}' ended before it had begun: it has no config.toml. Delete the "
-            "folder and start the training again."
+            f"The run '{run_dir}' ended before it had begun: it has no config.toml. Start the "
+            "training again, with the same folder."
         ) from error
     except OSError as error:
         raise JobError(f"'{path}' cannot be read: {error.strerror}.") from error
@@ -178,13 +179,9 @@ def read_run_dir(run_dir: Path) -> tuple[TrainJob, DreSlclConfig]:
 
 
 def remove_unfinished(run_dir: Path) -> None:
-    """Delete the half-written files of a process that was killed; this one must hold the lock."""
+    """Delete the half-written files of processes that were killed."""
     for place in (run_dir, run_dir / "results"):
-        for path in place.glob(".*.part"):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        delete_left_over(place)
 
 
 def environment(run_dir: Path) -> dict[str, str]:
