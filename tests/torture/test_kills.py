@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from torture.kills import run
 from torture.kills.state import content, marks, touched
@@ -15,9 +18,16 @@ from torture.plan import Plan
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children are forked with torch loaded")
-def test_a_killed_embedding_goes_on_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_killed_embedding_goes_on_and_loses_nothing(
+    tmp_path: Path, make_slide: Callable[..., Path], tissue_image: Callable[..., NDArray[np.uint8]]
+) -> None:
+    lines = ["slide_id,slide,patient_id,grade"]
+    for number in range(4):
+        make_slide(tmp_path / f"s{number}.tif", image=tissue_image(512, 512, (0, 0, 512, 512)))
+        lines.append(f"s{number},s{number}.tif,P{number},low")
+    (tmp_path / "cohort.csv").write_text("\n".join(lines))
     said: list[str] = []
-    (row,) = run(Plan(0, 0.01, tmp_path, said.append), ["embed"], n_slides=6)
+    (row,) = run(Plan(0, 0.01, tmp_path, said.append), ["embed"], tmp_path / "cohort.csv")
     assert row.is_passed, said
     assert "embed" in said[0]
 

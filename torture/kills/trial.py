@@ -21,7 +21,7 @@ KILLED = -9
 _MOST_KILLS = 3
 _ORPHANS_S = 30.0
 # A sentence of the next start that tells of the one before.
-_TELLS = ("broken off", "goes on", "begins anew", "without a word", "there already", "has ended")
+_TELLS = ("broken off", "goes on", "begins anew", "without a word", "are kept", "has ended")
 _HAS_ENDED = "has ended well"
 
 
@@ -98,6 +98,9 @@ def killed_work(
         _note_touched(trial, finished)
         finished = marks(work.finished(work.out))
         trial.finished = len(finished)
+        if finished and work.has_ended(work.out):
+            is_done = True
+            break
     if not is_done and not trial.problems:
         order = Order(work.next_argv(), str(work.out), str(log))
         with _telling(trial, work, log):

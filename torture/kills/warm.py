@@ -170,6 +170,13 @@ def main() -> None:
     """Import the modules that are named, then run orders until standard input ends."""
     for name in ("napari_dre_slcl.cli.app", *sys.argv[1:]):
         importlib.import_module(name)
+    if any(".engine." in name for name in sys.argv[1:]):
+        # What networks and tables import on first use takes longer than a work here.
+        from napari_dre_slcl.model.torchvision_repair import ensure_torchvision
+
+        ensure_torchvision()
+        importlib.import_module("timm")
+        importlib.import_module("pyarrow.parquet")
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:

@@ -65,6 +65,9 @@ class Work:
         Whether the next start has something to go on with, and should say so.
     again : tuple of str
         Arguments of the next start where something has begun; by default the same.
+    has_ended : callable
+        Whether it was killed when all was done and nothing tells of it any more: begun again, it
+        would rightly do all anew.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Work:
     share: float
     has_begun: Callable[[Path], bool]
     again: tuple[str, ...] = ()
+    has_ended: Callable[[Path], bool] = lambda out: False
 
     def next_argv(self) -> list[str]:
         """Return the arguments of the next start."""
@@ -155,6 +159,7 @@ def all_works(cohort: Path, model: Path, results: Path, folder: Path) -> list[Wo
             "export.export_slide",
             1 / 6,
             _any("[!.]*"),
+            has_ended=lambda out: any(out.iterdir()) and not any(out.glob(".*")),
         ),
         Work(
             "index",
