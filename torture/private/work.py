@@ -62,6 +62,7 @@ def work_commands(
             *("embed", "--slides", str(cohort.broken.parent), "--model", run),
             *("--out", str(made / "h5-folder"), "--mpp", "0.5"),
         ],
+        "vectors": ["embed-slides", run, "--cohort", table, "--out", str(made / "v" / "v.npz")],
         "index": ["index", run, "--cohort", table],
         "evaluate": [
             *("evaluate", "--out", str(made / "evaluation"), "--n-folds", "2"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_dre_slcl.cli.options import Device
+from napari_dre_slcl.cli.options import Device, Pseudonymize, PseudonymKey
 
 __all__ = ["register"]
 
@@ -28,6 +28,8 @@ def embed_slides(
         typer.Option(help="Folder of feature files; those of the table or the run by default."),
     ] = None,
     device: Device = "auto",
+    pseudonymize: Pseudonymize = False,
+    pseudonym_key: PseudonymKey = None,
 ) -> None:
     """Write the slide vectors of a cohort, by a model of any method: ids and X in an .npz file."""
     from napari_dre_slcl.cli.console import say, status
@@ -37,6 +39,13 @@ def embed_slides(
     from napari_dre_slcl.engine.reporter import Reporter, Stopped
     from napari_dre_slcl.jobs.requests import Requests, obey_signals
 
+    if pseudonymize:
+        from napari_dre_slcl.cohort.private_table import private_features, private_table
+        from napari_dre_slcl.cohort.pseudonyms import load_pseudonyms
+
+        names = load_pseudonyms(pseudonym_key)
+        features = None if features is None else private_features(cohort, features, names)
+        cohort = private_table(cohort, names)
     request = EmbedRequest(run, cohort, out, features, device)
     requests = Requests()
     try:
