@@ -86,8 +86,9 @@ def coloured_pictures(folder: Path) -> list[Path]:
 
 def _has_label_colour(picture: bytes) -> bool:
     with Image.open(io.BytesIO(picture)) as image:
-        image.thumbnail((1200, 1200))
-        pixels = np.asarray(image.convert("RGB"), np.int16)
+        plain = image.convert("RGBA").convert("RGB")
+        plain.thumbnail((1200, 1200))
+        pixels = np.asarray(plain, np.int16)
     for colour in (MAGENTA, CYAN):
         near = np.abs(pixels - np.array(colour, np.int16)).max(axis=-1) < _NEAR
         # A label is a box full of it; a line or a dot of a drawing is none.
