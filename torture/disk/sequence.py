@@ -22,11 +22,14 @@ _IN_PLACE = (
     "*/losses.csv",
     "*/bank/gen-*/*.npy",
     "*.lock",
-    "*/.pause",
-    "*/.cancel",
+    "*/.locks/*",
+    "*/.seen-*",
+    "*/.building.jsonl",
+    "*/checkpoints/.part-*",
+    "*/pause",
+    "*/cancel",
+    "*/.export-*.jsonl",
 )
-_IN_PLACE += ("*/.locks/*", "*/.seen-*", "*/.building.jsonl", "*/checkpoints/.part-*")
-_IN_PLACE += ("*/.export-*.jsonl",)
 
 
 @dataclass(slots=True)

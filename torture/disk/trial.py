@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,7 +33,6 @@ _CREATING = Calls.OPEN | Calls.TRUNCATE | Calls.MKDIR
 _NAMING = Calls.OPEN | Calls.MKDIR | Calls.RENAME | Calls.REMOVE
 SLOW = "slow disk"
 _DELAY_US = 5000
-_SENTENCE = re.compile(r"[a-z].*[.!]\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ def disturbed(
     trial.code, trial.said = _run(work, program, log)
     trial.failed = control.failed
     control.clear()
-    trial.problems += _unsaid(trial, whole, work)
+    trial.problems += _unsaid(trial, fault)
     finished = marks(work.finished(work.out)) if work.out.exists() else {}
     trial.problems += _half(work, whole)
     if trial.code:
@@ -191,7 +190,7 @@ def _go_on(work: Work, program: Program, log: Path, trial: Trial) -> None:
         trial.problems.append(f"a traceback at the next start: {_from(said, 'Traceback')}")
 
 
-def _unsaid(trial: Trial, whole: Whole, work: Work) -> Iterator[str]:
+def _unsaid(trial: Trial, fault: Fault) -> Iterator[str]:
     """Yield what is wrong with what a command has said, and with its exit code."""
     if "Traceback" in trial.said:
         yield f"a traceback: {_from(trial.said, 'Traceback')}"
@@ -199,8 +198,9 @@ def _unsaid(trial: Trial, whole: Whole, work: Work) -> Iterator[str]:
         yield f"an error that nobody foresaw: {_from(trial.said, 'unexpected')}"
     if trial.code < 0:
         yield f"the process was ended by signal {-trial.code}"
-    if trial.code > 0 and not _SENTENCE.search(trial.said):
-        yield f"it ended with {trial.code} and no sentence: {trial.said[-200:]!r}"
+    reason = os.strerror(fault.error)
+    if trial.code > 0 and reason not in trial.said and "disk is full" not in trial.said:
+        yield f"it ended with {trial.code} and does not say why: {trial.said[-300:]!r}"
     if "None" in trial.said and "cannot be" in trial.said:
         yield f"a sentence without its reason: {trial.said[-300:]!r}"
 
