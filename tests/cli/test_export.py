@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from napari_dre_slcl.cli import main
-from napari_dre_slcl.results import SlideResult, save_result
+from napari_dre_slcl.results import SlideResult, load_result, save_result
 
 
 @pytest.fixture
@@ -109,3 +110,57 @@ def test_a_format_that_is_not_there_is_refused(
     assert main(["export", str(result_file), "--to", formats, "--out", str(out)]) == 2
     assert part in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_an_export_that_was_broken_off_goes_on_with_its_files(
+    result_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, broken = tmp_path / "out", tmp_path / "broken.dreslcl.npz"
+    broken.write_bytes(b"")
+    arguments = ["export", str(result_file), str(broken), "--to", "csv,html", "--out", str(out)]
+    assert main(arguments) == 2
+    before = {path.name: path.stat() for path in out.glob("[!.]*")}
+    assert set(before) == {"slide.csv", "slide.html"}
+    (out / "slide.html").unlink()
+    broken.write_bytes(result_file.read_bytes())
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "was broken off before. It goes on" in capsys.readouterr().err
+    after = {path.name: path.stat() for path in out.iterdir()}
+    assert set(after) == {
+        f"{name}{end}" for name in ("slide", "slide-2") for end in (".csv", ".html")
+    }
+    assert after["slide.csv"] == before["slide.csv"]
+
+
+def test_an_export_that_was_broken_off_is_forgotten_by_another(
+    result_file: Path, tmp_path: Path
+) -> None:
+    out, broken = tmp_path / "out", tmp_path / "broken.dreslcl.npz"
+    broken.write_bytes(b"")
+    arguments = ["export", str(result_file), str(broken), "--to", "csv", "--out", str(out)]
+    assert main(arguments) == 2
+    assert main(["export", str(result_file), "--to", "csv", "--out", str(out)]) == 0
+    broken.write_bytes(result_file.read_bytes())
+    assert main(arguments) == 0
+    assert {path.name for path in out.iterdir()} == {
+        f"slide{n}.csv" for n in ("", "-2", "-3", "-4")
+    }
+
+
+def test_a_file_that_an_export_would_replace_is_not_taken_for_its_own(
+    result_file: Path, tmp_path: Path
+) -> None:
+    out, broken = tmp_path / "out", tmp_path / "broken.dreslcl.npz"
+    arguments = ["export", str(result_file), "--to", "csv,png", "--out", str(out), "--identifiers"]
+    assert main(arguments) == 0
+    old = out / "Jane Doe.csv"
+    old.write_text("of an earlier export")
+    broken.write_bytes(b"")
+    arguments.insert(1, str(broken))
+    assert main(arguments) == 2
+    assert old.read_text() == "of an earlier export"
+    broken.unlink()
+    save_result(replace(load_result(result_file), slide_id="other"), broken)
+    assert main(arguments) == 0
+    assert old.read_text().startswith("row")

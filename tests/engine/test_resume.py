@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from torch import Tensor
 
+from napari_dre_slcl.atomic_file import aside_of
 from napari_dre_slcl.config import DreSlclConfig, with_overrides
 from napari_dre_slcl.config.section import Section
 from napari_dre_slcl.engine.disk_full import explain_full_disk
-from napari_dre_slcl.engine.run_folder import run_lock, with_absolute_paths
+from napari_dre_slcl.engine.run_folder import check_run_dir, run_lock, with_absolute_paths
 from napari_dre_slcl.engine.train import run_resume, run_train
 from napari_dre_slcl.errors import JobError, ResultError
 from napari_dre_slcl.jobs.messages import (
@@ -143,6 +144,15 @@ def run_killed(job: TrainJob | ResumeJob, at_event: Moment, in_checkpoint: int =
     os._exit(0)
 
 
+def leave_half_a_file(path: Path) -> None:
+    """Leave what a process leaves that is killed while it writes a file."""
+    child = os.fork()
+    if not child:
+        aside_of(path).touch()
+        kill_itself()
+    os.waitpid(child, 0)
+
+
 def at(stage: str, done: int = 0, message: str = "") -> Moment:
     def is_there(event: Event) -> bool:
         return (
@@ -189,17 +199,34 @@ def test_a_run_killed_at_every_stage_goes_on_to_the_same_bits_and_keeps_one_reco
     run_killed(again, at("Refreshing the stalest tiles", 1))
     run_killed(again, at("Validating", 1))
     run_killed(again, at("Predicting held-out slides", 1))
-    (new_job.run_dir / ".metrics.json.0.part").touch()  # as a kill within a small file leaves it
+    leave_half_a_file(new_job.run_dir / "metrics.json")
+    kept = [new_job.run_dir / "model", *new_job.run_dir.glob("results/*.npz")]
+    before = [(path.stat().st_ino, path.stat().st_mtime_ns) for path in kept]
     status = json.loads((new_job.run_dir / "status.json").read_text())
     assert (status["state"], status["is_resumable"]) == ("running", True)
     assert run_job(again, lambda event: None).event == "result"
     assert outcome(new_job.run_dir) == reference
+    assert len(kept) == 2
+    assert [(path.stat().st_ino, path.stat().st_mtime_ns) for path in kept] == before
     status = json.loads((new_job.run_dir / "status.json").read_text())
     assert (status["state"], status["is_resumable"]) == ("finished", False)
     assert (new_job.run_dir / "events.jsonl").read_text().count("goes on after step") == 6
     assert not list(new_job.run_dir.glob(".*"))
     with pytest.raises(JobError, match="has ended well; there is nothing to do"):
         resume(new_job.run_dir)
+
+
+@forks
+def test_a_folder_whose_process_was_killed_before_the_run_began_is_free(new_job: TrainJob) -> None:
+    run_dir = new_job.run_dir
+    run_dir.mkdir()
+    for name in ("job.json", "env.json"):
+        (run_dir / name).write_text("{}")
+    leave_half_a_file(run_dir / "config.toml")
+    check_run_dir(run_dir)
+    (run_dir / "config.toml").touch()
+    with pytest.raises(JobError, match="is in use already"):
+        check_run_dir(run_dir)
 
 
 @pytest.fixture

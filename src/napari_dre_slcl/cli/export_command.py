@@ -99,7 +99,12 @@ def _export_all(results: list[Path], request: ExportRequest, names: Pseudonyms |
                 files, done = unfinished.targets(number, path, target_files(result, request))
                 _refuse_same_names(path, files.values(), written)
                 report = _reporter(on_event, f"{number + 1} of {len(results)}", Progress)
-                export_result(result, request, None, report, targets=files, done=done)
+                export_result(
+                    *(result, request, None, report),
+                    targets=files,
+                    done=done,
+                    on_begin=unfinished.note,
+                )
                 written.append((path, list(files.values())))
         unfinished.end()
     finally:

@@ -85,6 +85,7 @@ def export_result(
     *,
     targets: Mapping[str, Path] | None = None,
     done: Collection[str] = (),
+    on_begin: Callable[[], None] = lambda: None,
 ) -> list[Path]:
     """Write a result in every format that is asked for.
 
@@ -102,6 +103,8 @@ def export_result(
         The file of each format, where an export that was broken off has chosen them.
     done : collection of str
         Formats whose file is there already.
+    on_begin : callable, optional
+        Called when all was checked, before anything is written.
 
     Returns
     -------
@@ -122,6 +125,7 @@ def export_result(
         return list(files.values())
     slide = _open(result, request)
     try:
+        on_begin()
         for number, (name, target) in enumerate(left.items()):
 
             def on_step(step: int, total: int, number: int = number, name: str = name) -> None:

@@ -53,6 +53,7 @@ class UnfinishedExport:
         self._folder = folder
         self._path = folder / f"{_PREFIX}{key}{_SUFFIX}"
         self._known: dict[str, _Begun] = {}
+        self._unwritten: dict[str, Any] = {}
 
     def begin(self) -> bool:
         """Read what was begun, and delete what a killed process has half written.
@@ -88,6 +89,8 @@ class UnfinishedExport:
     ) -> tuple[dict[str, Path], set[str]]:
         """Return the file of each format, and the formats that are finished.
 
+        It is the free one, unless the result was begun under other names.
+
         Parameters
         ----------
         number : int
@@ -95,15 +98,14 @@ class UnfinishedExport:
         result : Path
             Its file; another state of it is another result.
         free : mapping of Path
-            How files would be called now, by format. They are this result's from here on, unless
-            it was begun under other names.
+            How files would be called now, by format.
         """
         key = f"{number} {_state(result)}"
         begun = self._known.get(key)
         if begun is None or begun.names.keys() != free.keys():
             names = {name: path.name for name, path in free.items()}
             begun = _Begun(names, {name: _state(path) for name, path in free.items()})
-            self._write({"result": key, "names": begun.names, "before": begun.before})
+            self._unwritten = {"result": key, "names": begun.names, "before": begun.before}
         found = {name: self._folder / file for name, file in begun.names.items()}
         # Files appear whole: one that is not as it was when the result was begun is finished.
         done = {
@@ -117,12 +119,22 @@ class UnfinishedExport:
         """Forget it all: the next export is a new one."""
         self._path.unlink(missing_ok=True)
 
-    def _write(self, told: dict[str, Any]) -> None:
+    def note(self) -> None:
+        """Write down what `targets` has last returned, before any of it is written.
+
+        Raises
+        ------
+        ExportError
+            If the folder cannot be written.
+        """
+        if not self._unwritten:
+            return
         try:
             make_folder(self._folder)
-            append_lines(self._path, [json.dumps(told)], is_durable=True)
+            append_lines(self._path, [json.dumps(self._unwritten)], is_durable=True)
         except OSError as error:
             raise self._not_written(error) from error
+        self._unwritten = {}
 
     def _not_written(self, error: Exception) -> ExportError:
         reason = error.strerror if isinstance(error, OSError) else error
