@@ -14,9 +14,9 @@ def newest_step(run: Path) -> int:
     return int(max(states, key=lambda state: state["serial"])["step"]) if states else 0
 
 
-def first_step(log: Path) -> int | None:
-    """Return how many steps were done when a training began to train, None where it did not."""
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+def first_step(said: str) -> int | None:
+    """Return from which step on a training trained, by what it said; None where it did not."""
+    for line in said.splitlines():
         if line.startswith('{"event":"progress"') and '"Training"' in line:
             told = json.loads(line)
             if told["stage"] == "Training":

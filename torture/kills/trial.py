@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -88,8 +86,7 @@ def killed_work(
     is_done = False
     for _ in range(draw.randint(1, _MOST_KILLS)):
         order = Order(work.next_argv(), str(work.out), str(log))
-        with _telling(trial, work, log):
-            ended = program.run(_with_moment(order, whole.ended, draw))
+        ended = _started(trial, work, program, _with_moment(order, whole.ended, draw))
         if ended.code != KILLED:
             is_done = _note_end(trial, ended, log)
             break
@@ -103,8 +100,7 @@ def killed_work(
             break
     if not is_done and not trial.problems:
         order = Order(work.next_argv(), str(work.out), str(log))
-        with _telling(trial, work, log):
-            _note_end(trial, program.run(order), log)
+        _note_end(trial, _started(trial, work, program, order), log)
     _note_touched(trial, finished)
     if not trial.problems:
         trial.problems += _differences(content(work.out), whole.content)
@@ -122,28 +118,30 @@ def _with_moment(order: Order, whole: Ended, draw: random.Random) -> Order:
     return replace(order, in_stage=(stage, draw.randint(1, whole.stages[stage])))
 
 
-@contextmanager
-def _telling(trial: Trial, work: Work, log: Path) -> Iterator[None]:
-    """Hold that a start after a kill says so, unless it is killed too soon itself, and goes on."""
+def _started(trial: Trial, work: Work, program: Program, order: Order) -> Ended:
+    """Start a work; hold that it goes on from its last step, and says so unless it is killed."""
     should_tell = trial.kills > 0 and work.has_begun(work.out)
-    step = newest_step(work.out)
+    step, log = newest_step(work.out), Path(order.log)
     log.unlink(missing_ok=True)
-    kills = trial.kills
-    yield
-    said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    was_killed = trial.kills > kills
-    if should_tell and not was_killed and not any(text in said for text in _TELLS):
+    ended = program.run(order)
+    said = _text(log)
+    if should_tell and ended.code != KILLED and not any(text in said for text in _TELLS):
         trial.problems.append("the next start does not say what happened")
-    if log.exists() and (first := first_step(log)) is not None and first < step:
+    if (first := first_step(said)) is not None and first < step:
         trial.lost += step - first
         trial.problems.append(f"it went on from step {first}, and not from {step}")
     if "Traceback" in said:
-        trial.problems.append(f"a traceback: {said[said.index('Traceback') :][:500]}")
+        trial.problems.append(f"a traceback: {said[said.index('Traceback') :][-500:]}")
+    return ended
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
 
 def _note_end(trial: Trial, ended: Ended, log: Path) -> bool:
     _note_orphans(trial, ended)
-    said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    said = _text(log)
     if ended.code and _HAS_ENDED not in said:
         trial.problems.append(f"it ended with {ended.code}: {said[-500:]}")
     return True

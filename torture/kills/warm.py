@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -55,6 +56,8 @@ def _child(order: Order, telling: int, counting: int) -> None:
     code = 1
     try:
         code = main(order.argv)
+    except BaseException:  # noqa: BLE001 - the process ends here, and would not print it
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
