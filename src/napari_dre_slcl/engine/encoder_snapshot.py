@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from napari_dre_slcl.atomic_file import atomic_writer, write_json
+from napari_dre_slcl.atomic_file import atomic_writer, delete_left_over, write_json
 from napari_dre_slcl.config import EncoderConfig
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.device import choose_device
@@ -49,6 +49,7 @@ def save_snapshot(encoder: TileEncoder, config: EncoderConfig, folder: Path) -> 
     """
     sha256 = encoder_sha256(encoder, config)
     target = folder / sha256[:16]
+    delete_left_over(target)
     if (target / _ABOUT).is_file():
         return sha256
     state = {name: tensor.detach().cpu() for name, tensor in encoder.state_dict().items()}
