@@ -60,7 +60,8 @@ def _bare_row(plan: Plan, outcomes: list[Outcome]) -> Row:
     lost = sum(
         count for came, count in counts.items() if came not in (*SOUND_ENDS, "ended the process")
     )
-    note = f"{_counted(counts)}; bounds {SLOW_S:g} s, {MEMORY_BYTES / 2**30:g} GiB"
+    bounds = f"{SLOW_S:g} s of processor time per step, {MEMORY_BYTES / 2**30:g} GiB"
+    note = f"{_counted(counts)}; bounds {bounds}"
     survived = len(outcomes) - lost
     return Row("slides: all, without a trial", len(outcomes), survived, lost, plan.seed, note)
 

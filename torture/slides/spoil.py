@@ -72,7 +72,8 @@ def spoil(source: Path, way: str, chance: random.Random, folder: Path) -> Path:
     if source.is_file():
         target.write_bytes(data)
         return target
-    if not target.exists():
+    if target not in _hurt:  # also what a process that died has left
+        shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target, copy_function=shutil.copyfile)
         target.chmod(0o755)
     for file in files:

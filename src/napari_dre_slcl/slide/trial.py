@@ -11,6 +11,8 @@ from pathlib import Path
 
 from napari_dre_slcl.errors import DamagedSlideError
 from napari_dre_slcl.slide.backend import SlideBackend, open_untried
+from napari_dre_slcl.slide.dicom_frames import check_frames
+from napari_dre_slcl.slide.urls import is_remote
 
 __all__ = ["try_slide"]
 
@@ -37,6 +39,8 @@ def try_slide(path: Path, image: str | None = None) -> None:
 
         read_untried(path, image)
         return
+    if not is_remote(path):
+        check_frames(path)
     with closing(open_untried(path)) as backend:
         for level, y, x in _places(backend):
             height, width = (min(edge, _LARGEST_BOX_PX) for edge in backend.tile_shape)

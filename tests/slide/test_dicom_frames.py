@@ -1,0 +1,52 @@
+"""A DICOM slide whose own table names frames that are not there is refused, and harms nothing."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.slide import open_slide
+from torture.slides.made import make_slides
+
+PIXELS = bytes.fromhex("e07f10004f420000ffffffff")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_slides(tmp_path_factory.mktemp("made"), None)["DICOM"]
+
+
+def with_frame_at(folder, frame, place):
+    """Let the table of the finest level name another place for a frame; return the file."""
+    path = folder / "level-1.dcm"
+    content = bytearray(path.read_bytes())
+    table = content.index(PIXELS) + len(PIXELS) + 8
+    struct.pack_into("<I", content, table + 4 * frame, place)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("place", [2**32 - 500, 2**28, 86_100])
+def test_frame_behind_the_end_is_refused_before_it_is_read(folder, tmp_path, place):
+    hurt = tmp_path / "hurt"
+    hurt.mkdir()
+    for file in folder.iterdir():
+        (hurt / file.name).write_bytes(file.read_bytes())
+    path = with_frame_at(hurt, 5, place)
+    for given in (hurt, path, hurt / "level-4.dcm"):
+        with pytest.raises(SlideError, match=r"in 'level-1.dcm' names frames behind the end"):
+            open_slide(given)
+
+
+def test_cut_file_with_a_table_is_refused(folder, tmp_path):
+    content = (folder / "level-1.dcm").read_bytes()
+    (tmp_path / "cut.dcm").write_bytes(content[: len(content) // 2])
+    with pytest.raises(SlideError, match="lacks a part of its pixels"):
+        open_slide(tmp_path / "cut.dcm")
+
+
+def test_sound_slide_is_opened(folder):
+    with open_slide(folder) as slide:
+        assert slide.info.shape == (512, 640)
