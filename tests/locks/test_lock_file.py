@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from napari_dre_slcl.locks.holder import read_holder, state_of
+from napari_dre_slcl.locks.holder import Holder, read_holder, state_of
 from napari_dre_slcl.locks.lock_file import BusyError, delete_dead_locks, hold, who_holds
 
 HOLD = """
@@ -104,6 +105,33 @@ def test_a_lock_that_was_deleted_is_taken_back_and_one_that_fell_to_another_is_l
         with pytest.raises(BusyError, match="process 7 on elsewhere, since"):
             mine.check()
     assert lock.exists(), "another one's lock was taken away"
+
+
+def test_of_many_that_follow_a_dead_one_just_one_gets_the_lock(lock: Path) -> None:
+    with hold(lock, keeps_if_stopped=True):
+        facts = json.loads(lock.read_text()) | {"pid": 2**22 + 1}
+    for number in range(20):
+        lock.write_text(json.dumps(facts | {"token": str(number)}))
+        over, told = threading.Barrier(6), []
+
+        def fight(over: threading.Barrier = over, told: list[object] = told) -> None:
+            try:
+                with hold(lock, keeps_if_stopped=True) as mine:
+                    told.append(mine.ended)
+                    over.wait()
+            except BusyError as error:
+                told.append(str(error))
+                over.wait()
+
+        threads = [threading.Thread(target=fight) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        winners = [one for one in told if isinstance(one, Holder)]
+        assert [one.token for one in winners] == [str(number)]
+        assert all(f"process {os.getpid()} on" in one for one in told if isinstance(one, str))
+        assert not any(lock.parent.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torture.endurance import crowd
+from torture.endurance import crowd, shared_run
 from torture.plan import Plan
 from torture.row import Row
 
@@ -14,3 +14,4 @@ __all__ = ["run"]
 def run(plan: Plan) -> Iterator[Row]:
     """Run what takes long, one after the other."""
     yield from crowd.run(plan)
+    yield from shared_run.run(plan)

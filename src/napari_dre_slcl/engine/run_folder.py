@@ -93,8 +93,9 @@ def run_lock(
                 tell(f"The run was left by {mine.ended}, which ended without a word.")
             yield partial(_check, run_dir, mine)
     except BusyError as error:
+        who = f": {error.holder}" if error.holder is not None else ""
         raise JobError(
-            f"The run '{run_dir}' is under way in another process: {error}. Wait for its end, or "
+            f"The run '{run_dir}' is under way in another process{who}. Wait for its end, or "
             "put a file named 'cancel' into the folder to end it."
         ) from error
 

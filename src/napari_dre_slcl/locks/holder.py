@@ -97,13 +97,15 @@ def read_holder(path: Path) -> Holder | None:
 
 def state_of(holder: Holder) -> str:
     """Return ``alive``, ``stopped`` or ``ended``; empty where it cannot be seen from here."""
-    if not holder.is_here or holder.is_copy:
+    if not holder.is_here:
         return ""
     started = start_of(holder.pid)
     if started is None or not holder.started:
         return ""
     if started != holder.started:
         return "ended"
+    if holder.is_copy:
+        return ""  # it lives, but may hold another folder
     return "stopped" if _is_stopped(holder.pid) else "alive"
 
 

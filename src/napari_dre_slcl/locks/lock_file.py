@@ -6,22 +6,43 @@ tell whose they are.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_dre_slcl.atomic_file import aside_of, create_once, delete_left_over, move, set_mark
+from napari_dre_slcl.atomic_file import (
+    aside_of,
+    create_once,
+    delete_left_over,
+    set_mark,
+    write_bytes,
+)
 from napari_dre_slcl.locks.holder import Holder, read_holder, state_of
 
-__all__ = ["RUN_LOCK", "SILENT_S", "BusyError", "Hold", "delete_dead_locks", "hold", "who_holds"]
+__all__ = [
+    "HEIR",
+    "RUN_LOCK",
+    "SILENT_S",
+    "BusyError",
+    "Hold",
+    "delete_dead_locks",
+    "hold",
+    "who_holds",
+]
 
 RUN_LOCK = ".lock"
 """Of a run folder, within it."""
 
+HEIR = f".{RUN_LOCK}."
+"""Begins the names of files that are there while a lock is taken over."""
+
+# A lock may go, or be taken over, just when it is looked at.
+_TRIES, _BETWEEN_TRIES_S = 10, 0.02
 _TOUCH_EVERY_S = 5.0
 SILENT_S = 60.0
 """A holder that has not touched its lock for so long has ended, or has been stopped."""
@@ -68,7 +89,7 @@ class Hold:
         if self.is_mine():
             return
         with suppress(OSError):
-            if not self.path.exists() and _make(self.path, self.me):
+            if not self.path.exists() and create_once(self.path, self.me.as_json()):
                 return
         if not self.is_mine():
             raise BusyError(read_holder(self.path))
@@ -104,15 +125,7 @@ def hold(path: Path, silent_s: float = SILENT_S, *, keeps_if_stopped: bool) -> I
     OSError
         If the folder cannot be written.
     """
-    me = Holder.me(path)
-    ended: Holder | None = None
-    if not _make(path, me):
-        before = read_holder(path)
-        if _take_from_the_dead(path, silent_s, keeps_if_stopped):
-            ended = None if before is None or before.is_copy else before
-        if not _make(path, me):
-            raise BusyError(read_holder(path))
-    mine = Hold(path, me, ended)
+    mine = _taken(path, Holder.me(path), silent_s, keeps_if_stopped)
     over = threading.Event()
     toucher = threading.Thread(target=_touch, args=(mine, over), daemon=True, name="dre-slcl-lock")
     toucher.start()
@@ -149,35 +162,58 @@ def delete_dead_locks(folder: Path) -> None:
     """Delete the locks in a folder whose processes have ended, and what they left half-made."""
     with suppress(OSError):
         delete_left_over(folder)
-        for path in folder.glob("*.lock"):
+        for path in (*folder.glob("*.lock"), *folder.glob(f"{HEIR}*")):
             holder = read_holder(path)
             if holder is not None and state_of(holder) == "ended":
-                _take_from_the_dead(path, SILENT_S, keeps_if_stopped=True)
+                _inherit(path, holder, Holder.me(path), path.unlink)
 
 
-def _make(path: Path, me: Holder) -> bool:
-    return create_once(path, me.as_json())
+def _taken(path: Path, me: Holder, silent_s: float, keeps_if_stopped: bool) -> Hold:
+    """Take a lock that is free, or whose holder has ended."""
+    for _ in range(_TRIES):
+        if create_once(path, me.as_json()):
+            return Hold(path, me)
+        holder = read_holder(path)
+        if holder is None and not path.exists():
+            continue
+        if _lives(path, holder, silent_s, keeps_if_stopped):
+            raise BusyError(holder)
+        if _inherit(path, holder, me, lambda: write_bytes(path, me.as_json())):
+            return Hold(path, me, None if holder is None or holder.is_copy else holder)
+        time.sleep(_BETWEEN_TRIES_S)
+    raise BusyError(who_holds(path))
 
 
-def _take_from_the_dead(path: Path, silent_s: float, keeps_if_stopped: bool) -> bool:
-    """Remove a lock whose holder has ended; return whether this process did.
+def _inherit(path: Path, dead: Holder | None, me: Holder, act: Callable[[], None]) -> bool:
+    """Do something with the lock of an ended holder, if no other process does so.
 
-    It is moved away first and looked at again: somebody quicker may have put his own there.
+    Nobody but the one who has made the file of the heir may change the lock of that holder, so
+    that nobody takes away what a quicker one has put in its place.
     """
-    holder = read_holder(path)
-    if _lives(path, holder, silent_s, keeps_if_stopped):
+    word = _word(path) if dead is None else dead.token
+    heir = path.with_name(f"{HEIR}{hashlib.sha256(word.encode()).hexdigest()[:32]}")
+    if not create_once(heir, me.as_json()):
+        other = read_holder(heir)
+        if not _lives(heir, other, SILENT_S, keeps_if_stopped=True):  # it was killed while it took
+            heir.unlink(missing_ok=True)
         return False
-    aside = aside_of(path)
     try:
-        move(path, aside)
-    except FileNotFoundError:
-        return False
-    is_same = read_holder(aside) == holder
-    if not is_same:
-        with suppress(OSError):
-            create_once(path, aside.read_bytes())
-    aside.unlink(missing_ok=True)
+        found = read_holder(path)
+        is_same = found == dead if dead is not None else word != "" and _word(path) == word
+        if is_same:
+            act()
+    finally:
+        heir.unlink(missing_ok=True)
     return is_same
+
+
+def _word(path: Path) -> str:
+    """Return what tells a lock that says nothing from the next one."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{facts.st_ino} {facts.st_mtime_ns} {facts.st_size}"
 
 
 def _lives(path: Path, holder: Holder | None, silent_s: float, keeps_if_stopped: bool) -> bool:
