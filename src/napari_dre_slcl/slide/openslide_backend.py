@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -54,11 +54,12 @@ class OpenSlideBackend:
         self._file = file_to_open(path)
         self._handle: openslide.OpenSlide | None = _open(self._file, path)
         self._readers = 0
+        self._n_lent = 0
         self._is_closed = False
         self._inherited: list[openslide.OpenSlide] = []
         restart_after_fork(self)
         handle = self._handle
-        self.properties: Mapping[str, str] = MappingProxyType(dict(handle.properties))
+        self.properties: Mapping[str, str] = MappingProxyType(_properties(handle))
         self.level_shapes = tuple((int(h), int(w)) for w, h in handle.level_dimensions)
         self.associated_images = tuple(sorted(handle.associated_images))
         self._downsamples = tuple(float(value) for value in handle.level_downsamples)
@@ -135,8 +136,9 @@ class OpenSlideBackend:
         with self._borrow() as handle:
             try:
                 image = handle.read_region(location, level, (width, height))
-            except openslide.OpenSlideError:
-                self._drop(handle)
+            except openslide.OpenSlideError as error:
+                if self._drop(handle):
+                    raise self._damaged(location, error) from error
                 image = self._read_alone(location, level, (width, height))
         pixels = _over_white(image)
         if out is None:
@@ -154,6 +156,7 @@ class OpenSlideBackend:
     def _borrow(self) -> Iterator[openslide.OpenSlide]:
         with self._lock:
             handle = self._usable_handle()
+            self._n_lent += 1
             self._readers += 1
         try:
             yield handle
@@ -167,13 +170,19 @@ class OpenSlideBackend:
             raise SlideError(f"Slide '{self._path.name}' is closed; open it again to read it.")
         if self._handle is None:
             self._handle = _open(self._file, self._path)
+            self._n_lent = 0
         return self._handle
 
-    def _drop(self, handle: openslide.OpenSlide) -> None:
-        """Forget a handle that failed: OpenSlide refuses every later read of it."""
+    def _drop(self, handle: openslide.OpenSlide) -> bool:
+        """Forget a handle that failed: OpenSlide refuses every later read of it.
+
+        Returns whether nobody else had it, so that it failed over what was read now.
+        """
         with self._lock:
-            if self._handle is handle:
-                self._handle = None
+            if self._handle is not handle:
+                return False
+            self._handle = None
+            return self._n_lent == 1
 
     def _read_alone(
         self, location: tuple[int, int], level: int, size: tuple[int, int]
@@ -183,11 +192,14 @@ class OpenSlideBackend:
             with _open(self._file, self._path) as handle:
                 image: Image.Image = handle.read_region(location, level, size)
         except openslide.OpenSlideError as error:
-            raise DamagedSlideError(
-                f"Slide '{self._path.name}' is damaged near y={location[1]}, x={location[0]} "
-                f"({_first_line(error)}); copy the file again from its source."
-            ) from error
+            raise self._damaged(location, error) from error
         return image
+
+    def _damaged(self, location: tuple[int, int], error: Exception) -> DamagedSlideError:
+        return DamagedSlideError(
+            f"Slide '{self._path.name}' is damaged near y={location[1]}, x={location[0]} "
+            f"({_first_line(error)}); copy the file again from its source."
+        )
 
     def restart_in_child(self) -> None:
         """Forget the parent's handle after a fork; the next read opens the file again.
@@ -233,6 +245,15 @@ def _open(file: Path, path: Path) -> openslide.OpenSlide:
             "copy the file again from its source."
         ) from error
     return handle
+
+
+def _properties(handle: openslide.OpenSlide) -> dict[str, str]:
+    """Return the properties that can be had; a name of a broken file may not be found again."""
+    found: dict[str, str] = {}
+    for name in handle.properties:
+        with suppress(KeyError):
+            found[name] = handle.properties[name]
+    return found
 
 
 def _over_white(image: Image.Image) -> NDArray[np.uint8]:
