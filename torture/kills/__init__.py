@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from torture.kills.program import Program, started
-from torture.kills.trial import Trial, killed_work, undisturbed
+from torture.kills.trial import Trial, Whole, killed_work, undisturbed
 from torture.kills.works import Work, all_works, make_cohort
 from torture.plan import Plan
 from torture.row import Row
@@ -19,6 +19,8 @@ __all__ = ["KILLS", "run"]
 KILLS = 300
 """Of all commands together, in the whole suite."""
 _SLIDES = 9
+_MOST_RUNS = 20
+_SHOWN = 5
 
 
 def run(plan: Plan, names: Sequence[str] = (), cohort: Path | None = None) -> Iterator[Row]:
@@ -56,21 +58,36 @@ def _killed_often(work: Work, program: Program, plan: Plan) -> Row:
     whole = undisturbed(work, program, log)
     _keep(work, plan.folder)
     wanted = plan.count(round(KILLS * work.share))
-    tried = survived = lost = runs = 0
-    problems: Counter[str] = Counter()
-    while tried < wanted:
-        trial = killed_work(work, whole, program, draw, log)
-        runs += 1
-        tried += trial.kills
-        lost += trial.lost
-        survived += 0 if trial.problems else trial.kills
-        problems.update(trial.problems)
-        _say(plan, work, runs, trial)
+    trials: list[Trial] = []
+    # A kill before anything is finished shows little, so one at least comes after that.
+    while len(trials) < _MOST_RUNS * wanted and not _are_enough(trials, wanted):
+        trials.append(killed_work(work, whole, program, draw, log))
+        _say(plan, work, len(trials), trials[-1])
     shutil.rmtree(work.out)
-    note = f"{runs} runs; {whole.ended.seconds:.1f} s undisturbed"
+    return _row(work, whole, trials, plan.seed)
+
+
+def _are_enough(trials: Sequence[Trial], wanted: int) -> bool:
+    kills, telling = (sum(getattr(one, name) for one in trials) for name in ("kills", "telling"))
+    return kills >= wanted and telling > 0
+
+
+def _row(work: Work, whole: Whole, trials: Sequence[Trial], seed: int) -> Row:
+    problems = Counter(text for trial in trials for text in trial.problems)
+    note = (
+        f"{len(trials)} runs of {whole.ended.seconds:.1f} s; something was finished at "
+        f"{sum(trial.telling for trial in trials)} kills"
+    )
     if problems:
-        note += "; " + "; ".join(f"{n} x {text}" for text, n in problems.most_common(5))
-    return Row(f"kill of {work.name}", tried, survived, lost, plan.seed, note)
+        note += "; " + "; ".join(f"{n} x {text}" for text, n in problems.most_common(_SHOWN))
+    return Row(
+        f"kill of {work.name}",
+        tried=sum(trial.kills for trial in trials),
+        survived=sum(trial.kills for trial in trials if not trial.problems),
+        lost=sum(trial.lost for trial in trials),
+        seed=seed,
+        note=note,
+    )
 
 
 def _keep(work: Work, folder: Path) -> None:

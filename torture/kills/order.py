@@ -25,6 +25,10 @@ class Order:
         Kill it before its change of this number to a file; 0 for not.
     in_stage : (str, int)
         Kill it at the progress of this number in this stage; the command tells it as JSON lines.
+    victim : str
+        Kill in its place a process that it has started whose command line has these words.
+    which : int
+        Of such processes.
     """
 
     argv: list[str]
@@ -33,6 +37,8 @@ class Order:
     after_s: float = 0.0
     at_change: int = 0
     in_stage: tuple[str, int] = ("", 0)
+    victim: str = ""
+    which: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Ended:
         How often each stage told its progress.
     orphans_s : float
         How long processes that it had started lived on; infinite for longer than half a minute.
+    was_killed : bool
+        Whether it, or its victim, was.
     """
 
     code: int
@@ -58,3 +66,4 @@ class Ended:
     changes: int = 0
     stages: dict[str, int] = field(default_factory=dict)
     orphans_s: float = 0.0
+    was_killed: bool = False

@@ -16,6 +16,7 @@ from torture.kills.works import Work
 __all__ = ["Trial", "Whole", "killed_work", "undisturbed"]
 
 KILLED = -9
+_REFUSED = 2  # with a sentence, as where another of its processes was killed
 _MOST_KILLS = 3
 _ORPHANS_S = 30.0
 # A sentence of the next start that tells of the one before.
@@ -53,12 +54,15 @@ class Trial:
         What was wrong; empty if all was well.
     finished : int
         Files that were finished at the last kill.
+    telling : int
+        Kills at which something was finished, a file or a step of a training.
     """
 
     kills: int = 0
     lost: int = 0
     problems: list[str] = field(default_factory=list)
     finished: int = 0
+    telling: int = 0
 
 
 def undisturbed(work: Work, program: Program, log: Path) -> Whole:
@@ -86,8 +90,8 @@ def killed_work(
     is_done = False
     for _ in range(draw.randint(1, _MOST_KILLS)):
         order = Order(work.next_argv(), str(work.out), str(log))
-        ended = _started(trial, work, program, _with_moment(order, whole.ended, draw))
-        if ended.code != KILLED:
+        ended = _started(trial, work, program, _with_moment(order, whole.ended, work.victims, draw))
+        if not ended.was_killed:
             is_done = _note_end(trial, ended, log)
             break
         trial.kills += 1
@@ -95,8 +99,9 @@ def killed_work(
         _note_touched(trial, finished)
         finished = marks(work.finished(work.out))
         trial.finished = len(finished)
-        if finished and work.has_ended(work.out):
-            is_done = True
+        trial.telling += bool(finished) or newest_step(work.out) > 0
+        if ended.code not in (KILLED, _REFUSED) or (finished and work.has_ended(work.out)):
+            is_done = _note_end(trial, ended, log) if ended.code != KILLED else True
             break
     if not is_done and not trial.problems:
         order = Order(work.next_argv(), str(work.out), str(log))
@@ -107,9 +112,12 @@ def killed_work(
     return trial
 
 
-def _with_moment(order: Order, whole: Ended, draw: random.Random) -> Order:
+def _with_moment(
+    order: Order, whole: Ended, victims: tuple[str, ...], draw: random.Random
+) -> Order:
     """Kill at any time, at any change of a file, or in any stage: each as often as the others."""
-    way = draw.randrange(3)
+    order = replace(order, victim=draw.choice(victims), which=draw.randrange(8))
+    way = draw.choice((0, 2)) if order.victim else draw.randrange(3)
     if way == 0:
         return replace(order, after_s=draw.uniform(0.02, 0.95 * whole.seconds))
     if way == 1 or not whole.stages:
@@ -125,7 +133,7 @@ def _started(trial: Trial, work: Work, program: Program, order: Order) -> Ended:
     log.unlink(missing_ok=True)
     ended = program.run(order)
     said = _text(log)
-    if should_tell and ended.code != KILLED and not any(text in said for text in _TELLS):
+    if should_tell and not ended.was_killed and not any(text in said for text in _TELLS):
         trial.problems.append("the next start does not say what happened")
     if (first := first_step(said)) is not None and first < step:
         trial.lost += step - first

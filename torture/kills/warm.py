@@ -15,9 +15,10 @@ import sys
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from torture.kills.order import Ended, Order
 
@@ -103,44 +104,79 @@ def _run(order: Order) -> Ended:
         _child(order, telling, counting)
     os.close(telling)
     os.close(counting)
-    stages: Counter[str] = Counter()
-    status = _wait(order, child, told, stages)
+    with open(order.log, "ab") as log:
+        watch = _Watch(order, child, told, log)
+        status = watch.until_the_end()
     seconds = time.monotonic() - begun
     os.close(told)
     changes = os.read(counted, 32).decode()
     os.close(counted)
     code = os.waitstatus_to_exitcode(status)
-    return Ended(code, seconds, int(changes or 0), dict(stages), _orphans_s(child))
+    return Ended(
+        code,
+        seconds,
+        int(changes or 0),
+        dict(watch.stages),
+        _orphans_s(child),
+        was_killed=watch.was_killed or code == -signal.SIGKILL,
+    )
 
 
-def _wait(order: Order, child: int, told: int, stages: Counter[str]) -> int:
-    """Follow a child to its end, or end it at its moment."""
-    until = time.monotonic() + (order.after_s or _LONGEST_S)
-    rest = b""
-    with open(order.log, "ab") as log:
+class _Watch:
+    """Follows a command, writes down what it says, and kills it at its moment."""
+
+    def __init__(self, order: Order, child: int, told: int, log: BinaryIO) -> None:
+        self.stages: Counter[str] = Counter()
+        self.was_killed = False
+        self._order = order
+        self._child = child
+        self._told = told
+        self._log = log
+        self._rest = b""
+        self._begun = time.monotonic()
+
+    def until_the_end(self) -> int:
+        """Return how the command ended."""
         while True:
-            ready, _, _ = select.select([told], [], [], 0.002)
-            chunk = os.read(told, 65536) if ready else b""
-            log.write(chunk)
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                _note(line, stages)
-                stage, number = order.in_stage
-                if stage and stages[stage] == number:
-                    os.kill(child, signal.SIGKILL)
-            pid, status = os.waitpid(child, os.WNOHANG)
+            self._hear(0.002)
+            if not self.was_killed and self._is_due():
+                self._kill()
+            pid, status = os.waitpid(self._child, os.WNOHANG)
             if pid:
+                self._hear(0.0)
                 return status
-            if ready and not chunk:  # it has closed its output, and is about to end
-                time.sleep(0.002)
-            if time.monotonic() > until:
-                os.kill(child, signal.SIGKILL)
-                until += _LONGEST_S
+            if time.monotonic() - self._begun > _LONGEST_S:
+                os.kill(self._child, signal.SIGKILL)
 
+    def _hear(self, seconds: float) -> None:
+        """Take what it says within a time."""
+        while select.select([self._told], [], [], seconds)[0]:
+            chunk = os.read(self._told, 65536)
+            if not chunk:  # it has closed its output, and is about to end
+                time.sleep(seconds)
+                return
+            self._log.write(chunk)
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            for line in lines:
+                if line.startswith(b'{"event":"progress"'):
+                    self.stages[json.loads(line)["stage"]] += 1
+            if seconds and self._is_due():
+                return
 
-def _note(line: bytes, stages: Counter[str]) -> None:
-    if line.startswith(b'{"event":"progress"'):
-        stages[json.loads(line)["stage"]] += 1
+    def _is_due(self) -> bool:
+        order = self._order
+        stage, number = order.in_stage
+        is_late = 0 < order.after_s < time.monotonic() - self._begun
+        return is_late or bool(stage and self.stages[stage] >= number)
+
+    def _kill(self) -> None:
+        victims = [self._child]
+        if self._order.victim:
+            victims = [pid for pid in _members(self._child) if self._order.victim in _words(pid)]
+        if victims:
+            with suppress(ProcessLookupError):
+                os.kill(victims[self._order.which % len(victims)], signal.SIGKILL)
+                self.was_killed = True
 
 
 def _orphans_s(session: int) -> float:
@@ -167,6 +203,14 @@ def _members(session: int) -> list[int]:
         if fields[3] == str(session) and fields[0] not in "ZX":
             found.append(int(path.parent.name))
     return found
+
+
+def _words(pid: int) -> str:
+    """Return the command line of a process; empty where it has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
 
 
 def main() -> None:

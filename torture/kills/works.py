@@ -68,6 +68,8 @@ class Work:
     has_ended : callable
         Whether it was killed when all was done and nothing tells of it any more: begun again, it
         would rightly do all anew.
+    victims : tuple of str
+        Words in the command line of what is killed; empty for the command's first process.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Work:
     has_begun: Callable[[Path], bool]
     again: tuple[str, ...] = ()
     has_ended: Callable[[Path], bool] = lambda out: False
+    victims: tuple[str, ...] = ("",)
 
     def next_argv(self) -> list[str]:
         """Return the arguments of the next start."""
@@ -182,6 +185,42 @@ def all_works(cohort: Path, model: Path, results: Path, folder: Path) -> list[Wo
             "engine.evaluation",
             1 / 12,
             _any("cells/*/cell.json"),
+        ),
+        *_of_several_processes(table, folder),
+    ]
+
+
+def _of_several_processes(table: tuple[str, ...], folder: Path) -> list[Work]:
+    """Return the commands of which one process is killed, not always the first."""
+    run, out = folder / "train-2", folder / "embed-2"
+    settings = _TRAINING | {"pretrain.epochs": "0", "training.epochs": "3"}
+    return [
+        Work(
+            "train by two processes",
+            (
+                *("train", *table, "--run", str(run), "--preset", "cpu-small", "--devices", "2"),
+                *(*_set(settings), "--json"),
+            ),
+            run,
+            _matching("model/*", "results/[!.]*.npz"),
+            "engine.train",
+            1 / 30,
+            lambda place: (place / "config.toml").is_file(),
+            again=("resume", str(run), "--json"),
+            victims=("", "engine.rank"),
+        ),
+        Work(
+            "embed by two workers",
+            (
+                *("embed", *table, "--out", str(out), "--preset", "cpu-small", *_by_name()),
+                *("--workers", "2", "--json"),
+            ),
+            out,
+            _matching("[!.]*.h5"),
+            "engine.embed_cohort",
+            1 / 30,
+            _any("[!.]*.h5"),
+            victims=("spawn_main",),
         ),
     ]
 
