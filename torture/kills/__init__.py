@@ -68,8 +68,8 @@ def _killed_often(work: Work, program: Program, plan: Plan) -> Row:
 
 
 def _are_enough(trials: Sequence[Trial], wanted: int) -> bool:
-    kills, telling = (sum(getattr(one, name) for one in trials) for name in ("kills", "telling"))
-    return kills >= wanted and telling > 0
+    is_told = any(trial.telling for trial in trials)
+    return is_told and sum(trial.kills for trial in trials) >= wanted
 
 
 def _row(work: Work, whole: Whole, trials: Sequence[Trial], seed: int) -> Row:

@@ -18,9 +18,12 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from torture.kills.order import Ended, Order
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
 _CHANGES = frozenset(
     (
@@ -85,10 +88,10 @@ def _kill_at(order: Order) -> Counter[str]:
 
     flush = os.fsync
 
-    def flushed(handle: Any) -> None:
-        number = handle if isinstance(handle, int) else handle.fileno()
+    def flushed(fd: int | HasFileno) -> None:
+        number = fd if isinstance(fd, int) else fd.fileno()
         count(os.readlink(f"/proc/self/fd/{number}"))
-        flush(handle)
+        flush(fd)
 
     sys.addaudithook(hook)
     os.fsync = flushed
