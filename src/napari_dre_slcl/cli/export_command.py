@@ -109,8 +109,8 @@ def _export_all(results: list[Path], request: ExportRequest, names: Pseudonyms |
         unfinished.end()
     finally:
         # What is whole stays although a later result is broken, and neutral names need telling.
-        for source, files in written:
-            for file in files:
+        for source, whole in written:
+            for file in whole:
                 say(f"{source.name} -> {file}")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from napari_dre_slcl.cohort.from_folder import table_of_folder
 from napari_dre_slcl.cohort.private_slides import link_file
@@ -57,11 +57,12 @@ def private_job(job: AnyJob) -> AnyJob:
     DreSlclError
         If key, table or links cannot be used.
     """
-    if not (isinstance(job, PrivateJob) and job.pseudonymize):
+    wish = _wish(job)
+    if wish is None or not wish.pseudonymize:
         return job
-    names = load_pseudonyms(job.pseudonym_key)
-    private: AnyJob = job.model_copy(update={**_changes(job, names), "pseudonym_key": None})
-    return private
+    names = load_pseudonyms(wish.pseudonym_key)
+    private = job.model_copy(update={**_changes(job, names), "pseudonym_key": None})
+    return cast("AnyJob", private)
 
 
 def private_evaluation(
@@ -97,6 +98,11 @@ def private_evaluation(
     settings = _settings(cohort, overrides, names)
     table = private_table(cohort, names, {*wanted, *_tasks(overrides)})
     return table, folds, settings
+
+
+def _wish(job: Job) -> PrivateJob | None:
+    """Return what a job says of pseudonyms; None for a kind that cannot have them."""
+    return job if isinstance(job, PrivateJob) else None
 
 
 def _changes(job: Job, names: Pseudonyms) -> dict[str, Any]:
