@@ -110,10 +110,11 @@ def _one_round(members: Contenders, run: Path, draw: random.Random) -> _Round:
         if not any(answer.kind == "killed" for answer in answers):
             break
     # Who comes later finds it done, and changes nothing.
-    before = _content(run)
+    whole = _content(run)
     late = [answer.result() for answer in members.start(run)]
     found.tried += len(late)
-    if any(_OVER not in answer.text for answer in late) or _content(run) != before:
+    is_refused = all(answer.kind == "failed" for answer in late)
+    if not is_refused or _content(run) != whole:
         found.problems.append("a finished run was gone on with")
     return found
 
