@@ -14,7 +14,7 @@ from torture.plan import Plan
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
 def test_embedding_survives_each_fault_of_the_disk(tmp_path: Path) -> None:
-    rows = list(run(Plan(0, 0.001, tmp_path, print), ["embed"], n_slides=3))
+    rows = list(run(Plan(0, 0.001, tmp_path, print), ["embed"]))
     assert len(rows) == 7
     assert not [row for row in rows if not row.is_passed]
 

@@ -38,13 +38,13 @@ _SLIDES = 6
 _SHOWN = 5
 
 
-def run(plan: Plan, names: Sequence[str] = WORKS, n_slides: int = _SLIDES) -> Iterator[Row]:
+def run(plan: Plan, names: Sequence[str] = WORKS) -> Iterator[Row]:
     """Let the disk fail under each command, or those of some names; one row for each fault."""
     reason = why_not()
     if reason:
         plan.say(f"disk: left out, {reason}")
         return
-    cohort = make_cohort(plan.folder / "cohort", n_slides)
+    cohort = make_cohort(plan.folder / "cohort", _SLIDES)
     below = plan.folder / "work"
     below.mkdir()
     works = all_works(cohort, plan.folder / "model", plan.folder / "results", below)
