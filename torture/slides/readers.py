@@ -97,10 +97,7 @@ def _read_part(
     found: dict[int, Outcome] = {}
     while len(found) < len(cases):
         rest = [case for case in cases if case.number not in found]
-        before = len(found)
         found |= _read_rest(plan, slides, rest, folder, has_trial)
-        if len(found) == before:
-            raise RuntimeError("the process that reads spoiled slides does not start")
     return [found[case.number] for case in cases]
 
 
@@ -137,4 +134,6 @@ def _read_rest(
         is_hung = "Timeout" in done.stderr
         came = "hung" if is_hung else "ended the process"
         found[last] = Outcome(by_number[last], came, f"{done.returncode}: {done.stderr[-1500:]}")
+    if not found:
+        raise RuntimeError(f"spoiled slides cannot be read: {done.stderr[-1500:]}")
     return found

@@ -88,6 +88,7 @@ def _last_place(content: mmap.mmap) -> int:
 
 def _end_by_table(content: mmap.mmap, place: int) -> int:
     """Return where the head of the last frame ends by the table that the pixels begin with."""
+    size: int
     group, element, size = struct.unpack_from("<HHI", content, place)
     if (group, element) != (_ITEM_GROUP, _ITEM) or not size:
         return 0
