@@ -108,6 +108,8 @@ def _outcome(path: Path, has_command: bool) -> dict[str, Any]:
         _check_sentence(error)
         is_stopped = STOPPED in str(error)
         came = {"came": "stopped" if is_stopped else "refused", "said": str(error)}
+        if "too much memory" in str(error):  # it was held back, but our own reading asked for it
+            came["came"] = "too much memory"
     if has_command:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             code = _timed(lambda: main(["info", str(path), "--mpp", "0.5", "--json"]))

@@ -1,16 +1,19 @@
-"""Whether the frames of a DICOM slide lie in its files.
+"""Whether the frames of a DICOM slide lie where its files say.
 
 OpenSlide 4.0 ends the process over a frame whose place, in the file's own table of frames, is at
-the end of the file or behind it, as in every file with such a table that was cut.
+the end of the file or behind it, as in every file with such a table that was cut, and over some
+places where no frame begins.
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.file_to_open import dicom_series
@@ -23,6 +26,9 @@ _LONG_KINDS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _NO_SIZE = 0xFFFFFFFF
 _LONG_TABLE, _PIXELS = (0x7FE0, 0x0001), (0x7FE0, 0x0010)
 _ITEM_HEAD = 8
+_PATIENCE_S = 5.0
+
+Places = NDArray[np.uint64]
 
 
 def check_frames(path: Path) -> None:
@@ -36,7 +42,7 @@ def check_frames(path: Path) -> None:
     Raises
     ------
     SlideError
-        If a frame lies outside its file.
+        If a frame does not lie where the table says.
     OSError
         If a file cannot be read.
     """
@@ -48,8 +54,8 @@ def check_frames(path: Path) -> None:
         of_file = dicom_series(file)
         if of_file is not None and series in (None, of_file) and not _has_its_frames(file):
             raise SlideError(
-                f"Slide '{path.name}' lacks a part of its pixels: the table in '{file.name}' names "
-                "frames behind the end of the file; copy the file again from its source."
+                f"Slide '{path.name}' is damaged: the table in '{file.name}' names frames where "
+                "there are none; copy the file again from its source."
             )
 
 
@@ -59,43 +65,59 @@ def _has_its_frames(file: Path) -> bool:
             return True
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             try:
-                return _last_place(content) <= len(content)
+                first, places = _frame_places(content)
             except struct.error:  # ends in its header, which OpenSlide says itself
                 return True
+            return _are_frames(content, first, places)
 
 
-def _last_place(content: mmap.mmap) -> int:
-    """Return where the head of the last frame ends according to the tables, 0 without one."""
-    place, depth, last = _FIRST_ELEMENT, 0, 0
+def _are_frames(content: mmap.mmap, first: int, places: Places) -> bool:
+    """Say whether frames begin at all places, as far as can be looked at in some seconds."""
+    if not len(places):
+        return True
+    last = len(content) - first - _ITEM_HEAD
+    if last < 0 or int(places.max()) > last or (np.diff(places.astype(np.int64)) <= 0).any():
+        return False
+    until_s = time.monotonic() + _PATIENCE_S
+    for place in places.tolist():
+        group, element, size = struct.unpack_from("<HHI", content, first + place)
+        if (group, element) != (_ITEM_GROUP, _ITEM) or size > last - place:
+            return False
+        if time.monotonic() > until_s:  # a slow drive and very many frames
+            break
+    return True
+
+
+def _frame_places(content: mmap.mmap) -> tuple[int, Places]:
+    """Return where the first frame begins, and where each does from there; none without table."""
+    place, depth = _FIRST_ELEMENT, 0
+    table = np.empty(0, np.uint64)
     while place + 12 <= len(content):
         group, element, kind, size = struct.unpack_from("<HH2sH", content, place)
         if group == _ITEM_GROUP:
             depth -= element == _SEQUENCE_END
-            place += 8
+            place += _ITEM_HEAD
             continue
         place += 8
         if kind in _LONG_KINDS:
             (size,) = struct.unpack_from("<I", content, place)
             place += 4
         if depth == 0 and (group, element) == _PIXELS:
-            return max(last + place, _end_by_table(content, place)) if size == _NO_SIZE else 0
+            return _from_pixels(content, place, table) if size == _NO_SIZE else (0, table[:0])
         if depth == 0 and (group, element) == _LONG_TABLE:
-            last = _largest(content[place : place + size], "<u8") + 2 * _ITEM_HEAD
+            table = np.frombuffer(content[place : place + size // 8 * 8], "<u8")
         depth += size == _NO_SIZE
         place += 0 if size == _NO_SIZE else size
-    return 0
+    return 0, table[:0]
 
 
-def _end_by_table(content: mmap.mmap, place: int) -> int:
-    """Return where the head of the last frame ends by the table that the pixels begin with."""
+def _from_pixels(content: mmap.mmap, place: int, table: Places) -> tuple[int, Places]:
+    """Take the table that the pixels begin with, unless there was one before."""
     size: int
     group, element, size = struct.unpack_from("<HHI", content, place)
-    if (group, element) != (_ITEM_GROUP, _ITEM) or not size:
-        return 0
+    if (group, element) != (_ITEM_GROUP, _ITEM):
+        return 0, table[:0]
     first = place + _ITEM_HEAD
-    return first + size + _largest(content[first : first + size], "<u4") + _ITEM_HEAD
-
-
-def _largest(table: bytes, kind: str) -> int:
-    numbers = np.frombuffer(table[: len(table) // int(kind[-1]) * int(kind[-1])], kind)
-    return int(numbers.max(initial=0))
+    if size:
+        table = np.frombuffer(content[first : first + size // 4 * 4], "<u4").astype(np.uint64)
+    return first + size, table
