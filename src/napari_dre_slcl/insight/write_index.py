@@ -194,7 +194,8 @@ class _Writer:
             },
             n_tiles=n_tiles,
         )
-        write_json(self._folder / INDEX_FILE, header.as_json(self._folder))
+        if header != self._before:
+            write_json(self._folder / INDEX_FILE, header.as_json(self._folder))
         delete_all_but(self._folder, header)
         lacks_faiss = wants_codes and codes is None
         n_kept = len(self._shards) - n_written
