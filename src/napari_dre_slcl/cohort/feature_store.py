@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.cohort.feature_write import FeatureOrigin, write_features
-from napari_dre_slcl.cohort.plain_hdf5 import bounded, own_dataset, small_attributes
+from napari_dre_slcl.cohort.plain_hdf5 import bounded, own_dataset, prove_hdf5, small_attributes
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide.remote import fetch, is_remote, remote_folder, remote_stream, shown
 
@@ -70,7 +70,7 @@ class FeatureFile:
         size = self.attrs.get("patch_size_level0")
         if size is None and self.attrs.get("patch_level") == 0:
             size = self.attrs.get("patch_size")
-        return int(size) if _is_amount(size) and size >= 1 else None
+        return int(size) if _is_amount(size) and 1 <= size < _FARTHEST_PX else None
 
     @property
     def mpp(self) -> float | None:
@@ -213,7 +213,9 @@ def _opened(path: Path, *, is_whole: bool = True) -> Iterator[Any]:
     try:
         with ExitStack() as opened:
             target: Any = path
-            if is_remote(path):
+            if not is_remote(path):
+                prove_hdf5(path)
+            else:
                 how = fetch(path) if is_whole else remote_stream(path)
                 copy = opened.enter_context(how)
                 target = copy.path if is_whole else copy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from napari_dre_slcl.cohort.cell_text import cell_text
 from napari_dre_slcl.cohort.plain_parquet import plain_values, read_plain_parquet
@@ -38,6 +39,7 @@ def read_parquet(table: Path, findings: Findings) -> list[list[str]]:
         ) from error
     try:
         content = read_plain_parquet(table)
+        return _rows(content, findings)
     except UntrustedError as error:
         raise CohortError(
             f"The Parquet file '{table}' is not read: {error}. Give a table with one row per slide."
@@ -46,6 +48,11 @@ def read_parquet(table: Path, findings: Findings) -> list[list[str]]:
         raise CohortError(
             f"The Parquet file '{table}' cannot be read: it is damaged. Write it again."
         ) from error
+
+
+def _rows(content: Any, findings: Findings) -> list[list[str]]:
+    import pyarrow
+
     columns: list[list[str]] = []
     for name in content.column_names:
         if pyarrow.types.is_nested(content.schema.field(name).type):

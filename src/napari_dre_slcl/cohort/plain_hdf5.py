@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import h5py
 
+from napari_dre_slcl.slide.proof import prove
+from napari_dre_slcl.slide.trial_hdf5 import is_hdf5
 from napari_dre_slcl.untrusted import UntrustedError, check_array
 
-__all__ = ["bounded", "own_dataset", "small_attributes"]
+__all__ = ["bounded", "own_dataset", "prove_hdf5", "small_attributes"]
 
 _MOST_ATTRIBUTES = 1000
+
+
+def prove_hdf5(path: Path) -> None:
+    """Make sure that a file has been opened in a trial: the library never ends with some.
+
+    Raises
+    ------
+    SlideError
+        If the trial was ended by it, or met a limit.
+    """
+    if is_hdf5(path):
+        prove(path)
 
 
 def own_dataset(stored: Any, name: str) -> Any:
@@ -28,10 +43,10 @@ def own_dataset(stored: Any, name: str) -> Any:
     if link is None:
         return None
     if not isinstance(link, h5py.HardLink):
-        raise UntrustedError(f"'{name}' is a link; copy the data set itself into the file")
+        raise UntrustedError(f"the data set '{name}' is a link; copy it into the file")
     found = stored[name]
     if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
-        raise UntrustedError(f"'{name}' lies in other files; copy its numbers into this one")
+        raise UntrustedError(f"the data set '{name}' lies elsewhere; copy it into the file")
     return found
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from napari_dre_slcl.cohort.plain_hdf5 import bounded, own_dataset
-from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.cohort.plain_hdf5 import bounded, own_dataset, prove_hdf5
+from napari_dre_slcl.errors import CohortError, SlideError
 from napari_dre_slcl.untrusted import open_npz
 
 __all__ = ["ReadyVectors", "read_ready_vectors"]
@@ -92,10 +92,13 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.generic]]:
                     raise KeyError(lacking[0])
                 ids, vectors = (arrays[name] for name in _NAMES)
         else:
+            prove_hdf5(path)
             with h5py.File(path, "r") as file:
                 ids, vectors = (
                     np.asarray(bounded(own_dataset(file, name), file)[()]) for name in _NAMES
                 )
+    except SlideError as error:  # of a trial, which is that of slides
+        raise CohortError(str(error)) from error
     except KeyError as error:
         raise CohortError(
             f"The report vectors '{path}' lack an array: they need 'slide_id' and 'vectors'."

@@ -15,6 +15,7 @@ from napari_dre_slcl.untrusted import UntrustedError, read_bytes, restore
 __all__ = ["read_splits"]
 
 _MOST_BYTES = 2**28
+_SHOWN = 20
 _ID_COLUMNS = ("slide_id", "slide", "image_id", "patient_id", "case_id")
 _SIDES = {
     "train": "train",
@@ -124,4 +125,5 @@ def _from_lists(
 
 
 def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(f"'{name[:60]}'" for name in names[:_SHOWN]) + more

@@ -30,6 +30,7 @@ __all__ = ["prove", "prove_ahead", "prove_remote", "start_early", "start_now"]
 
 _TRIES = 3
 _SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".svslide", ".bif", ".dcm")
+_OF_FEATURES = (".h5", ".hdf5")
 _KINDS = {"DamagedSlideError": errors.DamagedSlideError}
 
 
@@ -207,10 +208,11 @@ def _try(path: Path, image: str | None) -> None:
 
 
 def _harmful(name: str, how: str) -> errors.SlideError:
+    what = "The file" if name.lower().endswith(_OF_FEATURES) else "Slide"
     return errors.SlideError(
-        f"Slide '{name}' {how or 'ends the program that opens it'}, and was opened in a trial only "
-        f"(limits: {CPU_S} s of processor time, {MEMORY_BYTES / 2**30:g} GiB of memory). It is "
-        "damaged or made to do harm; copy the file again from its source."
+        f"{what} '{name}' {how or 'ends the program that opens it'}, and was opened in a trial "
+        f"only (limits: {CPU_S} s of processor time, {MEMORY_BYTES / 2**30:g} GiB of memory). It "
+        "is damaged or made to do harm; copy the file again from its source."
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from napari_dre_slcl.errors import DamagedSlideError
 from napari_dre_slcl.slide.backend import SlideBackend, open_untried
 from napari_dre_slcl.slide.dicom_frames import check_frames
+from napari_dre_slcl.slide.trial_hdf5 import is_hdf5, try_hdf5
 from napari_dre_slcl.slide.urls import is_remote
 
 __all__ = ["try_slide"]
@@ -40,6 +41,9 @@ def try_slide(path: Path, image: str | None = None) -> None:
         read_untried(path, image)
         return
     if not is_remote(path):
+        if is_hdf5(path):
+            try_hdf5(path)
+            return
         check_frames(path)
     with closing(open_untried(path)) as backend:
         for level, y, x in _places(backend):

@@ -19,6 +19,7 @@ from napari_dre_slcl.untrusted.bounds import (
     SMALL_BYTES,
     UntrustedError,
     check_array,
+    open_plain,
 )
 
 __all__ = ["ArchiveReader", "map_npy", "open_npz", "read_npy"]
@@ -100,8 +101,7 @@ def open_npz(path: Path) -> Iterator[ArchiveReader]:
     OSError
         If it cannot be read.
     """
-    with path.open("rb") as stream:
-        n_bytes = path.stat().st_size
+    with open_plain(path) as (stream, n_bytes):
         try:
             archive = zipfile.ZipFile(stream)
             is_large = len(archive.namelist()) > _MOST_MEMBERS
@@ -130,8 +130,7 @@ def read_npy(path: Path, most: int | None = None) -> NDArray[Any]:
     OSError
         If it cannot be read.
     """
-    with path.open("rb") as stream:
-        n_bytes = path.stat().st_size
+    with open_plain(path) as (stream, n_bytes):
         if most is not None and n_bytes > most:
             raise UntrustedError(f"it is longer than {most:,} bytes")
         return read_npy_stream(stream, n_bytes)
@@ -150,9 +149,9 @@ def map_npy(path: Path) -> NDArray[Any]:
     if path.is_symlink():
         raise UntrustedError("it is a link; put a copy of the file there")
     try:
-        with path.open("rb") as stream:
+        with open_plain(path) as (stream, n_bytes):
             shape, is_fortran, dtype = _header(stream)
-            start, n_bytes = stream.tell(), path.stat().st_size
+            start = stream.tell()
         if check_array(shape, dtype, n_bytes) > n_bytes - start:
             raise UntrustedError("it is cut short")
         order = "F" if is_fortran else "C"

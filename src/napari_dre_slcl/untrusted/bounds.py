@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-__all__ = ["MOST_GROWTH", "SMALL_BYTES", "UntrustedError", "check_array", "read_bytes"]
+__all__ = [
+    "MOST_GROWTH",
+    "SMALL_BYTES",
+    "UntrustedError",
+    "check_array",
+    "open_plain",
+    "read_bytes",
+]
 
 MOST_GROWTH = 64
 """How many times its own size a compressed file may take; tissue features take 1.1 to 2 times."""
@@ -32,13 +43,30 @@ def read_bytes(path: Path, most: int) -> bytes:
     OSError
         If it cannot be read.
     """
-    if not path.is_file() and path.exists() and not path.is_dir():
+    with open_plain(path) as (stream, n_bytes):
+        # It may grow while it is read.
+        content = stream.read(n_bytes + 1) if n_bytes <= most else b""
+        if max(n_bytes, len(content)) > most:
+            raise UntrustedError(f"it is longer than {most:,} bytes")
+        return content
+
+
+@contextmanager
+def open_plain(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """Open an ordinary file to read, and say how long it is.
+
+    Raises
+    ------
+    UntrustedError
+        If it is a pipe or a device, which may have no end.
+    OSError
+        If it cannot be read.
+    """
+    # A pipe that nobody writes to would be waited for, so it is looked at before it is opened.
+    if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
         raise UntrustedError("it is no file but a pipe or a device")
     with path.open("rb") as stream:
-        content = stream.read(most + 1)
-    if len(content) > most:
-        raise UntrustedError(f"it is longer than {most:,} bytes")
-    return content
+        yield stream, os.fstat(stream.fileno()).st_size
 
 
 def check_array(shape: Sequence[int], dtype: np.dtype[np.generic], n_stored: int) -> int:
