@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from napari_dre_slcl.engine.bank_deltas import delta_file, read_deltas
@@ -28,6 +27,7 @@ from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.model.bank_team import ALONE, Team
 from napari_dre_slcl.model.bank_together import together
 from napari_dre_slcl.model.memory_bank import MemoryBank
+from napari_dre_slcl.untrusted import read_bytes
 
 __all__ = [
     "CHECKPOINTS",
@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 CHECKPOINTS = "checkpoints"
+_MOST_BYTES = 2**28
 _CHANNELS_LAST = "@channels_last"
 ReadTensors = Callable[[str], dict[str, Tensor]]
 
@@ -207,8 +208,8 @@ def read_state(run_dir: Path) -> RunState | None:
 
 def _parse_state(path: Path) -> RunState:
     try:
-        return RunState.model_validate_json((path / STATE_FILE).read_bytes())
-    except (OSError, ValidationError) as error:
+        return RunState.model_validate_json(read_bytes(path / STATE_FILE, _MOST_BYTES))
+    except (OSError, ValueError) as error:
         raise JobError(
             f"The checkpoint '{path}' is not of this version of the package. Install the version "
             "that started the run, or start the training again."

@@ -22,7 +22,7 @@ from napari_dre_slcl.atomic_file import (
     write_with_sum,
 )
 from napari_dre_slcl.errors import JobError
-from napari_dre_slcl.untrusted import read_json
+from napari_dre_slcl.untrusted import UntrustedError, read_json
 
 __all__ = [
     "CheckpointWriter",
@@ -160,6 +160,8 @@ def _changed(path: Path, why: object) -> str:
 def _serials(parent: Path) -> Iterator[tuple[int, Path]]:
     for path in parent.glob(f"[!.]*/{STATE_FILE}"):
         try:
+            if path.parent.is_symlink() or path.is_symlink():
+                raise UntrustedError("it is a link")
             serial = read_json(path)["serial"]
             if type(serial) is not int:
                 raise TypeError("its number is none")

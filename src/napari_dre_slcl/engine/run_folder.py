@@ -32,6 +32,7 @@ __all__ = [
     "with_absolute_paths",
 ]
 
+_LONGEST_REASON = 300
 _ENVIRONMENT = "env.json"
 # A run has begun with its settings; what is there without them is of a process that was killed.
 _BEFORE_SETTINGS = {"job.json", _ENVIRONMENT, RUN_LOCK}
@@ -197,8 +198,9 @@ def environment(run_dir: Path) -> dict[str, str]:
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(error)
+        where = ".".join(str(part)[:60] for part in first["loc"])
+        return f"{where}: {first['msg']}"[:_LONGEST_REASON]
+    return str(error)[:_LONGEST_REASON]
 
 
 def _environment() -> dict[str, str]:

@@ -72,7 +72,7 @@ def read_ome_zarr(path: Path) -> list[LayerData]:
         group = zarr.open_group(path, mode="r", zarr_format=3)
         return [*_labels(group, n_bytes), *_images(group, n_bytes)]
     except _DAMAGED as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:300]
         raise ExportError(
             f"The OME-Zarr '{path}' is damaged: {reason}. Export it again."
         ) from error

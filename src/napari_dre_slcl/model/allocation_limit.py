@@ -27,16 +27,22 @@ class AllocationLimit(TorchDispatchMode):
     ----------
     most_bytes : int
         Those that have gone again count as well.
+    most_steps : int
+        Operations that may be done: settings may ask for very many small layers.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, most_steps: int) -> None:
         super().__init__()
         self._left = most_bytes
+        self._steps_left = most_steps
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Let an operation run where there is room for what it makes."""
+        self._steps_left -= 1
+        if self._steps_left < 0:
+            raise AllocationError("its settings ask for many more layers than it has weights")
         name = func.overloadpacket.__name__.lstrip("_")
         if name.startswith(_MAKE) and not name.endswith("_"):
             self._take(_n_asked(args) * _MOST_BYTES_EACH, is_kept=False)

@@ -28,7 +28,7 @@ from napari_dre_slcl.atomic_file import (
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.model.bank_rows import FileRows, SharedFile
 from napari_dre_slcl.model.bank_shape import Arrays, BankShape
-from napari_dre_slcl.untrusted import read_json
+from napari_dre_slcl.untrusted import map_npy, read_json
 
 __all__ = ["BankFiles"]
 
@@ -164,7 +164,9 @@ class BankFiles:
         """Load one array's file, or tell in a sentence why not."""
         path = self._path(number) / f"{name}.npy"
         try:
-            shape, kind = _described(path)
+            found = _described(path)
+            if found != self._shape.arrays()[name]:
+                raise ValueError("it holds an array of another bank")
             loaded = load(path)
         except OSError as error:
             raise JobError(
@@ -175,8 +177,6 @@ class BankFiles:
             raise JobError(
                 f"The memory bank's file '{path}' is damaged ({error}). Start a new run."
             ) from error
-        if (shape, kind) != self._shape.arrays()[name]:
-            raise JobError(f"The memory bank's file '{path}' is damaged. Start a new run.")
         return loaded
 
     def _create(self, number: int, tag: str) -> None:
@@ -199,7 +199,7 @@ class BankFiles:
 
 def _described(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return shape and type of an array's file."""
-    array = npy.open_memmap(path, mode="r")
+    array = map_npy(path)
     return array.shape, array.dtype
 
 

@@ -36,6 +36,7 @@ _FORMAT = 2
 _READABLE = (1, 2)
 # Building a network makes each weight, and copies of some while they are initialised.
 _GROWTH, _SMALL_BYTES = 6, 256 * 2**20
+_STEPS, _FEW_STEPS = 50, 2000
 # What models of format 1 did where their settings do not say; defaults may change since.
 _BEFORE_FORMAT_2 = {
     "encoder": {"precision": "fp32", "channels_last": False},
@@ -208,8 +209,12 @@ def load_bundle(folder: Path) -> Bundle:
             )
         if header["weights_sha256"] != digest:
             raise ModelError(f"The weights of '{folder}' are damaged: their hash differs.")
-        with AllocationLimit(_GROWTH * len(weights) + _SMALL_BYTES):
-            return _build(header, load(weights), digest, folder.absolute())
+        tensors = load(weights)
+        limit = AllocationLimit(
+            _GROWTH * len(weights) + _SMALL_BYTES, _STEPS * len(tensors) + _FEW_STEPS
+        )
+        with limit:
+            return _build(header, tensors, digest, folder.absolute())
     except (
         KeyError,
         TypeError,

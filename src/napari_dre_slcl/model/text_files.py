@@ -221,7 +221,7 @@ def _module_folder(root: Path, module: dict[str, Any]) -> Path:
 
 
 def _pooling(path: Path) -> tuple[str, ...]:
-    config = _read_json(path)
+    config = _read_object(path)
     given = config.get("pooling_mode") or [
         mode for flag, mode in _FLAGS.items() if config.get(flag)
     ]
@@ -258,7 +258,7 @@ def _n_numbers(path: Path) -> int:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"The weights '{path}' are damaged. Get the file again.") from error
-    config = _read_json(path.with_name("config.json"))
+    config = _read_object(path.with_name("config.json"))
     is_half = str(config.get("dtype", config.get("torch_dtype", ""))).endswith("16")
     return path.stat().st_size // (2 if is_half else 4)
 
@@ -269,6 +269,13 @@ def _header(path: Path) -> Any:
         if n_bytes > _LONGEST_HEADER:
             raise UntrustedError(f"its header claims {n_bytes:,} bytes")
         return parse_json(stream.read(n_bytes))
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    found = _read_json(path)
+    if not isinstance(found, dict):
+        raise ModelError(f"'{path}' holds no settings of a model. Get the file again.")
+    return found
 
 
 def _read_json(path: Path) -> Any:

@@ -17,7 +17,7 @@ from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import ResultError
 from napari_dre_slcl.results.checks import check_result
 from napari_dre_slcl.results.slide_result import SlideResult, TaskPrediction
-from napari_dre_slcl.untrusted import open_npz, parse_json
+from napari_dre_slcl.untrusted import UntrustedError, open_npz, parse_json
 
 __all__ = ["RESULT_SUFFIX", "load_report_space", "load_result", "save_result"]
 
@@ -111,6 +111,11 @@ def load_result(path: Path, with_features: bool = True) -> SlideResult:
         raise ResultError(
             f"The result '{path}' cannot be read: {error.strerror or 'it is not a result file'}."
         ) from error
+    except UntrustedError as error:
+        raise ResultError(
+            f"'{path}' is not a result of this version, or it is damaged ({error}). Predict the "
+            "slide again."
+        ) from error
     except _DAMAGED as error:
         raise ResultError(
             f"'{path}' is not a result of this version, or it is damaged. Predict the slide again."
@@ -133,6 +138,11 @@ def load_report_space(path: Path) -> NDArray[np.float16] | None:
             return space
     except OSError as error:
         raise ResultError(f"The result '{path}' cannot be read: {error.strerror}.") from error
+    except UntrustedError as error:
+        raise ResultError(
+            f"'{path}' is not a result of this version, or it is damaged ({error}). Predict the "
+            "slide again."
+        ) from error
     except _DAMAGED as error:
         raise ResultError(
             f"'{path}' is not a result of this version, or it is damaged. Predict the slide again."
