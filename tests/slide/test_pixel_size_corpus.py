@@ -153,7 +153,8 @@ CASES = [
     ),
     svs(
         "svs_garbage", ("AppMag = 20", "MPP = abc"), 0.5, OBJECTIVE,
-        ("mpp-not-a-number", "warning"), ESTIMATED, words="'(3 signs, not shown)', which is not a number",
+        ("mpp-not-a-number", "warning"), ESTIMATED,
+        words="'(3 signs, not shown)', which is not a number",
     ),
     svs("svs_nan", ("MPP = NaN",), None, "unknown", ("mpp-not-a-number", "error"), words="'NaN'"),
     svs("svs_infinite", ("MPP = inf",), None, "unknown", ("mpp-infinite", "error"), words="'inf'"),
