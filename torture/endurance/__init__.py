@@ -1,4 +1,4 @@
-"""Much at once and for long: a thousand slides, a day in the window, one folder for several."""
+"""Much at once and for long: a thousand slides, one folder for several."""
 
 from __future__ import annotations
 
