@@ -99,7 +99,8 @@ class Trial:
     def hostile(self) -> list[Sample]:
         """Files that were made to do harm."""
         self._running()
-        return [Sample(*facts, Path(path)) for *facts, path in self._made["hostile"]]
+        found = self._made["hostile"]
+        return [Sample(name, family, kind, Path(path)) for name, family, kind, path in found]
 
     def __enter__(self) -> Trial:
         return self

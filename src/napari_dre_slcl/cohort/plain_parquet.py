@@ -56,7 +56,13 @@ def read_plain_parquet(path: Path, columns: list[str] | None = None) -> Any:
 
 
 def plain_values(column: Any) -> list[Any]:
-    """Return the values of a column; equal texts are one object."""
+    """Return the values of a column; equal texts are one object.
+
+    Raises
+    ------
+    UntrustedError
+        If a cell points to a text that is not there.
+    """
     import pyarrow as pa
 
     values: list[Any] = []
@@ -65,7 +71,10 @@ def plain_values(column: Any) -> list[Any]:
             values += chunk.to_pylist()
             continue
         texts = chunk.dictionary.to_pylist()
-        values += [None if place is None else texts[place] for place in chunk.indices.to_pylist()]
+        places = chunk.indices.to_pylist()
+        if not all(place is None or 0 <= place < len(texts) for place in places):
+            raise UntrustedError("a cell of it points to no text")
+        values += [None if place is None else texts[place] for place in places]
     return values
 
 

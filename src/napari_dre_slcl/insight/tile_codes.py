@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.atomic_file import atomic_path
 from napari_dre_slcl.errors import SearchError
+from napari_dre_slcl.insight.codes_layout import check_fitted, check_lists
 from napari_dre_slcl.insight.hits import LeftOut
 from napari_dre_slcl.insight.index_header import CodesFacts
 
@@ -68,6 +69,8 @@ class TileCodes:
         What the header of the index says of them.
     first_rows : ndarray
         (shards,) first row of each shard in the index.
+    n_rows : int
+        Of the index.
 
     Raises
     ------
@@ -75,17 +78,23 @@ class TileCodes:
         If a file has gone or is damaged.
     """
 
-    def __init__(self, folder: Path, facts: CodesFacts, first_rows: NDArray[np.int64]) -> None:
+    def __init__(
+        self, folder: Path, facts: CodesFacts, first_rows: NDArray[np.int64], n_rows: int
+    ) -> None:
         faiss = load_faiss()
         self._faiss, self._folder = faiss, folder
         self._first_rows = np.asarray(first_rows, np.int64)
-        self._numbers = np.array([shard_number(name) for name in facts.files], np.int64)
+        self._n_rows = n_rows
         self.n_probes = facts.n_probes
         _check_sizes(folder, facts)
         try:
+            self._numbers = np.array([shard_number(name) for name in facts.files], np.int64)
+            shape = check_fitted(folder / FITTED_FILE)
+            for name in facts.files:
+                check_lists(folder / name, shape)
             self._index = read_fitted(folder)
             self._mapped = [mapped_lists(folder / name) for name in facts.files]
-        except RuntimeError as error:  # faiss raises nothing else
+        except (RuntimeError, OSError, ValueError) as error:  # faiss raises the first alone
             raise SearchError(_damaged(folder)) from error
         pointers = faiss.InvertedListsPtrVector()
         for lists in self._mapped:
@@ -146,6 +155,8 @@ class TileCodes:
             raise SearchError(_damaged(self._folder))
         shards = order[places]
         rows: NDArray[np.int64] = self._first_rows[shards] + (ids & _ROW_MASK)
+        if (self._numbers[shards] != ids >> ROW_BITS).any() or (rows >= self._n_rows).any():
+            raise SearchError(_damaged(self._folder))
         return rows
 
     def _ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -188,7 +188,7 @@ class TileIndex:
             return None
         ends = np.cumsum([shard.n_tiles for shard in self.header.shards])
         first_rows = np.concatenate([[0], ends[:-1]]).astype(np.int64)
-        return TileCodes(self.folder / CODES_FOLDER / facts.name, facts, first_rows)
+        return TileCodes(self.folder / CODES_FOLDER / facts.name, facts, first_rows, len(self))
 
     def slide_numbers(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return which slide (position in ``slides``) each row belongs to."""
@@ -227,9 +227,15 @@ class TileIndex:
         """Return an array that was counted when the index was made; format 1 has none."""
         path = self.folder / self.header.data / f"{name}.npy"
         try:
-            return read_npy(path) if path.is_file() else None
+            return _numbers(read_npy(path)) if path.is_file() else None
         except (OSError, ValueError, EOFError) as error:
             raise SearchError(damaged(self.folder)) from error
+
+
+def _numbers(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.kind not in "iuf":
+        raise ValueError("an array holds no numbers")
+    return array
 
 
 def default_index_folder(model: Path) -> Path:
@@ -253,7 +259,14 @@ def _opened(cls: type[TileIndex], folder: Path, header: IndexHeader) -> TileInde
     vectors = map_npy(data / "slide_vectors.npy")
     places = read_npy(data / "atlas_slides.npy")
     drawn = read_npy(data / "atlas_tiles.npy")
-    if len(vectors) != n_slides or places.shape != (n_slides, 2) or drawn.shape[1:] != (3,):
+    for array in (vectors, places, drawn):
+        _numbers(array)
+    if (
+        vectors.ndim != 2
+        or len(vectors) != n_slides
+        or places.shape != (n_slides, 2)
+        or drawn.shape[1:] != (3,)
+    ):
         raise ValueError("there is not one vector and one place per slide")
     check_counts(data, n_slides, header.n_codewords)
     tiles = tile_arrays(folder, header)

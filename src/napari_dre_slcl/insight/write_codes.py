@@ -95,7 +95,7 @@ def _encoded(
     lengths = tuple((folder / name / file).stat().st_size for file in files)
     facts = CodesFacts(name, files, lengths, 0, 1, 0.0, 0)
     own_rows = {slide.slide_id: slide.rows for slide in slides}
-    codes = TileCodes(folder / name, facts, _first_rows(shards))
+    codes = TileCodes(folder / name, facts, _first_rows(shards), len(features))
     n_probes, recall, n_questions = measure(folder / name, codes, files, features, own_rows)
     return replace(facts, n_probes=n_probes, recall=recall, n_questions=n_questions)
 

@@ -307,6 +307,6 @@ def parse_job(path: Path) -> Job:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise JobError(
-            f"The job file '{path}' is not valid at '{where}': {first['msg']}."
+            f"The job file '{path}' is not valid at '{where[:80]}': {first['msg'][:200]}."
         ) from error
     return job

@@ -173,10 +173,10 @@ def _read_array(stream: Any, n_bytes: int, n_stored: int) -> NDArray[Any]:
         array = np.empty(shape[::-1] if is_fortran else shape, dtype)
     except MemoryError as error:
         raise UntrustedError(f"its {n_held / 2**30:,.1f} GiB do not fit into memory") from error
-    into = memoryview(array.reshape(-1).view(np.uint8)) if n_held else memoryview(b"")
+    into: Any = array.reshape(-1).view(np.uint8) if n_held else np.empty(0, np.uint8)
     done = 0
     while done < n_held:
-        count = stream.readinto(into[done:])
+        count = stream.readinto(memoryview(into[done:]))
         if not count:
             raise UntrustedError("an array of it is cut short")
         done += count

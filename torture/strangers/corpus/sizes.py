@@ -284,8 +284,8 @@ def _mask_that_is_a_bomb(folder: Path, honest: Path) -> Path:
     with Image.open(honest) as picture:
         facts = PngImagePlugin.PngInfo()
         for key, value in picture.info.items():
-            if isinstance(value, str):
-                facts.add_text(key, value)
+            if isinstance(key, str) and isinstance(value, str):
+                facts.add_text(key, str(value))
     Image.new("P", (15_000, 15_000)).save(folder / honest.name, pnginfo=facts)
     return folder / honest.name
 
