@@ -53,11 +53,11 @@ def main() -> None:
         importlib.import_module(name)
     for kind, path in made["honest"].items():  # so that what is imported late does not count
         KINDS[kind](Path(path))
-    _limit_memory()
     print(json.dumps(made), flush=True)
     for line in sys.stdin:
         job = json.loads(line)
         _make(job)
+        _limit_memory()
         begun, is_reading = time.monotonic(), True
         outcome, said = _read(job["kind"], Path(job["path"]))
         is_reading = False
@@ -146,7 +146,7 @@ def _is_own(path: str) -> bool:
 def _limit_memory() -> None:
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limit = taken + MEMORY_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
 
 
 if __name__ == "__main__":

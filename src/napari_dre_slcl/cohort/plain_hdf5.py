@@ -87,6 +87,8 @@ def small_attributes(item: Any) -> dict[str, Any]:
         raise UntrustedError("it has very many attributes")
     found: dict[str, Any] = {}
     for name in item.attrs:
+        if not isinstance(name, str):  # no text
+            continue
         attribute = item.attrs.get_id(name)
         if attribute.shape in ((), (1,)):
             found[name] = item.attrs[name]

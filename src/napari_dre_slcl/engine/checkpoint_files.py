@@ -152,8 +152,8 @@ def read_tensors(path: Path, names: Sequence[str] | None = None) -> dict[str, Te
 
 def _changed(path: Path, why: object) -> str:
     return (
-        f"The checkpoint '{path}' is damaged ({str(why)[:200]}). Bring the file back as it was, or start a "
-        "new run."
+        f"The checkpoint '{path}' is damaged ({str(why)[:200]}). Bring the file back as it was, "
+        "or start a new run."
     )
 
 

@@ -226,7 +226,7 @@ def load_bundle(folder: Path) -> Bundle:
         AssertionError,
         SafetensorError,
     ) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:300]
         raise ModelError(f"The model '{folder}' does not fit this version: {reason}.") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import struct
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -58,6 +59,7 @@ def load_weights(backbone: nn.Module, path: Path, sha256: str = "") -> tuple[str
         zipfile.BadZipFile,
         RuntimeError,
         EOFError,
+        struct.error,
         ValueError,  # and what else a garbled pickle ends in
         LookupError,
         AttributeError,

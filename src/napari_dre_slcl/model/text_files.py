@@ -37,6 +37,7 @@ _FLAGS = dict(
 )
 _KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
 _SMALL_FILES = ("*.json", "*.txt", "*.model")
+_LONGEST_PATH = 200
 _LONGEST_HEADER = 100 * 2**20  # that of the safetensors library
 _FOREIGN = ("consolidated*", "original/*", "onnx/*", "openvino/*")
 
@@ -213,9 +214,9 @@ def _module_folders(root: Path) -> list[Path]:
 
 def _module_folder(root: Path, module: dict[str, Any]) -> Path:
     path = PurePath(str(module.get("path", "")))
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in path.parts or len(str(path)) > _LONGEST_PATH:
         raise ModelError(
-            f"'{root / 'modules.json'}' names '{path}', outside its folder. Get the folder again."
+            f"'{root / 'modules.json'}' names '{str(path)[:60]}', outside its folder. Get the folder again."
         )
     return root / path
 

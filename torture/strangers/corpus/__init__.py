@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from torture.strangers.corpus import code, places, sizes, texts
+from torture.strangers.corpus import code, places, sizes, tables, texts
 from torture.strangers.corpus.sample import Sample
 
 __all__ = ["Sample", "samples"]
@@ -25,6 +25,7 @@ def samples(folder: Path, honest: Mapping[str, Path]) -> Iterator[Sample]:
     for family, makers in (
         ("code", code.MAKERS),
         ("sizes", sizes.MAKERS),
+        ("sizes of tables", tables.MAKERS),
         ("paths and links", places.MAKERS),
         ("texts", texts.MAKERS),
     ):

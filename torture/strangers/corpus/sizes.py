@@ -114,68 +114,36 @@ def _ready_vectors_of_very_many_slides(folder: Path, honest: Path) -> Path:
     return folder / honest.name
 
 
-def _workbook(folder: Path, honest: Path, change: tuple[str, bytes, bytes]) -> Path:
-    target = folder / honest.name
-    part, before, after = change
-    with zipfile.ZipFile(honest) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
-        for one in old.namelist():
-            content = old.read(one)
-            new.writestr(one, content.replace(before, after) if part in one else content)
-    return target
-
-
-def _workbook_merged_without_end(folder: Path, honest: Path) -> Path:
-    merged = b'</sheetData><mergeCells count="1"><mergeCell ref="A1:XFD1048576"/></mergeCells>'
-    return _workbook(folder, honest, ("sheet1.xml", b"</sheetData>", merged))
-
-
-def _workbook_with_a_far_cell(folder: Path, honest: Path) -> Path:
-    far = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
-    return _workbook(folder, honest, ("sheet1.xml", b"</sheetData>", far))
-
-
-def _workbook_with_a_wide_link(folder: Path, honest: Path) -> Path:
-    link = b'</sheetData><hyperlinks><hyperlink ref="A1:XFD1048576" location="x"/></hyperlinks>'
-    return _workbook(folder, honest, ("sheet1.xml", b"</sheetData>", link))
-
-
-def _workbook_that_is_a_bomb(folder: Path, honest: Path) -> Path:
-    long = b"<sheetData>" + b" " * 2**27
-    return _workbook(folder, honest, ("sheet1.xml", b"<sheetData>", long))
-
-
-def _workbook_of_a_billion_laughs(folder: Path, honest: Path) -> Path:
-    entities = [b'<!ENTITY l0 "lol">']
-    entities += [f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">'.encode() for n in range(1, 10)]
-    laughs = b"<!DOCTYPE worksheet [" + b"".join(entities) + b"]><worksheet"
-    target = _workbook(folder, honest, ("sheet1.xml", b"<worksheet", laughs))
-    return target
-
-
-def _table_of_very_many_rows(folder: Path, honest: Path) -> Path:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    run = pa.DictionaryArray.from_arrays(np.zeros(11_000_000, np.int8), pa.array(["P1"]))
-    parquet.write_table(pa.table({"patient_id": run}), folder / honest.name)
-    return folder / honest.name
-
-
-def _table_that_is_a_bomb(folder: Path, honest: Path) -> Path:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    table = pa.table({"slide_id": ["a" * 2**20] * 100, "patient_id": ["P"] * 100})
-    parquet.write_table(table, folder / honest.name, compression="zstd", use_dictionary=False)
-    return folder / honest.name
-
-
 def _index_of_very_many_tiles(folder: Path, honest: Path) -> Path:
     target = copied(folder, honest)
     for name in ("atlas_slides", "slide_vectors"):
         for path in target.rglob(f"{name}.npy"):
             path.write_bytes(_npy((_ROWS, 2), "<f8"))
     return target
+
+
+def _codes(folder: Path, honest: Path, suffix: str, place: int, value: int) -> Path:
+    """Return an index with another number in its codes, whose lengths in the header are right."""
+    target = copied(folder, honest)
+    header = json.loads((target / "index.json").read_text())
+    codes = target / "codes" / header["codes"]["name"]
+    path = sorted(codes.glob(f"*{suffix}"))[0]
+    content = bytearray(path.read_bytes())
+    content[place : place + 8] = value.to_bytes(8, "little")
+    path.write_bytes(content)
+    return target
+
+
+def _codes_longer_than_their_file(folder: Path, honest: Path) -> Path:
+    return _codes(folder, honest, ".ivf", 32, 2**30)
+
+
+def _codes_of_very_many_lists(folder: Path, honest: Path) -> Path:
+    return _codes(folder, honest, ".faiss", 37, 2**40)
+
+
+def _centroids_longer_than_their_file(folder: Path, honest: Path) -> Path:
+    return _codes(folder, honest, ".faiss", 90, 2**40)
 
 
 def _header(target: Path, change: Any) -> Path:
@@ -269,15 +237,6 @@ def _state_without_end(folder: Path, honest: Path) -> Path:
     return target
 
 
-def _table_without_end(folder: Path, honest: Path) -> Path:
-    target = copied(folder, honest)
-    with target.open("r+b") as stream:
-        stream.seek(0, 2)
-        stream.write(b"," * 10_000)
-        stream.truncate(8 * 2**30)
-    return target
-
-
 def _mask_that_is_a_bomb(folder: Path, honest: Path) -> Path:
     from PIL import Image, PngImagePlugin
 
@@ -316,16 +275,10 @@ MAKERS: Makers = (
     ("features", _features_of_very_many_tiles),
     ("features", _features_in_one_huge_block),
     ("features", _coordinates_of_very_many_tiles),
-    ("cohort xlsx", _workbook_merged_without_end),
-    ("cohort xlsx", _workbook_with_a_far_cell),
-    ("cohort xlsx", _workbook_with_a_wide_link),
-    ("cohort xlsx", _workbook_that_is_a_bomb),
-    ("cohort xlsx", _workbook_of_a_billion_laughs),
-    ("cohort parquet", _table_of_very_many_rows),
-    ("cohort parquet", _table_that_is_a_bomb),
-    ("cohort csv", _table_without_end),
-    ("split file", _table_without_end),
     ("search index", _index_of_very_many_tiles),
+    ("search index", _codes_longer_than_their_file),
+    ("search index", _codes_of_very_many_lists),
+    ("search index", _centroids_longer_than_their_file),
     ("model folder", _model_of_a_huge_transformer),
     ("model folder", _model_of_a_huge_report_space),
     ("model folder", _model_of_a_wide_backbone),
