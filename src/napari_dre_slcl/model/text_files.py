@@ -216,7 +216,8 @@ def _module_folder(root: Path, module: dict[str, Any]) -> Path:
     path = PurePath(str(module.get("path", "")))
     if path.is_absolute() or ".." in path.parts or len(str(path)) > _LONGEST_PATH:
         raise ModelError(
-            f"'{root / 'modules.json'}' names '{str(path)[:60]}', outside its folder. Get the folder again."
+            f"'{root / 'modules.json'}' names '{str(path)[:60]}', outside its folder. Get the "
+            "folder again."
         )
     return root / path
 
