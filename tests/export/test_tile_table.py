@@ -35,6 +35,6 @@ def test_no_column_names_the_slide(result: SlideResult, tmp_path: Path) -> None:
 def test_a_spreadsheet_computes_no_name(result: SlideResult, tmp_path: Path) -> None:
     look = look_of(replace(result, codeword_names=("=1+1", "@SUM(A1)", "-2")))
     table = pd.read_csv(write_csv(result, look, tmp_path / "a.csv"))
-    assert set(table["codeword_name"]) == {"'=1+1", "'@SUM(A1)", "'-2"}
+    assert set(table["codeword_name"]) == {"'=1+1", "'@SUM(A1)", "-2"}
     other = pd.read_parquet(write_parquet(result, look, tmp_path / "a.parquet"))
     assert set(other["codeword_name"]) == {"=1+1", "@SUM(A1)", "-2"}
