@@ -86,7 +86,7 @@ def test_other_numbers_of_processes_go_on_to_the_same_bits_as_one(folder: Path) 
 
 
 def test_each_process_writes_the_changes_of_its_own_rows(folder: Path) -> None:
-    deltas = sorted((folder / "resharded").glob("checkpoints/*/bank-delta-*"))
+    deltas = sorted((folder / "resharded").glob("checkpoints/*/bank-delta-*.safetensors"))
     assert [path.name for path in deltas] == [
         f"bank-delta-{rank:04d}.safetensors" for rank in range(3)
     ]
