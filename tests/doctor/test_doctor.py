@@ -68,15 +68,14 @@ def test_each_problem_is_told_with_what_mends_it(break_module: Break, tmp_path: 
     assert "Problems: 4." in lines[-1]
 
 
-def test_the_command_ends_with_1_on_a_problem(monkeypatch, capsys) -> None:
-    from napari_dre_slcl import doctor
-    from napari_dre_slcl.doctor.finding import problem
-
-    monkeypatch.setattr(doctor, "examine", lambda _: [problem("Disk", "is full", "Free space.")])
+def test_the_command_ends_with_1_on_a_problem(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QT_API", "pyqt4")
     assert main(["doctor"]) == 1
     shown = capsys.readouterr().out
-    assert "problem  Disk: is full\n" in shown
-    assert "To mend it: Free space.\n" in shown
+    assert "problem  Qt: " in shown
+    assert "To mend it: " in shown
 
 
 def test_a_damaged_torch_is_named(break_module: Break) -> None:

@@ -22,6 +22,14 @@ __all__ = ["register"]
 
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON line.")]
+_Width = Annotated[
+    int | None,
+    typer.Option(min=1, max=2**16, help="Train on stored features of this width, not on pixels."),
+]
+_Speed = Annotated[
+    float | None,
+    typer.Option(min=0.001, max=10**5, help="Speed of the network between processes, in Gbit/s."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,18 +59,8 @@ def plan(
     nodes: Annotated[int, typer.Option(min=1, max=4096, help="Machines.")] = 1,
     preset: Preset = "default",
     overrides: Overrides = None,
-    feature_dim: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=2**16, help="Train on stored features of this width, not on pixels."
-        ),
-    ] = None,
-    network_gbit: Annotated[
-        float | None,
-        typer.Option(
-            min=0.001, max=10**5, help="Speed of the network between processes, in Gbit/s."
-        ),
-    ] = None,
+    feature_dim: _Width = None,
+    network_gbit: _Speed = None,
     measure: Annotated[
         bool,
         typer.Option("--measure", help="Run a few small trainings first, to measure this machine."),
@@ -83,13 +81,11 @@ def plan(
     file = costs or costs_file(preset, feature_dim)
     if not measure and (slides is None or tiles is None):
         raise ConfigError("A plan needs --slides and --tiles. --measure alone measures only.")
-    known, why_not = None, f"'{file}' does not exist."
-    if measure:
-        known = _measure(preset, changes, feature_dim, config, file)
-    elif costs is not None:
-        known = _read(file, config, feature_dim)
-    elif file.is_file():
-        known, why_not = _own(file, config, feature_dim)
+    known, why_not = (
+        (_measure(preset, changes, feature_dim, config, file), "")
+        if measure
+        else _kept(file, config, feature_dim, is_asked_for=costs is not None)
+    )
     if slides is None or tiles is None:
         return
     val, test = _shares(config, val_share, test_share)
@@ -161,20 +157,22 @@ def _measure(
     return known
 
 
-def _read(file: Path, config: DreSlclConfig, feature_dim: int | None) -> Costs:
+def _kept(
+    file: Path, config: DreSlclConfig, feature_dim: int | None, *, is_asked_for: bool
+) -> tuple[Costs | None, str]:
+    """Return the costs of a file; or why it has none of this plan, unless it was asked for."""
     from napari_dre_slcl.engine.cost_store import read_costs
 
-    known = read_costs(file)
-    known.check(config, feature_dim)
-    return known
-
-
-def _own(file: Path, config: DreSlclConfig, feature_dim: int | None) -> tuple[Costs | None, str]:
-    """Return costs that nobody asked for by name, or why they are not of this plan."""
+    if not is_asked_for and not file.is_file():
+        return None, f"'{file}' does not exist."
     try:
-        return _read(file, config, feature_dim), ""
+        known = read_costs(file)
+        known.check(config, feature_dim)
     except DreSlclError as error:
+        if is_asked_for:
+            raise
         return None, str(error)
+    return known, ""
 
 
 def _options(preset: str, overrides: list[str], feature_dim: int | None) -> str:
