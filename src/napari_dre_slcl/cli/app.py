@@ -44,6 +44,18 @@ from napari_dre_slcl.slide.proof import start_early
 
 __all__ = ["app", "main"]
 
+_Method = Annotated[
+    str | None,
+    typer.Option(help="dre-slcl (default), attention-mil, mean-pool, giga-ssl or slpd."),
+]
+_Pinned = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SLIDE_ID",
+        help="Write the result of this slide anew after each epoch, to look at meanwhile.",
+    ),
+]
+
 BAD_INPUT = 2
 
 app = typer.Typer(
@@ -107,10 +119,7 @@ def _root(
 def train(
     cohort: Annotated[Path, typer.Option(help="Cohort table (CSV), one row per slide.")],
     run: Annotated[Path, typer.Option(help="Run folder to create.")],
-    method: Annotated[
-        str | None,
-        typer.Option(help="dre-slcl (default), attention-mil, mean-pool, giga-ssl or slpd."),
-    ] = None,
+    method: _Method = None,
     preset: Preset = "default",
     overrides: Overrides = None,
     pretrain: Annotated[
@@ -128,13 +137,7 @@ def train(
     nodes: Annotated[
         int | None, typer.Option(min=1, metavar="M", help="Machines, each with so many processes.")
     ] = None,
-    pinned: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SLIDE_ID",
-            help="Write the result of this slide anew after each epoch, to look at meanwhile.",
-        ),
-    ] = None,
+    pinned: _Pinned = None,
     estimate: Annotated[
         bool,
         typer.Option("--estimate", help="Only say how long it takes and what it needs."),
@@ -149,15 +152,14 @@ def train(
     from napari_dre_slcl.cli.tables import print_training
     from napari_dre_slcl.jobs.messages import TrainJob
 
+    options = {
+        "method": method,
+        "pretrain.epochs": pretrain,
+        "training.devices": devices,
+        "training.nodes": nodes,
+    }
     changes = parse_overrides(overrides or [])
-    if pretrain is not None:
-        changes["pretrain.epochs"] = str(pretrain)
-    if method is not None:
-        changes["method"] = method
-    if devices is not None:
-        changes["training.devices"] = str(devices)
-    if nodes is not None:
-        changes["training.nodes"] = str(nodes)
+    changes |= {name: str(value) for name, value in options.items() if value is not None}
     job = TrainJob(
         cohort=cohort,
         run_dir=run,

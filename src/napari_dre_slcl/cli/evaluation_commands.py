@@ -26,6 +26,10 @@ _AllowShared = Annotated[
     ),
 ]
 
+_Features = Annotated[
+    Path | None, typer.Option(help="Folder of feature files, in the place of slides.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add both commands to the command line."""
@@ -53,9 +57,7 @@ def evaluate(
         float, typer.Option(min=0, max=0.5, help="Share of training patients that validate.")
     ] = 0.1,
     within: _Within = None,
-    features: Annotated[
-        Path | None, typer.Option(help="Folder of feature files, in the place of slides.")
-    ] = None,
+    features: _Features = None,
     preset: Preset = "default",
     overrides: Overrides = None,
     allow_shared_patients: _AllowShared = False,
