@@ -111,7 +111,7 @@ def main() -> int:
         print(f"with {options.workers} workers and the kills: {time.monotonic() - begun:.0f} s")
         found = hashes(cluster)
         differ = [name for name in found if found[name] != wanted.get(name)]
-        print((cluster.parent / "cluster.log").read_text()[-300:])
+        print((cluster.parent / "cluster.log").read_text()[-3000:])
         print(
             f"slides {len(wanted)}, lost {len(wanted.keys() - found.keys())}, "
             f"made twice {len(watched.doubled)}, differ {len(differ)}"
