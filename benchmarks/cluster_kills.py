@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-COMMAND = [sys.executable, "-m", "napari_dre_slcl.cli.app", "embed"]
+COMMAND = [sys.executable, "-m", "napari_dre_slcl", "embed"]
 
 
 class Watched:

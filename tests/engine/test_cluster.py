@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ import pytest
 from napari_dre_slcl.engine.cluster import connect, lost_tasks
 from napari_dre_slcl.engine.embed_cohort import run_embed
 from napari_dre_slcl.errors import JobError
-from napari_dre_slcl.jobs.messages import ClusterChoice, EmbedJob, Event, Log, Result, Workers
+from napari_dre_slcl.jobs.messages import ClusterChoice, EmbedJob, Event, Log, Result
 
 TINY = {"encoder.name": "test_resnet", "encoder.input_px": 32}
 
@@ -57,30 +60,55 @@ def job_on(out: Path, table: Path, **choice: object) -> EmbedJob:
     return EmbedJob(out=out, cohort=table, overrides=TINY, cluster=ClusterChoice(**choice))
 
 
-def test_a_killed_worker_costs_no_slide_and_doubles_none(
+@contextmanager
+def killing(limits: dict[Path, int]) -> Iterator[set[int]]:
+    """Kill each process that holds one of some locks, as often as is said; give the killed."""
+    killed: set[int] = set()
+    is_over = threading.Event()
+
+    def hunt() -> None:
+        left = dict(limits)
+        while not is_over.wait(0.001):
+            for lock in [lock for lock, times in left.items() if times]:
+                with suppress(OSError, ValueError):
+                    pid = json.loads(lock.read_text())["pid"]
+                    if pid not in killed:
+                        os.kill(pid, signal.SIGKILL)
+                        killed.add(pid)
+                        left[lock] -= 1
+
+    hunter = threading.Thread(target=hunt)
+    hunter.start()
+    try:
+        yield killed
+    finally:
+        is_over.set()
+        hunter.join()
+
+
+def test_killed_workers_cost_no_slide_and_double_none(
     table: Path, serial: dict[str, bytes], tmp_path: Path
 ) -> None:
-    killed: list[int] = []
     seen: dict[str, int] = {}
     events: list[Event] = []
+    unlucky, deadly = (tmp_path / ".locks" / f"{name}.h5.lock" for name in ("s0", "s1"))
 
-    def kill_one(event: Event) -> None:
+    def look(event: Event) -> None:
         events.append(event)
         for path in tmp_path.glob("*.h5"):
             assert seen.setdefault(path.name, path.stat().st_ino) == path.stat().st_ino
-        if isinstance(event, Workers) and event.running and not killed:
-            children = psutil.Process().children(recursive=True)
-            workers = [p for p in children if "spawn_main" in " ".join(p.cmdline())]
-            killed.append(workers[0].pid)
-            os.kill(workers[0].pid, signal.SIGKILL)
 
-    result = run_embed(job_on(tmp_path, table, workers=2), kill_one, lambda: False)
-    assert killed
+    with killing({unlucky: 3, deadly: 99}) as killed:
+        result = run_embed(job_on(tmp_path, table, workers=2), look, lambda: False)
+    assert len(killed) == 3 + 2 * 3
     assert isinstance(result, Result)
-    assert files(tmp_path) == serial
-    assert result.skipped.keys() == {"far"}
+    assert files(tmp_path) == {name: what for name, what in serial.items() if name != "s1.h5"}
+    assert result.skipped.keys() == {"far", "s1"}
     assert "None of the 2 workers sees it" in result.skipped["far"]
-    assert any(isinstance(e, Log) and "dashboard: http://127.0.0.1" in e.message for e in events)
+    assert "3 workers ended while they had it and nothing else" in result.skipped["s1"]
+    told = [event.message for event in events if isinstance(event, Log)]
+    assert sum("once more after all others, alone" in text for text in told) == 2
+    assert any("dashboard: http://127.0.0.1" in text for text in told)
     assert not [p for p in psutil.Process().children(recursive=True) if p.pid in killed]
 
 

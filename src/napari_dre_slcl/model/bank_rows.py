@@ -14,7 +14,7 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
-from napari_dre_slcl.atomic_file import flush_stream, open_in_place
+from napari_dre_slcl.atomic_file import open_in_place
 from napari_dre_slcl.model.bank_shape import Arrays
 
 try:
@@ -150,6 +150,7 @@ class SharedFile:
         return (first, last) if first < last else (len(part), len(part))
 
     def _write_edge(self, rows: Tensor, values: Tensor) -> None:
+        """Write the bytes of rows; closing sends them to a network disk, `flush` keeps them."""
         if not len(rows):
             return
         first, last = int(rows.min()), int(rows.max()) + 1
@@ -163,7 +164,6 @@ class SharedFile:
             written = 0
             while written < len(content):
                 written += stream.write(content[written:])
-            flush_stream(stream)
 
 
 def _own(handle: int, offset: int, n_bytes: int) -> None:

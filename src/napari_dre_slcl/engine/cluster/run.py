@@ -131,7 +131,10 @@ class _HandOut:
         """
         fit = self._fit()
         slots = sum(min(self._workers[address], _TASKS_PER_WORKER) for address in fit)
-        while len(self._running) < slots and (step := self._queue.next()) is not None:
+        while len(self._running) < slots:
+            step = self._queue.next(is_idle=not self._running)
+            if step is None:
+                return
             self._submit(step, self._queue.fit_workers(step, fit) or fit)
 
     def _submit(self, step: Step, workers: set[str]) -> None:
@@ -196,9 +199,10 @@ class _HandOut:
         plain = {"kind": "failed", "n_tiles": 0, "n_parts": 0, "worker": "", "said": []}
         if isinstance(error, KilledWorker):
             sentence = (
-                f"Slide '{name}': {error.allowed_failures + 1} workers ended while they had it, "
-                f"last {error.last_worker.address}. It may need more memory than they have: give "
-                "them more, or lower --part-tiles."
+                f"Slide '{name}': {error.allowed_failures + 1} workers ended while they had it"
+                f"{' and nothing else' if step.is_alone else ''}, last "
+                f"{error.last_worker.address}. It may need more memory than they have: give them "
+                "more, or lower --part-tiles."
             )
             return plain | {"kind": "killed", "sentence": sentence}
         sentence = f"Slide '{name}': the worker stopped on an unexpected {type(error).__name__}"
@@ -228,8 +232,22 @@ class _HandOut:
             self._retry(step, answer["sentence"], len(self._fit() - slide.tried) > 0)
         elif kind in ("broken", "failed"):
             self._fail(step, answer["sentence"], worker)
+        elif kind == "killed":
+            self._suspect(step, answer["sentence"])
         else:
-            self._end(step, Outcome("broken" if kind == "killed" else kind, answer["sentence"]))
+            self._end(step, Outcome(kind, answer["sentence"]))
+
+    def _suspect(self, step: Step, sentence: str) -> None:
+        """Let a slide that several workers did not survive be done alone, once.
+
+        Workers end for other reasons, too: another slide that they had, an administrator, a time
+        limit. A slide that takes long is there most often.
+        """
+        if step.is_alone:
+            self._end(step, Outcome("broken", sentence))
+            return
+        self._reporter.log(f"{sentence} It is tried once more after all others, alone.", "warning")
+        self._queue.set_aside(step)
 
     def _fail(self, step: Step, sentence: str, worker: str) -> None:
         """Let another worker try, unless two said the same or too many have tried."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_dre_slcl.engine.slide_work import SlideItem
@@ -43,10 +43,21 @@ class SlideState:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One task: a slide, a part of it (its number), or the joining of its parts (`JOIN`)."""
+    """One task: a slide, a part of it (its number), or the joining of its parts (`JOIN`).
+
+    Parameters
+    ----------
+    slide : SlideState
+        The slide.
+    part : int, optional
+        Which part of it.
+    is_alone : bool
+        Whether nothing else runs meanwhile, so that the end of a worker is this task's doing.
+    """
 
     slide: SlideState
     part: int | None = None
+    is_alone: bool = False
 
 
 class WorkQueue:
@@ -61,15 +72,22 @@ class WorkQueue:
     def __init__(self, items: Iterable[SlideItem]) -> None:
         self._ready = deque(Step(SlideState(item)) for item in items)
         self._later: list[tuple[float, Step]] = []
+        self._aside: deque[Step] = deque()
         # A folder that a worker does not see is likely one that it does not see at all.
         self._blind: dict[Path, set[str]] = {}
 
     def __len__(self) -> int:
         """How many steps wait."""
-        return len(self._ready) + len(self._later)
+        return len(self._ready) + len(self._later) + len(self._aside)
 
-    def next(self) -> Step | None:
-        """Take the next step that may begin now."""
+    def next(self, is_idle: bool = False) -> Step | None:
+        """Take the next step that may begin now.
+
+        Parameters
+        ----------
+        is_idle : bool
+            Whether no task runs; then a step that was set aside may begin.
+        """
         now = time.monotonic()
         due = [step for when, step in self._later if when <= now]
         self._later = [(when, step) for when, step in self._later if when > now]
@@ -78,7 +96,12 @@ class WorkQueue:
             step = self._ready.popleft()
             if not step.slide.is_ended:
                 return step
-        return None
+        is_its_turn = is_idle and bool(self._aside) and not self._later
+        return self._aside.popleft() if is_its_turn else None
+
+    def set_aside(self, step: Step) -> None:
+        """Keep a step, which is blamed for the end of workers, until it can be done alone."""
+        self._aside.append(replace(step, is_alone=True))
 
     def again(self, step: Step, is_later: bool = False) -> None:
         """Put a step back; later, where another process is at it."""
