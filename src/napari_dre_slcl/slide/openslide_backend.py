@@ -257,8 +257,11 @@ def _properties(handle: openslide.OpenSlide) -> dict[str, str]:
 
 
 def _over_white(image: Image.Image) -> NDArray[np.uint8]:
-    if image.getchannel("A").getextrema() == (255, 255):
+    least, most = image.getchannel("A").getextrema()
+    if least == 255:
         return np.array(image.convert("RGB"))
+    if most == 0:  # no data there, as in most of what a scanner left out
+        return np.full((image.height, image.width, 3), 255, np.uint8)
     white = Image.new("RGBA", image.size, (255, 255, 255, 255))
     return np.array(Image.alpha_composite(white, image).convert("RGB"))
 
