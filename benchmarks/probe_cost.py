@@ -22,8 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from napari_dre_slcl.slide import open_slide
-from napari_dre_slcl.slide.proof import start_now
-from napari_dre_slcl.slide.proof_book import BOOK_NAME
+from napari_dre_slcl.trial.proof import start_now
+from napari_dre_slcl.trial.proof_book import BOOK_NAME
 
 Act = Callable[[], None]
 

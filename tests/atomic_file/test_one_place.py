@@ -24,7 +24,7 @@ ALLOWED = {
     ("doctor/folders.py", "TemporaryDirectory"): "finds out whether one can write",
     ("doctor/slide_probe.py", "imwrite"): "into memory",
     ("jobs/worker.py", "open for writing"): "standard output",
-    ("slide/probe_child.py", "open for writing"): "standard output",
+    ("trial/child.py", "open for writing"): "standard output",
 }
 OS_CALLS = {"replace", "rename", "renames", "link", "symlink", "fsync", "fdatasync", "truncate"}
 OS_CALLS |= {"mkfifo", "write", "pwrite", "writev"}

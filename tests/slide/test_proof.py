@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 HARM = """
 import sys
-if sys.orig_argv[-1] == "napari_dre_slcl.slide.probe_child":
+if sys.orig_argv[-2] == "napari_dre_slcl.trial.child":
     import os, signal, openslide
     opened = openslide.OpenSlide.__init__
     def harmful(self, path):
@@ -161,7 +161,7 @@ def test_slide_proved_by_another_process_is_opened_without_a_trial(came, place):
 
 
 def test_book_of_proofs_names_no_slide(came, place):
-    lines = (place / "user" / "proved-slides.txt").read_text().splitlines()
+    lines = (place / "user" / "proved-files.txt").read_text().splitlines()
     assert lines
     assert all(len(line) == 32 and int(line, 16) >= 0 for line in lines)
 

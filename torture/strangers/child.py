@@ -29,7 +29,7 @@ MEMORY_BYTES = 2**30
 
 _NEVER = ("pickle.find_class", "os.system", "subprocess.Popen", "socket.connect", "os.exec")
 # Starts anew where a file has ended it.
-_PROBE = "napari_dre_slcl.slide.probe_child"
+_PROBE = "napari_dre_slcl.trial.child"
 _LIBRARIES = ("pyarrow.parquet", "openpyxl", "zarr", "h5py", "faiss", "pandas", "torch")
 
 

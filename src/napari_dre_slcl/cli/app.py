@@ -40,7 +40,7 @@ from napari_dre_slcl.cli.plan import register as register_plan
 from napari_dre_slcl.cli.pseudonyms_command import register as register_pseudonyms
 from napari_dre_slcl.cli.runs_command import register as register_runs
 from napari_dre_slcl.errors import DreSlclError
-from napari_dre_slcl.slide.proof import start_early
+from napari_dre_slcl.trial.proof import start_early
 
 __all__ = ["app", "main"]
 

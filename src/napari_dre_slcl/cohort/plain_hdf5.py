@@ -7,8 +7,9 @@ from typing import Any
 
 import h5py
 
-from napari_dre_slcl.slide.proof import prove
 from napari_dre_slcl.slide.trial_hdf5 import is_hdf5
+from napari_dre_slcl.trial.kinds import FEATURES
+from napari_dre_slcl.trial.proof import prove_file
 from napari_dre_slcl.untrusted import UntrustedError, check_array
 
 __all__ = ["bounded", "own_dataset", "prove_hdf5", "small_attributes"]
@@ -25,7 +26,7 @@ def prove_hdf5(path: Path) -> None:
         If the trial was ended by it, or met a limit.
     """
     if is_hdf5(path):
-        prove(path)
+        prove_file(path, FEATURES)
 
 
 def own_dataset(stored: Any, name: str) -> Any:

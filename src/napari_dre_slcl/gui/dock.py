@@ -46,7 +46,7 @@ from napari_dre_slcl.jobs.messages import (
     TrainJob,
 )
 from napari_dre_slcl.layers import LayerData
-from napari_dre_slcl.slide.proof import start_now
+from napari_dre_slcl.trial.proof import start_now
 
 __all__ = ["DreSlclDock"]
 

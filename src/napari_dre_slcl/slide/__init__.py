@@ -1,7 +1,7 @@
 """One slide file on disk becomes pixels; knows nothing of tissue, cohorts or screens.
 
 Names are imported when they are asked for, so that a command can start a trial process
-(`slide.proof`) before it imports the readers itself.
+(`napari_dre_slcl.trial`) before it imports the readers itself.
 """
 
 from __future__ import annotations

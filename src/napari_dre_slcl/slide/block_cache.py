@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.slide.forked import restart_after_fork
+from napari_dre_slcl.forked import restart_after_fork
 
 __all__ = ["BlockCache", "viewer_cache"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_dre_slcl.errors import DamagedSlideError, SlideError
+from napari_dre_slcl.forked import restart_after_fork
 from napari_dre_slcl.slide.file_to_open import file_to_open
-from napari_dre_slcl.slide.forked import restart_after_fork
 from napari_dre_slcl.slide.info import Finding
 
 __all__ = ["OpenSlideBackend", "UnknownFormatError"]

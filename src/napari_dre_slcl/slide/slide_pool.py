@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.forked import restart_after_fork
 from napari_dre_slcl.slide.backend import SlideBackend, open_backend
-from napari_dre_slcl.slide.forked import restart_after_fork
 
 __all__ = ["RestingBackend", "SlidePool"]
 

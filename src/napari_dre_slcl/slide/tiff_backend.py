@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_dre_slcl.errors import DamagedSlideError, SlideError
+from napari_dre_slcl.forked import restart_after_fork
 from napari_dre_slcl.slide.block_cache import BlockCache
 from napari_dre_slcl.slide.cut_file import cut_findings
-from napari_dre_slcl.slide.forked import restart_after_fork
 from napari_dre_slcl.slide.positioned_file import PositionedFile, ReadableFile
 from napari_dre_slcl.slide.tiff_layout import TiffLevel
 

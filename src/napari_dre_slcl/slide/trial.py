@@ -1,6 +1,6 @@
 """What is done to a slide in a trial: it is opened, and some tiles of each level are read.
 
-Called in a process that may end by it; see `slide.probe_process`.
+Called in a process that may end by it; see `napari_dre_slcl.trial`.
 """
 
 from __future__ import annotations
@@ -10,40 +10,48 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from napari_dre_slcl.errors import DamagedSlideError
+from napari_dre_slcl.slide.associated import read_untried
 from napari_dre_slcl.slide.backend import SlideBackend, open_untried
 from napari_dre_slcl.slide.dicom_frames import check_frames
-from napari_dre_slcl.slide.trial_hdf5 import is_hdf5, try_hdf5
 from napari_dre_slcl.slide.urls import is_remote
 
-__all__ = ["try_slide"]
+__all__ = ["try_image", "try_slide"]
 
 _LARGEST_BOX_PX = 512
 
 
-def try_slide(path: Path, image: str | None = None) -> None:
+def try_image(path: Path, name: str) -> None:
+    """Read an associated image of a slide.
+
+    Parameters
+    ----------
+    path : Path
+        A local slide.
+    name : str
+        Of the image.
+
+    Raises
+    ------
+    SlideError
+        If it is no slide, or has no such image.
+    """
+    read_untried(path, name)
+
+
+def try_slide(path: Path, _: str = "") -> None:
     """Open a slide and read some of it; damage that is met is no fault.
 
     Parameters
     ----------
     path : Path
         A file, the folder of a DICOM slide, or the URL of a TIFF to be read by ranges.
-    image : str, optional
-        One of its associated images, to be read in the place of its levels.
 
     Raises
     ------
     SlideError
         If it is no slide or cannot be opened.
     """
-    if image is not None:
-        from napari_dre_slcl.slide.associated import read_untried
-
-        read_untried(path, image)
-        return
     if not is_remote(path):
-        if is_hdf5(path):
-            try_hdf5(path)
-            return
         check_frames(path)
     with closing(open_untried(path)) as backend:
         for level, y, x in _places(backend):

@@ -1,6 +1,6 @@
 """What is done to an HDF5 file in a trial: its data sets and attributes are looked at.
 
-The library reads a damaged file without end, or ends the process; see `slide.probe_process`.
+The library reads a damaged file without end, or ends the process; see `napari_dre_slcl.trial`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def is_hdf5(path: Path) -> bool:
     return False
 
 
-def try_hdf5(path: Path) -> None:
+def try_hdf5(path: Path, _: str = "") -> None:
     """Look at what a file of features has; what the library complains of is told by its readers."""
     import h5py
 

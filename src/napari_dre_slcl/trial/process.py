@@ -1,4 +1,4 @@
-"""One process in which slides are tried, as its parent sees it.
+"""One process in which files are tried, as its parent sees it.
 
 Light to import: a command starts the process before it imports anything else.
 """
@@ -13,16 +13,24 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import asdict
 
-from napari_dre_slcl.slide.probe_limits import CLOCK_S, READY, START_S
+from napari_dre_slcl.trial.limits import READY, START_S, Limits
 
 __all__ = ["SWITCH", "ProbeEndedError", "ProbeProcess", "ProbeStartError"]
 
 SWITCH = "DRE_SLCL_PROBE"
-"""Environment variable: ``off`` opens slides without a trial."""
+"""Environment variable: ``off`` opens files without a trial."""
 _END_S = 2.0
 _NO_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows would open one
 _LONGEST_ANSWER = 2**20
+# Each thread, and the allocator of Arrow, would take memory that is meant for the file.
+_FEW_THREADS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "ARROW_IO_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
 
 
 class ProbeStartError(Exception):
@@ -30,7 +38,7 @@ class ProbeStartError(Exception):
 
 
 class ProbeEndedError(Exception):
-    """The process ended over a slide.
+    """The process ended over a file.
 
     Parameters
     ----------
@@ -47,9 +55,14 @@ class ProbeEndedError(Exception):
 
 
 class ProbeProcess:
-    """A process that tries slides one after the other; for one thread at a time.
+    """A process that tries files one after the other; for one thread at a time.
 
     Making one returns at once; the first trial waits until the process is ready.
+
+    Parameters
+    ----------
+    kind : str
+        What it loads the reader of at once; others when they are asked for.
 
     Raises
     ------
@@ -57,38 +70,41 @@ class ProbeProcess:
         If there is no Python to start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         if not sys.executable:
             raise ProbeStartError("this program does not say where its Python is")
         try:
             self._process = subprocess.Popen(
                 # -P: nothing is imported from the working folder, where strangers' files may lie
-                [sys.executable, "-P", "-m", "napari_dre_slcl.slide.probe_child"],
+                [sys.executable, "-P", "-m", "napari_dre_slcl.trial.child", kind],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=os.environ
-                | {SWITCH: "off", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=os.environ | {SWITCH: "off"} | _FEW_THREADS,
                 creationflags=_NO_CONSOLE,
             )
         except OSError as error:
             raise ProbeStartError(str(error)) from error
         self._is_ready = False
 
-    def ask(self, path: str, image: str | None) -> dict[str, str]:
-        """Try a slide.
+    def ask(self, kind: str, place: str, detail: str, limits: Limits) -> dict[str, str]:
+        """Try a file.
 
         Parameters
         ----------
-        path : str
-            Absolute, or a URL.
-        image : str or None
-            As for `trial.try_slide`.
+        kind : str
+            Name of its kind.
+        place : str
+            Absolute path, or a URL.
+        detail : str
+            More for its reader.
+        limits : Limits
+            What the trial may use.
 
         Returns
         -------
         dict
-            As `probe_child` answers.
+            As `trial.child` answers.
 
         Raises
         ------
@@ -100,17 +116,17 @@ class ProbeProcess:
         self._wait_until_ready()
         begun = time.monotonic()
         try:
-            self._send({"path": path, "image": image})
+            self._send({"kind": kind, "place": place, "detail": detail} | asdict(limits))
         except OSError as error:
             self.close()
             raise ProbeEndedError("", is_from_outside=True) from error
-        answer = self._read_line(CLOCK_S + _END_S)
+        answer = self._read_line(limits.clock_s + _END_S)
         if answer is None:
             took_s = time.monotonic() - begun
             with suppress(subprocess.TimeoutExpired):  # how it ended is known a little later
                 self._process.wait(_END_S)
             self.close()
-            raise _ended(self._process.returncode, took_s)
+            raise _ended(self._process.returncode, took_s, limits.clock_s)
         return answer
 
     def _wait_until_ready(self) -> None:
@@ -143,7 +159,7 @@ class ProbeProcess:
         finally:
             self._process.stdout.close()
 
-    def _send(self, request: dict[str, str | None]) -> None:
+    def _send(self, request: dict[str, str | int]) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()
@@ -156,7 +172,7 @@ class ProbeProcess:
         watch.start()
         try:
             line = self._process.stdout.readline(_LONGEST_ANSWER)
-        except BaseException:  # Ctrl-C: the answer to come would be taken for the next slide's
+        except BaseException:  # Ctrl-C: the answer to come would be taken for the next file's
             self.close()
             raise
         finally:
@@ -165,7 +181,7 @@ class ProbeProcess:
 
 
 def _answer_in(line: bytes) -> dict[str, str] | None:
-    """Return an answer that makes sense: a slide may have taken over the process that wrote it."""
+    """Return an answer that makes sense: a file may have taken over the process that wrote it."""
     try:
         answer = json.loads(line)
     except ValueError:
@@ -174,9 +190,9 @@ def _answer_in(line: bytes) -> dict[str, str] | None:
     return answer if is_right else None
 
 
-def _ended(code: int, took_s: float) -> ProbeEndedError:
-    if took_s >= CLOCK_S:
-        return ProbeEndedError(f"takes more than {CLOCK_S} s to open")
+def _ended(code: int, took_s: float, clock_s: int) -> ProbeEndedError:
+    if took_s >= clock_s:
+        return ProbeEndedError(f"takes more than {clock_s} s to open")
     if code >= 0:
         return ProbeEndedError("ends the program that opens it")
     number = -code

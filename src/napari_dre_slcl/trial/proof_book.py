@@ -1,8 +1,8 @@
-"""Which slide files have been opened in a trial and did no harm, told by marks.
+"""Which files have been read in a trial and did no harm, told by marks.
 
 A mark is a digest of a file's path, size, times and inode, and of those of the files that are read
 with it: it names no patient, and another file, or the same one changed, has another mark. Marks
-are kept in the user's own folder, so that a slide is tried once and not by each process.
+are kept in the user's own folder, so that a file is tried once and not by each process.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import append_lines, make_folder, write_text
 from napari_dre_slcl.user_folder import user_folder
 
-__all__ = ["BOOK_NAME", "ProofBook", "mark_of", "proof_book"]
+__all__ = ["BOOK_NAME", "ProofBook", "mark_of", "proof_book", "size_of"]
 
-BOOK_NAME = "proved-slides.txt"
+BOOK_NAME = "proved-files.txt"
 MOST_MARKS = 20_000
 _DICOM_MAGIC = (128, b"DICM")
 _WITH_FOLDER = (".mrxs",)
@@ -30,14 +30,14 @@ _WITH_SISTERS = (".vms", ".vmu", ".opt")
 
 
 def mark_of(path: Path, purpose: str = "") -> str | None:
-    """Return the mark of a slide as it is now.
+    """Return the mark of a file as it is now.
 
     Parameters
     ----------
     path : Path
-        A slide file, or the folder of a DICOM slide.
+        A file, or a folder of files that are read together, as those of a DICOM slide.
     purpose : str
-        What was read of it, where that is not its pyramid.
+        What is read of it, and how.
 
     Returns
     -------
@@ -54,8 +54,15 @@ def mark_of(path: Path, purpose: str = "") -> str | None:
     return digest.hexdigest()
 
 
+def size_of(path: Path) -> int:
+    """Return how many bytes a file has, with those that are read with it; 0 where none are."""
+    with suppress(OSError, ValueError):
+        return sum(facts.st_size for _, facts in _parts(path.absolute()))
+    return 0
+
+
 def _parts(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Give a slide's file and those that are opened with it; OSError where it is no file."""
+    """Give a file and those that are opened with it; OSError where it is no file."""
     facts = path.stat()
     if stat.S_ISDIR(facts.st_mode):
         yield from _files_in(path)
@@ -101,9 +108,9 @@ def _book(path: Path) -> ProofBook:
 
 
 class ProofBook:
-    """Marks of slides that were tried; many threads and processes may use one file.
+    """Marks of files that were tried; many threads and processes may use one file.
 
-    A file that cannot be read or written is no fault: slides are tried again then.
+    A file that cannot be read or written is no fault: files are tried again then.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The processes in which slides are tried: warm, a few at once, and ended with this one."""
+"""The processes in which files are tried: warm, a few at once, and ended with this one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 import threading
 from functools import cache
 
-from napari_dre_slcl.slide.forked import restart_after_fork
-from napari_dre_slcl.slide.probe_process import ProbeEndedError, ProbeProcess
+from napari_dre_slcl.forked import restart_after_fork
+from napari_dre_slcl.trial.limits import Limits
+from napari_dre_slcl.trial.process import ProbeEndedError, ProbeProcess
 
 __all__ = ["ProbePool", "probe_pool"]
 
@@ -46,8 +47,8 @@ class ProbePool:
         self._idle: list[ProbeProcess] = []
         self._all: set[ProbeProcess] = set()
 
-    def start(self) -> None:
-        """Start a first process, unless there is one; returns at once.
+    def start(self, kind: str) -> None:
+        """Start a first process for a kind of files, unless there is one; returns at once.
 
         Raises
         ------
@@ -56,17 +57,17 @@ class ProbePool:
         """
         with self._lock:
             if not self._all:
-                self._idle.append(self._new())
+                self._idle.append(self._new(kind))
 
-    def ask(self, path: str, image: str | None) -> dict[str, str]:
-        """Try a slide in a process that is free; as `ProbeProcess.ask`."""
+    def ask(self, kind: str, place: str, detail: str, limits: Limits) -> dict[str, str]:
+        """Try a file in a process that is free; as `ProbeProcess.ask`."""
         with self._room:
             try:
-                return self._ask_once(path, image)
+                return self._ask_once(kind, place, detail, limits)
             except ProbeEndedError as error:
                 if not error.is_from_outside:
                     raise
-                return self._ask_once(path, image)
+                return self._ask_once(kind, place, detail, limits)
 
     def close(self) -> None:
         """End all processes."""
@@ -75,11 +76,11 @@ class ProbePool:
         for process in ended:
             process.close()
 
-    def _ask_once(self, path: str, image: str | None) -> dict[str, str]:
+    def _ask_once(self, kind: str, place: str, detail: str, limits: Limits) -> dict[str, str]:
         with self._lock:
-            process = self._idle.pop() if self._idle else self._new()
+            process = self._idle.pop() if self._idle else self._new(kind)
         try:
-            answer = process.ask(path, image)
+            answer = process.ask(kind, place, detail, limits)
         except BaseException:
             with self._lock:
                 self._all.discard(process)
@@ -90,7 +91,7 @@ class ProbePool:
                 self._idle.append(process)
         return answer
 
-    def _new(self) -> ProbeProcess:
-        process = ProbeProcess()
+    def _new(self, kind: str) -> ProbeProcess:
+        process = ProbeProcess(kind)
         self._all.add(process)
         return process
