@@ -54,7 +54,9 @@ def short_collections(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         gc.collect()
         gc.freeze()
     if request.module.__name__.rpartition(".")[2] != "test_garbage":
-        monkeypatch.setattr(garbage, "gc", SimpleNamespace(freeze=list, unfreeze=list))
+        monkeypatch.setattr(
+            garbage, "gc", SimpleNamespace(freeze=list, unfreeze=list, collect=list)
+        )
 
 
 @pytest.fixture(scope="session")

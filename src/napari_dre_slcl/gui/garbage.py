@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import gc
 
+from qtpy.QtCore import QCoreApplication, QTimer
+
 __all__ = ["set_aside", "take_back"]
 
+_AFTER_MS = 2000
 _HOLDERS: set[int] = set()
 
 
@@ -30,13 +33,25 @@ def set_aside(holder: object) -> None:
 
 
 def take_back(holder: object) -> None:
-    """Collect everything again, once the last holder has gone.
+    """Collect everything again; for good, once the last holder has gone.
+
+    While others are left, what they need is set aside again a moment later, when what this one has
+    left behind was collected: else each window that is closed beside another would stay for ever.
 
     Parameters
     ----------
     holder : object
         As told to `set_aside`; doing it twice is harmless.
     """
+    if id(holder) not in _HOLDERS:
+        return
     _HOLDERS.discard(id(holder))
-    if not _HOLDERS:
-        gc.unfreeze()
+    gc.unfreeze()
+    if _HOLDERS and QCoreApplication.instance() is not None:
+        QTimer.singleShot(_AFTER_MS, _set_aside_again)
+
+
+def _set_aside_again() -> None:
+    if _HOLDERS:
+        gc.collect()
+        gc.freeze()
