@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,6 +36,7 @@ _WEIGHED = {"MiB": "the window", "MiB of engines": "its processes"}
 _MIB_AN_HOUR = 6.0
 _MIB_OF_NOISE = 24.0
 _LONGEST_S = 3 * 3600.0
+_LAST_LINES = 40
 _START_S = 300.0
 
 Held = dict[str, float]
@@ -123,13 +125,16 @@ def _live(plan: Plan, folder: Path, n_parts: int) -> tuple[list[Held], str]:
         *("-m", "torture.endurance.window", str(folder / "supplies.json")),
         *(str(plan.share), str(plan.seed), str(n_parts)),
     ]
-    complaints = folder / "window.stderr"
     parts: list[Held] = []
     errors: list[str] = []
-    with complaints.open("wb") as stderr, _started(command, folder, stderr.fileno()) as process:
+    said: deque[str] = deque(maxlen=_LAST_LINES)
+    with _started(command, folder) as process:
         end = threading.Timer(_START_S + _LONGEST_S * plan.share, _kill, (process,))
         end.start()
         for line in process.stdout or ():
+            if not line.startswith("{"):
+                said.append(line)
+                continue
             told = json.loads(line)
             errors += told.get("errors", ())
             if "actions" in told:
@@ -137,16 +142,14 @@ def _live(plan: Plan, folder: Path, n_parts: int) -> tuple[list[Held], str]:
                 plan.say(f"endurance: the day: {line.strip()}")
         code = process.wait()
         end.cancel()
+    if code:
+        plan.say("".join(said))
     if errors:
         return parts, f"{len(errors)} errors, the first: {errors[0]}"
-    if code:
-        last = complaints.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        plan.say("\n".join(last[-40:]))
-        return parts, f"the window ended with {code}: {' / '.join(last[-2:])}"
-    return parts, ""
+    return parts, f"the window ended with {code}: {''.join([*said][-2:]).strip()}" if code else ""
 
 
-def _started(command: list[str], folder: Path, stderr: int) -> subprocess.Popen[str]:
+def _started(command: list[str], folder: Path) -> subprocess.Popen[str]:
     (folder / "tmp").mkdir(exist_ok=True)
     environment = os.environ | {
         "DRE_SLCL_CONFIG_DIR": str(folder / "user"),
@@ -162,7 +165,7 @@ def _started(command: list[str], folder: Path, stderr: int) -> subprocess.Popen[
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=stderr,
+        stderr=subprocess.STDOUT,  # xvfb-run does so as well
         text=True,
         env=environment,
         cwd=folder,

@@ -21,7 +21,7 @@ TINY: dict[str, object] = {
     "encoder.input_px": 32,
     "codebook.codewords": 4,
     "codebook.refit_after_epoch": 0,
-    "training.epochs": 40,
+    "training.epochs": 15,
     "training.fresh_tiles": 2,
     "training.slides_per_batch": 4,
     "training.preflight": False,
@@ -106,7 +106,8 @@ def _real_slides() -> list[Path]:
 
 def _trained(folder: Path, table: Path) -> Path:
     run, log = folder / "run", folder / "log.txt"
-    settings = [part for name, value in TINY.items() for part in ("--set", f"{name}={value}")]
+    short = TINY | {"training.epochs": 2}
+    settings = [part for name, value in short.items() for part in ("--set", f"{name}={value}")]
     for argv in (
         ["train", "--cohort", str(table), "--run", str(run), "--preset", "cpu-small", *settings],
         ["index", str(run), "--cohort", str(table)],
