@@ -5,14 +5,17 @@ PYSIDE_VENV := .venv/pyside
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-libs demo test test-pyside torture lint
+.PHONY: help setup system-libs demo demo-locked lock audit test test-pyside torture lint
 
 help:
 	@echo "make demo   set up, then train on generated slides and open napari with a prediction"
+	@echo "make demo-locked  the demonstration in a new environment of exact versions, with hashes compared"
 	@echo "make test   set up, then run all tests"
 	@echo "make test-pyside  the tests of the window with PySide6 instead of PyQt6, in $(PYSIDE_VENV)"
 	@echo "make torture  try for an hour to lose work, crash it and let secrets out; prints a table"
 	@echo "make lint   set up, then ruff, mypy, import-linter and the manifest check"
+	@echo "make audit  ask for known weaknesses of the locked packages"
+	@echo "make lock   write the exact versions of requirements/ anew; needs uv"
 	@echo "make setup  only make $(VENV) and install into it"
 
 setup: system-libs $(VENV)/.installed
@@ -35,6 +38,15 @@ $(VENV)/.dev-installed: $(VENV)/.installed
 
 demo: setup
 	$(BIN)/dre-slcl demo
+
+demo-locked: system-libs
+	PYTHON=$(PYTHON) bash scripts/demo_locked.sh
+
+lock: setup
+	$(BIN)/python scripts/lock.py
+
+audit:
+	@$(PYTHON) scripts/audit.py
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

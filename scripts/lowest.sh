@@ -9,6 +9,6 @@ cd "$(dirname "$0")/.."
 uv pip compile -q --python-version 3.11 --resolution lowest-direct --extra all --extra test --extra cluster \
   --extra search pyproject.toml -o "$folder.txt"
 uv venv -q --python 3.11 "$folder"
-uv pip install -q -p "$folder" --compile-bytecode -r "$folder.txt"
+uv pip install -q -p "$folder" -r "$folder.txt"
 uv pip install -q -p "$folder" --no-deps -e .
 OMP_NUM_THREADS=1 "$folder/bin/python" -m pytest -q -p no:cacheprovider "${@:-tests}"
