@@ -52,9 +52,9 @@ FAULTS = (
         "a leaked identifier",
         "private",
         "engine/open_sources.py",
-        "            slides.append(opened.enter_context(slide))",
-        '            reporter.log(f"Opened a slide of {row.patient_id}.")\n'
-        "            slides.append(opened.enter_context(slide))",
+        "                slides[number] = opened.enter_context(slide)",
+        '                reporter.log(f"Opened a slide of {row.patient_id}.")\n'
+        "                slides[number] = opened.enter_context(slide)",
     ),
     Fault(
         "a double write",

@@ -5,6 +5,7 @@ Knows files and tables; opens no slide.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from napari_dre_slcl.cohort.check_cohort import check_cohort
@@ -14,7 +15,11 @@ from napari_dre_slcl.cohort.rows import ROLE_COLUMNS, SPLITS, Cohort, SlideRow
 __all__ = ["ROLE_COLUMNS", "SPLITS", "Cohort", "SlideRow", "read_cohort"]
 
 
-def read_cohort(table: Path, needs_slides: bool = True) -> Cohort:
+def read_cohort(
+    table: Path,
+    needs_slides: bool = True,
+    may_lack: Callable[[int], int] = lambda n_slides: 0,
+) -> Cohort:
     """Read and check a cohort table.
 
     Parameters
@@ -27,6 +32,9 @@ def read_cohort(table: Path, needs_slides: bool = True) -> Cohort:
     needs_slides : bool, default True
         False where feature files of another folder stand for the slides: ``slide`` may then be
         empty or absent, as long as there is a ``slide_id``, and its file may be missing.
+    may_lack : callable, optional
+        Of how many slides, of so many, the file may be missing all the same; whoever opens them
+        leaves these out.
 
     Returns
     -------
@@ -40,6 +48,8 @@ def read_cohort(table: Path, needs_slides: bool = True) -> Cohort:
         ``problems`` name all that is wrong with the rows.
     """
     check = check_cohort(table, needs_slides)
-    if check.problems:
+    absent = [problem for problem in check.problems if problem.is_absent]
+    n_absent = sum(len(problem.rows) for problem in absent)
+    if len(absent) < len(check.problems) or n_absent > may_lack(len(check.cohort)):
         raise CohortTableError(table, check.problems)
     return check.cohort

@@ -27,11 +27,14 @@ class Problem:
         Where, as a spreadsheet numbers rows: the header is row 1. Empty for the table as a whole.
     column : str
         The column that it is about, empty for none.
+    is_absent : bool
+        It is a slide file that is not there, without which the others may still be used.
     """
 
     what: str
     rows: tuple[int, ...] = ()
     column: str = ""
+    is_absent: bool = False
 
     @property
     def sentence(self) -> str:
@@ -63,9 +66,11 @@ class Findings:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
-    def refuse(self, what: str, rows: Iterable[int] = (), column: str = "") -> None:
+    def refuse(
+        self, what: str, rows: Iterable[int] = (), column: str = "", is_absent: bool = False
+    ) -> None:
         """Add a problem."""
-        self.problems.append(Problem(what, tuple(rows), column))
+        self.problems.append(Problem(what, tuple(rows), column, is_absent))
 
     def warn(self, what: str, rows: Iterable[int] = (), column: str = "") -> None:
         """Add a warning."""
@@ -100,10 +105,14 @@ class CohortTableError(CohortError):
 
 def in_order(found: Iterable[Problem]) -> tuple[Problem, ...]:
     """Join what is said of several rows, and order it by the first of them."""
-    rows: dict[tuple[str, str], set[int]] = {}
+    rows: dict[tuple[str, str, bool], set[int]] = {}
     for problem in found:
-        rows.setdefault((problem.what, problem.column), set()).update(problem.rows)
-    joined = [Problem(what, tuple(sorted(own)), column) for (what, column), own in rows.items()]
+        kind = (problem.what, problem.column, problem.is_absent)
+        rows.setdefault(kind, set()).update(problem.rows)
+    joined = [
+        Problem(what, tuple(sorted(own)), column, is_absent)
+        for (what, column, is_absent), own in rows.items()
+    ]
     return tuple(sorted(joined, key=lambda problem: problem.rows[:1]))
 
 

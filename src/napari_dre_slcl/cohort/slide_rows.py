@@ -88,7 +88,7 @@ class RowReader:
             path = self.folder / PureWindowsPath(text).as_posix()
         # Path.exists raises where a name is too long, as a report in the wrong column is.
         if self.needs == column and (reason := _why_unusable(path, column)):
-            self.findings.refuse(reason, [number], column)
+            self.findings.refuse(reason, [number], column, is_absent=column == "slide")
         # The name of a link under a pseudonym is what may be told, that of its file is not.
         return Path(os.path.abspath(path) if is_under_pseudonym(path) else os.path.realpath(path))
 

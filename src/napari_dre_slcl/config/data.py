@@ -34,6 +34,14 @@ class CohortConfig(Section):
         "no split column.",
     )
     split_seed: int = Field(0, ge=0, lt=2**31, title="Split seed", description="Of that draw.")
+    most_broken: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        title="Most left out",
+        description="Share of the slides that may be left out because they cannot be opened or "
+        "hold no tissue; 0 refuses the first.",
+    )
 
 
 class TilingConfig(Section):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from napari_dre_slcl.atomic_file import aside_of, make_folder, set_mark
 from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.engine.allocator import keep_freed_memory
+from napari_dre_slcl.engine.broken_slides import BrokenSlides
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.feature_source import Source
 from napari_dre_slcl.engine.model_cohort import cohort_for_model
@@ -96,9 +98,14 @@ def embed_slides(request: EmbedRequest, reporter: Reporter) -> Embedded:
         keep_freed_memory()
     allow_many_open_files()
     config, cohort = cohort_for_model(bundle, request.cohort, request.features)
-    sources = open_sources(cohort, config, reporter)
+    broken = BrokenSlides(cohort, 1.0)
+    sources = open_sources(cohort, config, reporter, broken=broken)
+    gone = broken.by_name()
+    for reason in gone.values():
+        reporter.log(f"{reason} It is left out.", "warning")
+    cohort = replace(cohort, rows=tuple(r for r in cohort.rows if r.slide_id not in gone))
     with closing(_Opened(sources)):
-        vectors, skipped = _embed(bundle, cohort, sources, reporter)
+        vectors, skipped = _embed(bundle, cohort, sources, reporter, gone)
     ids = [cohort.rows[row].slide_id for row in vectors]
     stacked = np.stack(list(vectors.values()))
     about = {
@@ -125,11 +132,15 @@ def _make_folder(out: Path) -> None:
 
 
 def _embed(
-    bundle: Bundle, cohort: Cohort, sources: tuple[Source, ...], reporter: Reporter
+    bundle: Bundle,
+    cohort: Cohort,
+    sources: tuple[Source, ...],
+    reporter: Reporter,
+    gone: Mapping[str, str],
 ) -> tuple[dict[int, NDArray[np.float32]], dict[str, str]]:
     """Return the (d,) vector of each row that could be read, and why the others could not."""
     vectors: dict[int, NDArray[np.float32]] = {}
-    skipped: dict[str, str] = {}
+    skipped: dict[str, str] = dict(gone)
     for row, source in enumerate(sources):
         slide_id = cohort.rows[row].slide_id
         reporter.progress("Embedding slides", row, len(sources), slide_id)
@@ -146,7 +157,7 @@ def _embed(
     reporter.progress("Embedding slides", len(sources), len(sources))
     if not vectors:
         last = next(reversed(skipped.values()))
-        raise SlideError(f"None of the {len(sources)} slides could be embedded. {last}")
+        raise SlideError(f"None of the {len(skipped):,} slides could be embedded. {last}")
     return vectors, skipped
 
 

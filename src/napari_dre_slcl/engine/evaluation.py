@@ -15,10 +15,11 @@ from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import write_json, write_text
 from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.cohort.content_hash import content_hashes
+from napari_dre_slcl.cohort.left_out import read_left_out, write_left_out
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.disk_full import explain_full_disk
 from napari_dre_slcl.engine.evaluation_cells import CELL_FILE, CellJob, cell_reporter, run_cell
-from napari_dre_slcl.engine.evaluation_folds import Cell, cells_of
+from napari_dre_slcl.engine.evaluation_folds import Cell, cells_of, usable_part
 from napari_dre_slcl.engine.evaluation_predictions import COLUMNS, cell_predictions, defused
 from napari_dre_slcl.engine.evaluation_request import (
     EvaluationRequest,
@@ -32,8 +33,9 @@ from napari_dre_slcl.engine.evaluation_summary import (
     retrieval_summary,
     task_summary,
 )
+from napari_dre_slcl.engine.left_out_slides import count_by_side
 from napari_dre_slcl.engine.open_files import allow_many_open_files
-from napari_dre_slcl.engine.prepare import open_cohort
+from napari_dre_slcl.engine.prepare import PreparedCohort, open_cohort
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.run_folder import remove_unfinished, run_lock
 from napari_dre_slcl.export.evaluation_page import evaluation_page
@@ -86,14 +88,17 @@ def run_evaluation(request: EvaluationRequest, reporter: Reporter) -> Evaluation
     settings = evaluation_settings(request, config)
     allow_many_open_files()
     with (
-        closing(open_cohort(request.cohort, config, reporter)) as opened,
+        closing(_opened(request, config, reporter)) as opened,
         run_lock(request.out, reporter.log) as check,
         reporter.asking(check),
         explain_full_disk(request.out),
     ):
         claim_folder(request.out, settings)
         remove_unfinished(request.out)
-        cells = cells_of(request, opened.cohort, config, request.out / SPLITS)
+        write_left_out(request.out, {name: one.reason for name, one in opened.left_out.items()})
+        whole = opened.whole or opened.cohort
+        drawn = cells_of(request, whole, config, request.out / SPLITS)
+        cells = [usable_part(cell, whole, opened.left_out) for cell in drawn]
         n_kept = sum((request.out / CELLS / c.name / CELL_FILE).is_file() for c in cells)
         if n_kept:
             reporter.log(f"{n_kept:,} of {len(cells):,} cells are finished and are kept.")
@@ -102,6 +107,15 @@ def run_evaluation(request: EvaluationRequest, reporter: Reporter) -> Evaluation
         job = CellJob(request, config, settings_hash(settings), opened, content)
         records = _run_cells(job, cells, reporter)
         return _sum_up(job, cells, records, settings)
+
+
+def _opened(
+    request: EvaluationRequest, config: DreSlclConfig, reporter: Reporter
+) -> PreparedCohort:
+    """Open the slides; an evaluation that has finished cells goes on with the very same ones."""
+    goes_on = any((request.out / CELLS).glob(f"*/{CELL_FILE}"))
+    begun_with = read_left_out(request.out) if goes_on else None
+    return open_cohort(request.cohort, config, reporter, begun_with)
 
 
 def _run_cells(job: CellJob, cells: Sequence[Cell], reporter: Reporter) -> list[dict[str, Any]]:
@@ -135,6 +149,7 @@ def _sum_up(
         "method": job.request.method,
         "preset": job.request.preset,
         "cohort": _cohort_facts(cohort, cells, settings),
+        "left_out": {name: one.reason for name, one in job.opened.left_out.items()},
         "folds": _fold_facts(job.request, job.config, cells),
         "tasks": {
             str(task): task_summary(predictions, str(task))
@@ -144,6 +159,7 @@ def _sum_up(
         "cost": cost_summary(records),
         "cells": [
             {"name": cell.name, "temperature": temperature}
+            | {"left_out": count_by_side(cell.left_out)}
             | {name: record[name] for name in _SHOWN_OF_RECORDS}
             for cell, record, (_, temperature) in zip(cells, records, tables, strict=True)
         ],

@@ -43,7 +43,7 @@ class CellJob:
     settings_sha256 : str
         Of the evaluation.
     opened : PreparedCohort
-        All slides, opened once.
+        All slides that can be used, opened once.
     content : mapping of str
         Hash of what is in a slide by slide_id, for the leakage guard.
     """
@@ -63,7 +63,7 @@ def run_cell(job: CellJob, cell: Cell, folder: Path, reporter: Reporter) -> dict
     job : CellJob
         What all cells share.
     cell : Cell
-        Fold, seed and split.
+        Fold, seed and split, over the slides that are open.
     folder : Path
         Of the cell. What a process that was killed has left of it is made anew.
     reporter : Reporter
@@ -93,7 +93,8 @@ def run_cell(job: CellJob, cell: Cell, folder: Path, reporter: Reporter) -> dict
         return record
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        found = _train_and_test(replace(job.opened, cohort=trainable), job, cell, folder, reporter)
+        opened = replace(job.opened, cohort=trainable, left_out=cell.left_out)
+        found = _train_and_test(opened, job, cell, folder, reporter)
     except DreSlclError as error:
         raise type(error)(f"Fold '{cell.fold}', seed {cell.seed}: {error}") from error
     record = key | {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,11 @@ from napari_dre_slcl.cohort.split_files import read_split_folder
 from napari_dre_slcl.cohort.tasks import guess_task_columns
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.evaluation_request import DRAWN_FOLDS, EvaluationRequest
+from napari_dre_slcl.engine.left_out_slides import LeftOut, keep_rows
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.untrusted import defuse, restore
 
-__all__ = ["Cell", "cells_of", "split_sha256", "test_sha256"]
+__all__ = ["Cell", "cells_of", "split_sha256", "test_sha256", "usable_part"]
 
 _SEED = "-seed"
 
@@ -41,11 +42,14 @@ class Cell:
         Of the training, and of the draw where folds are drawn.
     split : ndarray
         (n,) over all rows of the cohort table: train, val, test, or empty for those left out.
+    left_out : dict of LeftOut
+        Slides of the cell that cannot be used, and are in no row.
     """
 
     fold: str
     seed: int
     split: NDArray[np.str_]
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -88,6 +92,29 @@ def cells_of(
         found |= _draw(request, cohort, config, missing)
         write_text(kept, _table(cohort, [cell for cells in found.values() for cell in cells]))
     return tuple(cell for seed in seeds for cell in found[seed])
+
+
+def usable_part(cell: Cell, whole: Cohort, left_out: Mapping[str, LeftOut]) -> Cell:
+    """Return a cell over the rows of the slides that can be used.
+
+    Parameters
+    ----------
+    cell : Cell
+        Over all rows of the table.
+    whole : Cohort
+        The table.
+    left_out : mapping of LeftOut
+        What cannot be used, by slide_id.
+
+    Raises
+    ------
+    CohortError
+        If a side of the cell loses all of its slides.
+    """
+    gone = {slide_id: one.reason for slide_id, one in left_out.items()}
+    _, split, lacking = keep_rows(whole, cell.split, gone)
+    own = {slide_id: one for slide_id, one in lacking.items() if one.side}
+    return replace(cell, split=split, left_out=own)
 
 
 def split_sha256(cohort: Cohort, cell: Cell) -> str:

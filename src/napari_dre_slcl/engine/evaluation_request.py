@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_dre_slcl.atomic_file import write_json
+from napari_dre_slcl.cohort.left_out import LEFT_OUT
 from napari_dre_slcl.config import METHODS, DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.run_folder import with_absolute_paths
 from napari_dre_slcl.errors import ConfigError, JobError
@@ -31,9 +32,15 @@ SETTINGS_FILE = "evaluation.json"
 
 _SHOWN_DIFFERENCES = 5
 _OWN_FILES = frozenset({SETTINGS_FILE, "cells"})
-# They change where and how fast it is computed, not what.
+# They change where and how fast it is computed, not what; which slides are left out is listed.
 _NO_MATTER = frozenset(
-    {"text.cache", "training.workers", "training.tile_cache_mib", "training.bank_memory_mib"}
+    {
+        "cohort.most_broken",
+        "text.cache",
+        "training.workers",
+        "training.tile_cache_mib",
+        "training.bank_memory_mib",
+    }
 )
 
 
@@ -180,7 +187,8 @@ def claim_folder(out: Path, settings: Mapping[str, Any]) -> bool:
                 f"'{out}' holds an evaluation with other settings: {differences}. Choose another "
                 "--out, or give the same settings to go on with it."
             )
-        (out / "splits.csv").unlink(missing_ok=True)  # drawn for settings that trained nothing
+        for name in ("splits.csv", LEFT_OUT):  # of settings that trained nothing
+            (out / name).unlink(missing_ok=True)
     others = [
         found.name
         for found in out.iterdir()

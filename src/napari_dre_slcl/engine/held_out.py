@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from napari_dre_slcl.atomic_file import write_json
+from napari_dre_slcl.cohort.cohort import SPLITS
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.evaluate import task_aucs, write_predictions
 from napari_dre_slcl.engine.held_out_slide import HeldOutSlide
+from napari_dre_slcl.engine.left_out_slides import count_by_side
 from napari_dre_slcl.engine.predict_held_out import HeldOutPredictor
 from napari_dre_slcl.engine.prepare import PreparedCohort
 from napari_dre_slcl.engine.report_recall import ReportRecall
@@ -122,12 +124,16 @@ class HeldOut:
             write_predictions(run_dir / "predictions.csv", prepared.cohort, split, held_out)
             self._write_vectors(run_dir, held_out | trained, saved.weights_sha256)
             write_json(run_dir / "fitted.json", fitted_on)
-            return self._write_metrics(run_dir, val, test)
+            return self._write_metrics(run_dir, val, test, len(fitted_on["model"]))
 
         return self._reporter.by_main(write)
 
     def _write_metrics(
-        self, run_dir: Path, val: dict[int, HeldOutSlide], test: dict[int, HeldOutSlide]
+        self,
+        run_dir: Path,
+        val: dict[int, HeldOutSlide],
+        test: dict[int, HeldOutSlide],
+        n_trained: int,
     ) -> dict[str, float]:
         prepared = self._prepared
         aucs = task_aucs(prepared.cohort, test)
@@ -138,8 +144,17 @@ class HeldOut:
                 )
         metrics = _named("test", aucs)
         validated = _named("val", task_aucs(prepared.cohort, val))
-        write_json(run_dir / "metrics.json", metrics | validated | {"test/slides": len(test)})
+        counts = {"test/slides": len(test)} | self._missing(n_trained, len(val), len(test))
+        write_json(run_dir / "metrics.json", metrics | validated | counts)
         return metrics
+
+    def _missing(self, *n_used: int) -> dict[str, int]:
+        """Return how many slides of each side are in no figure, whenever they were left out."""
+        lacking = count_by_side(self._prepared.left_out)
+        return {
+            f"{side}/left_out": lacking[side] + len(self._prepared.rows(side)) - n
+            for side, n in zip(SPLITS, n_used, strict=True)
+        }
 
     def _rows_with_cheap_vectors(self, trained: set[str]) -> list[int]:
         """Return the training slides whose features are stored."""

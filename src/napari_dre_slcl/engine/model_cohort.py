@@ -47,7 +47,8 @@ def cohort_for_model(
             "This model was trained on pixels, it cannot take feature files. Leave --features out."
         )
     trained_on = bundle.config.features.folder
-    cohort = read_cohort(table, needs_slides=not takes_features)
+    # A slide that is not there is left out where it is opened, as one that is broken.
+    cohort = read_cohort(table, needs_slides=not takes_features, may_lack=lambda n_slides: n_slides)
     if takes_features and features is None and not cohort.is_from_features:
         features = trained_on
         if features is None or not features.is_dir():

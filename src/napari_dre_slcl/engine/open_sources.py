@@ -10,13 +10,14 @@ from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.cohort.feature_store import feature_file
 from napari_dre_slcl.cohort.open_feature_files import open_feature_files
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.broken_slides import BrokenSlides
 from napari_dre_slcl.engine.damage import left_out_warning
 from napari_dre_slcl.engine.feature_source import FeatureSource, tile_count
 from napari_dre_slcl.engine.findings import warn_of_findings
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.shared_grids import find_grids
 from napari_dre_slcl.engine.world import SOLO, World
-from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.errors import CohortError, SlideError
 from napari_dre_slcl.slide import Slide, SlidePool, open_slide
 from napari_dre_slcl.slide.proof import prove_ahead
 from napari_dre_slcl.slide.remote import is_remote
@@ -26,7 +27,11 @@ __all__ = ["open_sources"]
 
 
 def open_sources(
-    cohort: Cohort, config: DreSlclConfig, reporter: Reporter, world: World = SOLO
+    cohort: Cohort,
+    config: DreSlclConfig,
+    reporter: Reporter,
+    world: World = SOLO,
+    broken: BrokenSlides | None = None,
 ) -> tuple[TileSource, ...] | tuple[FeatureSource, ...]:
     """Open the slides of a cohort and find their tiles, or look at their feature files.
 
@@ -43,16 +48,20 @@ def open_sources(
         Told the progress, and what looks odd.
     world : World
         The processes of a training: each opens all slides and finds the tissue of its share.
+    broken : BrokenSlides, optional
+        Told of the slide files that cannot be used, which it may let pass. A slide that one process
+        cannot use is left out in all. Without it the first is refused.
 
     Returns
     -------
     tuple of TileSource or of FeatureSource
-        In the order of the table; whoever asked closes the slides.
+        In the order of the table, without the broken ones; whoever asked closes the slides.
 
     Raises
     ------
     CohortError, SlideError
-        If a slide or a feature file is missing or cannot be used; in all processes.
+        If a slide or a feature file is missing or cannot be used and may not be left out; in all
+        processes.
     JobError
         If only another process cannot use it.
     """
@@ -61,7 +70,7 @@ def open_sources(
         return world.all_do(lambda: _find_features(cohort, folder, reporter))
     if cohort.is_from_features:
         return world.all_do(lambda: _listed_features(cohort, reporter))
-    return _tile_all(cohort, config, reporter, world)
+    return _tile_all(cohort, config, reporter, world, broken or BrokenSlides(cohort))
 
 
 def _find_features(cohort: Cohort, folder: Path, reporter: Reporter) -> tuple[FeatureSource, ...]:
@@ -120,28 +129,38 @@ def _check_widths(sources: Sequence[FeatureSource]) -> None:
 
 
 def _tile_all(
-    cohort: Cohort, config: DreSlclConfig, reporter: Reporter, world: World
+    cohort: Cohort, config: DreSlclConfig, reporter: Reporter, world: World, broken: BrokenSlides
 ) -> tuple[TileSource, ...]:
     with ExitStack() as opened:
-        slides = reporter.each(lambda: _open_all(cohort, reporter, opened))
-        names = [row.slide_id for row in cohort.rows]
-        grids = find_grids(slides, names, config.tiling, reporter, world)
+        slides = reporter.each(lambda: _open_all(cohort, reporter, broken, opened))
+        broken.agree(world)
+        sound = {row: slide for row, slide in slides.items() if row not in broken}
+        names = {row: cohort.rows[row].slide_id for row in sound}
+        grids = find_grids(sound, names, config.tiling, reporter, world, broken)
         opened.pop_all()  # all went well: whoever asked closes them
-    sources = tuple(TileSource(slide, grid) for slide, grid in zip(slides, grids, strict=True))
+    for row in slides.keys() - grids.keys():
+        slides[row].close()
+    sources = tuple(TileSource(slides[row], grid) for row, grid in grids.items())
     warn_of_findings((source.slide.info for source in sources), reporter)
     for source in sources:
         reporter.warn_once(left_out_warning(source))
     return sources
 
 
-def _open_all(cohort: Cohort, reporter: Reporter, opened: ExitStack) -> list[Slide]:
-    slides, pool = [], SlidePool()
+def _open_all(
+    cohort: Cohort, reporter: Reporter, broken: BrokenSlides, opened: ExitStack
+) -> dict[int, Slide]:
+    slides, pool = {}, SlidePool()
     with prove_ahead(row.path for row in cohort.rows):
         for number, row in enumerate(cohort.rows):
             reporter.progress("Opening slides", number, len(cohort), row.slide_id)
             if row.path is None:
                 raise CohortError(f"Slide '{row.slide_id}' of '{cohort.table}' names no file.")
-            slide = open_slide(row.path, mpp=row.mpp, mpp_source="cohort table", pool=pool)
-            slides.append(opened.enter_context(slide))
+            try:
+                slide = open_slide(row.path, mpp=row.mpp, mpp_source="cohort table", pool=pool)
+            except SlideError as error:
+                broken.add(number, error)
+            else:
+                slides[number] = opened.enter_context(slide)
     reporter.progress("Opening slides", len(cohort), len(cohort))
     return slides

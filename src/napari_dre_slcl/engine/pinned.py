@@ -39,7 +39,7 @@ class PinnedSlide:
     Raises
     ------
     JobError
-        If the cohort has no such slide.
+        If the cohort has no such slide, or it was left out.
     """
 
     def __init__(
@@ -51,6 +51,11 @@ class PinnedSlide:
         reporter: Reporter,
     ) -> None:
         names = [row.slide_id for row in prepared.cohort.rows]
+        if slide_id in prepared.left_out:
+            raise JobError(
+                f"The pinned slide '{slide_id}' takes no part. "
+                f"{prepared.left_out[slide_id].reason} Pin another, or none."
+            )
         if slide_id not in names:
             raise JobError(
                 f"The pinned slide '{slide_id}' is not in the cohort '{prepared.cohort.table}'. "

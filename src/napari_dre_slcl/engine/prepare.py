@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dre_slcl.cohort.cohort import Cohort, read_cohort
+from napari_dre_slcl.cohort.cohort import Cohort
 from napari_dre_slcl.cohort.leakage import check_leakage, without_test_reports
-from napari_dre_slcl.cohort.left_out import LEFT_OUT, without_left_out
 from napari_dre_slcl.cohort.report_model import ReportModel
-from napari_dre_slcl.cohort.shared_labels import shared_labels
 from napari_dre_slcl.cohort.signal import check_labels, check_signal
 from napari_dre_slcl.cohort.splits import assign_splits
 from napari_dre_slcl.cohort.tasks import (
@@ -24,18 +23,20 @@ from napari_dre_slcl.cohort.tasks import (
     left_out_columns,
 )
 from napari_dre_slcl.config import DreSlclConfig
+from napari_dre_slcl.engine.broken_slides import BrokenSlides
 from napari_dre_slcl.engine.feature_memory import FeatureMemory
 from napari_dre_slcl.engine.feature_source import FeatureLoader, FeatureSource, tile_count
+from napari_dre_slcl.engine.left_out_slides import LeftOut, keep_rows, said_once, tell_left_out
 from napari_dre_slcl.engine.open_sources import open_sources
 from napari_dre_slcl.engine.report_vectors import report_vectors
 from napari_dre_slcl.engine.reporter import Reporter
+from napari_dre_slcl.engine.taking_part import TakingPart
 from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import CohortError
 from napari_dre_slcl.methods.sampling import check_sites
 from napari_dre_slcl.tiles import TileLoader, TileSource
 
-_HARMLESS = ("slide", "slide_id", "features", "site", "split", "mpp")
-"""Columns whose values may stand in the log of their user's own run."""
+_BROKEN = "they cannot be opened, or hold no tissue. A run lists them in its file 'left-out.csv'."
 
 __all__ = ["PreparedCohort", "open_cohort", "prepare_cohort", "with_split"]
 
@@ -62,6 +63,10 @@ class PreparedCohort:
         Reads feature files.
     report_model : ReportModel or None
         What was fitted on the training reports, to be kept with the model.
+    left_out : dict of LeftOut
+        Slides of the table that are in none of these because they cannot be used, by slide_id.
+    whole : Cohort or None
+        The table with these, over which an evaluation draws its splits.
     """
 
     cohort: Cohort
@@ -72,6 +77,8 @@ class PreparedCohort:
     sources: tuple[TileSource, ...] | tuple[FeatureSource, ...]
     memory: FeatureMemory = field(default_factory=FeatureMemory)
     report_model: ReportModel | None = None
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    whole: Cohort | None = None
 
     def rows(self, split: str) -> list[int]:
         """Row numbers of a split."""
@@ -117,9 +124,16 @@ class PreparedCohort:
 
 
 def prepare_cohort(
-    table: Path, config: DreSlclConfig, reporter: Reporter, world: World = SOLO
+    table: Path,
+    config: DreSlclConfig,
+    reporter: Reporter,
+    world: World = SOLO,
+    begun_with: Mapping[str, str] | None = None,
 ) -> PreparedCohort:
     """Read a cohort, choose tasks and held-out patients, embed reports, tile every slide.
+
+    Slides that cannot be used are left out, up to ``cohort.most_broken`` of them. The split is
+    drawn before. What is wrong with the table itself is told before any slide is opened.
 
     Parameters
     ----------
@@ -131,6 +145,9 @@ def prepare_cohort(
         Told the guesses and the progress.
     world : World
         The processes of a training, which all call this.
+    begun_with : mapping of str, optional
+        Why slides were left out when the run began that is gone on with: they are again, mended or
+        not, and no others are.
 
     Raises
     ------
@@ -139,12 +156,25 @@ def prepare_cohort(
     JobError
         If only another process finds it so.
     """
-    prepared = world.all_do(lambda: _without_slides(table, config, reporter))
-    return replace(prepared, sources=open_sources(prepared.cohort, config, reporter, world))
+    once, who = said_once(reporter), TakingPart(config, begun_with)
+    planned = world.all_do(lambda: _without_slides(table, config, once, who))
+    broken = who.broken(planned.cohort)
+    sources = open_sources(planned.cohort, config, reporter, world, broken)
+    opened = replace(planned, sources=sources)
+    if not broken.reasons:
+        return opened
+    with ExitStack() as on_failure:
+        on_failure.callback(opened.close)
+        # Before: errors of the table come before hours of opening. Now: what is left.
+        left = world.all_do(lambda: _without_broken(opened, broken, config, once))
+        on_failure.pop_all()
+    return left
 
 
-def _without_slides(table: Path, config: DreSlclConfig, reporter: Reporter) -> PreparedCohort:
-    cohort = _read(table, config, reporter)
+def _without_slides(
+    table: Path, config: DreSlclConfig, reporter: Reporter, who: TakingPart
+) -> PreparedCohort:
+    cohort = who.read(table, reporter)
     columns = config.cohort.tasks or guess_task_columns(cohort)
     find_tasks(cohort, columns, np.ones(len(cohort), dtype=bool))
     held_out = config.cohort
@@ -154,10 +184,26 @@ def _without_slides(table: Path, config: DreSlclConfig, reporter: Reporter) -> P
     origin = "that of the column 'split'" if cohort.rows[0].split else "drawn by patient"
     reporter.log(f"The split is {origin}.")
     check_leakage(cohort, split, uses_reports=_uses_reports(config))
-    return with_split(_unopened(cohort, config), split, config, reporter)
+    kept, split, left_out = keep_rows(cohort, split, who.known(cohort))
+    who.tell_known(left_out, len(cohort), reporter)
+    return with_split(replace(_unopened(kept, config), left_out=left_out), split, config, reporter)
 
 
-def open_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> PreparedCohort:
+def _without_broken(
+    opened: PreparedCohort, broken: BrokenSlides, config: DreSlclConfig, reporter: Reporter
+) -> PreparedCohort:
+    cohort, split, left_out = keep_rows(opened.cohort, opened.split, broken.by_name())
+    tell_left_out(left_out, len(opened.cohort), _BROKEN, reporter)
+    kept = replace(opened, cohort=cohort, left_out={**opened.left_out, **left_out})
+    return with_split(kept, split, config, reporter)
+
+
+def open_cohort(
+    table: Path,
+    config: DreSlclConfig,
+    reporter: Reporter,
+    begun_with: Mapping[str, str] | None = None,
+) -> PreparedCohort:
     """Read a cohort and open its slides or feature files; no slide takes part yet.
 
     Parameters
@@ -168,6 +214,8 @@ def open_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Prepa
         Settings of the cohort, the tiles and the feature files.
     reporter : Reporter
         Told the progress.
+    begun_with : mapping of str, optional
+        As of `prepare_cohort`.
 
     Returns
     -------
@@ -179,9 +227,18 @@ def open_cohort(table: Path, config: DreSlclConfig, reporter: Reporter) -> Prepa
     CohortError, SlideError
         The first thing that makes the cohort unusable.
     """
-    cohort = _read(table, config, reporter)
-    find_tasks(cohort, config.cohort.tasks, np.ones(len(cohort), dtype=bool))
-    return replace(_unopened(cohort, config), sources=open_sources(cohort, config, reporter))
+    who = TakingPart(config, begun_with)
+    whole = who.read(table, reporter)
+    find_tasks(whole, config.cohort.tasks, np.ones(len(whole), dtype=bool))
+    nobody = np.full(len(whole), "", dtype="<U5")
+    listed, split, known = keep_rows(whole, nobody, who.known(whole))
+    who.tell_known(known, len(whole), reporter)
+    broken = who.broken(listed)
+    sources = open_sources(listed, config, reporter, broken=broken)
+    cohort, _, found = keep_rows(listed, split, broken.by_name())
+    tell_left_out(found, len(whole), _BROKEN, reporter)
+    left_out = {**known, **found}
+    return replace(_unopened(cohort, config), sources=sources, left_out=left_out, whole=whole)
 
 
 def with_split(
@@ -233,30 +290,6 @@ def with_split(
         reports=reports,
         report_model=report_model,
     )
-
-
-def _read(table: Path, config: DreSlclConfig, reporter: Reporter) -> Cohort:
-    cohort = read_cohort(table, needs_slides=config.features.folder is None)
-    # A run's log is passed on: what its author has not asked for must name no patient.
-    told = {"", *_HARMLESS, *config.cohort.tasks, *shared_labels(cohort)}
-    if config.features.folder is not None:
-        cohort, gone = without_left_out(cohort, config.features.folder)
-        _tell_left_out(gone, len(gone) + len(cohort), config.features.folder, reporter)
-    for found in cohort.warnings:
-        sentence = found.sentence if found.column in told else found.neutral
-        reporter.warn_once(f"Cohort table: {sentence}")
-    return cohort
-
-
-def _tell_left_out(gone: dict[str, str], total: int, folder: Path, reporter: Reporter) -> None:
-    if gone:
-        reporter.log(
-            f"{len(gone):,} of {total:,} slides take no part: they could not be embedded, as "
-            f"'{folder / LEFT_OUT}' says.",
-            "warning",
-        )
-    for slide_id, reason in gone.items():
-        reporter.log(f"Left out {slide_id}: {reason}", "warning")
 
 
 def _uses_reports(config: DreSlclConfig) -> bool:

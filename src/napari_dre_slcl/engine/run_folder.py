@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import delete_left_over, write_json, write_text
+from napari_dre_slcl.cohort.left_out import LEFT_OUT, write_left_out
 from napari_dre_slcl.config import DreSlclConfig, with_overrides
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import TrainJob, parse_job
@@ -35,7 +36,7 @@ __all__ = [
 _LONGEST_REASON = 300
 _ENVIRONMENT = "env.json"
 # A run has begun with its settings; what is there without them is of a process that was killed.
-_BEFORE_SETTINGS = {"job.json", _ENVIRONMENT, RUN_LOCK}
+_BEFORE_SETTINGS = {"job.json", _ENVIRONMENT, LEFT_OUT, RUN_LOCK}
 
 
 def check_run_dir(run_dir: Path) -> None:
@@ -111,8 +112,18 @@ def _check(run_dir: Path, mine: Hold) -> None:
         ) from error
 
 
-def create_run_dir(job: TrainJob, config: DreSlclConfig) -> None:
+def create_run_dir(job: TrainJob, config: DreSlclConfig, left_out: Mapping[str, str]) -> None:
     """Write ``job.json``, ``env.json`` and ``config.toml`` into the run folder.
+
+    Parameters
+    ----------
+    job : TrainJob
+        The job.
+    config : DreSlclConfig
+        All of its settings.
+    left_out : mapping of str
+        Why slides take no part, by slide_id; where there are any they are listed in
+        ``left-out.csv``.
 
     Raises
     ------
@@ -126,6 +137,7 @@ def create_run_dir(job: TrainJob, config: DreSlclConfig) -> None:
     try:
         write_text(job.run_dir / "job.json", whole.model_dump_json(indent=2) + "\n")
         write_json(job.run_dir / _ENVIRONMENT, _environment())
+        write_left_out(job.run_dir, left_out)
         settings = config.model_dump(mode="json", exclude_none=True)
         write_text(job.run_dir / "config.toml", tomli_w.dumps(settings))
     except OSError as error:

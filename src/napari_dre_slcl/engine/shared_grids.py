@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from napari_dre_slcl.config import TilingConfig
+from napari_dre_slcl.engine.broken_slides import BrokenSlides
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.share_out import deal, gather_answers, pack, unpack
 from napari_dre_slcl.engine.team_reporter import Elsewhere
@@ -24,56 +25,64 @@ _STAGE = "Finding tissue"
 
 
 def find_grids(
-    slides: Sequence[Slide],
-    names: Sequence[str],
+    slides: Mapping[int, Slide],
+    names: Mapping[int, str],
     tiling: TilingConfig,
     reporter: Reporter,
     world: World,
-) -> list[TileGrid]:
+    broken: BrokenSlides,
+) -> dict[int, TileGrid]:
     """Tile all slides, each in one of the processes; all must call this with the same slides.
 
     Parameters
     ----------
-    slides : sequence of Slide
-        (n) open slides.
-    names : sequence of str
-        (n) their names, for the progress.
+    slides : mapping of Slide
+        Open slides by their row.
+    names : mapping of str
+        Their names, for the progress.
     tiling : TilingConfig
         Settings.
     reporter : Reporter
         Told the progress.
     world : World
         The processes.
+    broken : BrokenSlides
+        Told of slides that have no tissue or cannot be read; knows all of them afterwards.
 
     Returns
     -------
-    list of TileGrid
-        (n) the same in all processes.
+    dict of TileGrid
+        By row, without the broken slides; the same in all processes.
 
     Raises
     ------
-    SlideError
-        In all processes, the first that one of them meets.
+    SlideError, CohortError
+        In all processes, if one meets a slide that may not be left out.
     """
-    shares = deal([math.prod(slide.info.shape) for slide in slides], world.size)
+    rows = list(slides)
+    shares = deal([math.prod(slides[row].info.shape) for row in rows], world.size)
 
     def tile_own() -> dict[int, TileGrid]:
         grids = {}
         for done, number in enumerate(shares[world.rank]):
-            told = min(done * world.size, len(slides))
-            reporter.progress(_STAGE, told, len(slides), names[number])
-            grids[number] = tile_slide(slides[number], tiling)
-        reporter.progress(_STAGE, len(slides), len(slides))
+            row, told = rows[number], min(done * world.size, len(rows))
+            reporter.progress(_STAGE, told, len(rows), names[row])
+            try:
+                grids[row] = tile_slide(slides[row], tiling)
+            except SlideError as error:
+                broken.add(row, error)
+        reporter.progress(_STAGE, len(rows), len(rows))
         return grids
 
     try:
         grids = reporter.each(tile_own)
     except Elsewhere as error:  # which process has met it says nothing of the slide
         raise SlideError(error.sentence) from error
+    broken.agree(world)
     if world.size == 1:
-        return list(grids.values())
-    told = gather_answers(world, {number: _packed(grid) for number, grid in grids.items()})
-    return [_unpacked(one, tiling) for one in told.values()]
+        return grids
+    told = gather_answers(world, {row: _packed(grid) for row, grid in grids.items()})
+    return {row: _unpacked(one, tiling) for row, one in told.items()}
 
 
 def _packed(grid: TileGrid) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.cohort.leakage import check_leakage
+from napari_dre_slcl.cohort.left_out import read_left_out
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
 from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.bag_training import BagRun
@@ -18,6 +19,7 @@ from napari_dre_slcl.engine.disk_full import explain_full_disk
 from napari_dre_slcl.engine.dre_slcl_run import DreSlclRun
 from napari_dre_slcl.engine.held_out import HeldOut
 from napari_dre_slcl.engine.launch import is_first, joined_world
+from napari_dre_slcl.engine.left_out_slides import sides_text
 from napari_dre_slcl.engine.method_run import MethodRun
 from napari_dre_slcl.engine.open_files import allow_many_open_files
 from napari_dre_slcl.engine.pinned import PinnedSlide
@@ -121,7 +123,7 @@ def _begun(
 
     def begin() -> dict[str, Any]:
         check_run_dir(job.run_dir)  # another job may have made it meanwhile
-        create_run_dir(job, run.config)
+        create_run_dir(job, run.config, _reasons(prepared))
         on_begun()
         identity = identify(job.run_dir, prepared)
         return RunState(identity=identity, version=__version__, serial=0).model_dump(mode="json")
@@ -188,11 +190,12 @@ def run_resume(
             reporter = team_reporter(on_event, should_stop, should_pause, world)
             with owned_folder(job.run_dir, world, reporter), explain_full_disk(job.run_dir):
                 state = world.all_do(lambda: state_to_go_on(job.run_dir, started))
+                before = world.main_does(lambda: read_left_out(job.run_dir)) or {}
                 world.main_does(lambda: remove_unfinished(job.run_dir))
                 if world.is_main:
                     on_begun()
                 say_where(state, job.run_dir, reporter)
-                with ready_run(started, config, reporter, is_resumed=True, world=world) as ready:
+                with ready_run(started, config, reporter, begun_with=before, world=world) as ready:
                     prepared, run = ready
                     if state is None:
                         identity = identify(job.run_dir, prepared)
@@ -213,7 +216,7 @@ def ready_run(
     config: DreSlclConfig,
     reporter: Reporter,
     *,
-    is_resumed: bool = False,
+    begun_with: Mapping[str, str] | None = None,
     world: World = SOLO,
 ) -> Iterator[tuple[PreparedCohort, MethodRun]]:
     """Open the slides of a cohort and build the network for the length of a block.
@@ -226,8 +229,9 @@ def ready_run(
         Its settings.
     reporter : Reporter
         Told the progress.
-    is_resumed : bool, default False
-        Blame what is wrong with the cohort on a change since the start.
+    begun_with : mapping of str, optional
+        What was left out at the start of the run that is gone on with; what else is wrong with the
+        cohort is blamed on a change since.
     world : World
         The processes of the training; what is wrong in one ends all.
 
@@ -240,9 +244,9 @@ def ready_run(
         check_devices(config.training)
     allow_many_open_files()
     try:
-        slides = prepare_cohort(job.cohort, config, reporter, world)
+        slides = prepare_cohort(job.cohort, config, reporter, world, begun_with)
     except (CohortError, SlideError) as error:
-        if not is_resumed:
+        if begun_with is None:
             raise
         raise JobError(
             f"The run '{job.run_dir}' cannot go on. {error} A run goes on with the files that it "
@@ -290,7 +294,8 @@ def train_prepared(
     check_run_dir(run_dir)
     run = _make_run(config, prepared, reporter, is_cell=True)
     with run_lock(run_dir, reporter.log), explain_full_disk(run_dir):
-        create_run_dir(job.model_copy(update={"run_dir": run_dir}), run.config)
+        own = job.model_copy(update={"run_dir": run_dir})
+        create_run_dir(own, run.config, _reasons(prepared))
         state = RunState(version=__version__)
         return _train_and_test(run_dir, run, prepared, reporter, state, is_cell=True)
 
@@ -351,6 +356,9 @@ def _train_and_test(
     )
     metrics = held_out.finish(run.net, run_dir, fitted_on)
     skipped = lost | state.skipped
+    if prepared.left_out:
+        sides = sides_text(prepared.left_out)
+        reporter.log(f"{_slides(len(prepared.left_out))} took no part ({sides}): see left-out.csv.")
     if skipped:
         reporter.log(f"{_slides(len(skipped))} could no longer be read: {', '.join(skipped)}.")
     reporter.by_main(lambda: run.clean(run_dir))  # it has ended well: nobody goes on with it
@@ -361,13 +369,17 @@ def _train_and_test(
         "predictions": run_dir / "predictions.csv",
         "vectors": run_dir / "vectors.npz",
     }
-    return Result(kind="train", paths=paths, metrics=metrics, skipped=skipped)
+    return Result(kind="train", paths=paths, metrics=metrics, skipped=_reasons(prepared) | skipped)
 
 
 def _cancelled(run_dir: Path) -> Cancelled:
     if not run_dir.exists() or read_state(run_dir) is None:
         return Cancelled()
     return Cancelled(message=f"Cancelled. Go on with 'dre-slcl resume {run_dir}'.")
+
+
+def _reasons(prepared: PreparedCohort) -> dict[str, str]:
+    return {slide_id: one.reason for slide_id, one in prepared.left_out.items()}
 
 
 def _slides(count: int) -> str:
