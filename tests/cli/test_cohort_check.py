@@ -129,3 +129,22 @@ def test_a_folder_becomes_a_table_that_is_not_written_over(
     assert (tmp_path / "t.csv").read_text() == "slide_id,slide,patient_id\none,in/one.svs,one\n"
     assert main(command) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_slides_that_are_broken_are_named_where_that_is_asked_for(
+    make_slide, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abc":
+        make_slide(tmp_path / f"{name}.tif")
+    (tmp_path / "b.tif").write_bytes((tmp_path / "b.tif").read_bytes()[:600])
+    (tmp_path / "c.tif").write_text("<html>")
+    table = tmp_path / "cohort.csv"
+    table.write_text("slide,patient_id,grade\na.tif,P1,low\nb.tif,P2,high\nc.tif,P3,high\n")
+    assert main(["cohort", "check", str(table)]) == 0
+    assert main(["cohort", "check", str(table), "--open", "--json"]) == 2
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (problem,), (warning,) = record["problems"], record["warnings"]
+    assert (problem["rows"], problem["is_absent"]) == ([4], True)
+    assert problem["what"].startswith("Slide 'c.tif'")
+    assert warning["rows"] == [3]
+    assert "is cut off" in warning["what"]

@@ -35,7 +35,7 @@ def check(
         Path | None, typer.Option(help="Folder of feature files that stand for the slides.")
     ] = None,
     opens_files: Annotated[
-        bool, typer.Option("--open", help="Look into every feature file: width, a sample of tiles.")
+        bool, typer.Option("--open", help="Open every slide, and look into every feature file.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -28,7 +28,7 @@ class Problem:
     column : str
         The column that it is about, empty for none.
     is_absent : bool
-        It is a slide file that is not there, without which the others may still be used.
+        A slide is not there or cannot be opened; the others may be used without it.
     """
 
     what: str

@@ -90,6 +90,6 @@ class BrokenSlides:
             f"At least {n_broken:,} of the {n_slides:,} slides of '{self._cohort.table}' cannot "
             f"be used, and {may} (cohort.most_broken={self._share:g}). "
             f"{' '.join(list(self.reasons.values())[:_SHOWN])}{more} Is the folder of the slides "
-            "mounted? 'dre-slcl cohort check --open' lists all slides that cannot be opened. Mend "
-            "them, take them out of the table, or raise cohort.most_broken."
+            "mounted? 'dre-slcl train --estimate --set cohort.most_broken=1' lists all of them and "
+            "starts nothing. Mend them, take them out of the table, or raise cohort.most_broken."
         )

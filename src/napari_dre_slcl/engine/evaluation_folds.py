@@ -21,7 +21,7 @@ from napari_dre_slcl.cohort.split_files import read_split_folder
 from napari_dre_slcl.cohort.tasks import guess_task_columns
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.evaluation_request import DRAWN_FOLDS, EvaluationRequest
-from napari_dre_slcl.engine.left_out_slides import LeftOut, keep_rows
+from napari_dre_slcl.engine.left_out_slides import LeftOut, check_sides, keep_rows
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.untrusted import defuse, restore
 
@@ -113,6 +113,7 @@ def usable_part(cell: Cell, whole: Cohort, left_out: Mapping[str, LeftOut]) -> C
     """
     gone = {slide_id: one.reason for slide_id, one in left_out.items()}
     _, split, lacking = keep_rows(whole, cell.split, gone)
+    check_sides(whole.table, split, lacking)
     own = {slide_id: one for slide_id, one in lacking.items() if one.side}
     return replace(cell, split=split, left_out=own)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,15 @@ from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.errors import CohortError
 from napari_dre_slcl.jobs.messages import Event, Log, Progress
 
-__all__ = ["LeftOut", "count_by_side", "keep_rows", "said_once", "sides_text", "tell_left_out"]
+__all__ = [
+    "LeftOut",
+    "check_sides",
+    "count_by_side",
+    "keep_rows",
+    "said_once",
+    "sides_text",
+    "tell_left_out",
+]
 
 _CALLED = {"train": "training", "val": "validation", "test": "test"}
 
@@ -49,22 +58,8 @@ def keep_rows(
         (n,) train, val, test, or empty.
     gone : mapping of str
         Why slides take no part, by slide_id.
-
-    Raises
-    ------
-    CohortError
-        If a side loses all of its slides.
     """
     is_kept = np.array([row.slide_id not in gone for row in cohort.rows], dtype=np.bool_)
-    for side in SPLITS:
-        lost = np.flatnonzero((split == side) & ~is_kept)
-        if len(lost) and not ((split == side) & is_kept).any():
-            reason = gone[cohort.rows[lost[0]].slide_id]
-            raise CohortError(
-                f"None of the {len(lost):,} {_CALLED[side]} slides of '{cohort.table}' can be "
-                f"used. {reason} Mend the slides, or choose others for this side in the column "
-                "'split'."
-            )
     left_out = {
         row.slide_id: LeftOut(gone[row.slide_id], str(side))
         for row, side in zip(cohort.rows, split, strict=True)
@@ -76,6 +71,32 @@ def keep_rows(
         split[is_kept],
         left_out,
     )
+
+
+def check_sides(table: Path, split: NDArray[np.str_], left_out: Mapping[str, LeftOut]) -> None:
+    """Refuse a split of which a side has lost all of its slides.
+
+    Parameters
+    ----------
+    table : Path
+        The cohort table.
+    split : ndarray
+        (n,) of the slides that are left.
+    left_out : mapping of LeftOut
+        The others.
+
+    Raises
+    ------
+    CohortError
+        Names the side and the first reason.
+    """
+    for side, n_lost in count_by_side(left_out).items():
+        if n_lost and side not in split:
+            reason = next(one.reason for one in left_out.values() if one.side == side)
+            raise CohortError(
+                f"None of the {n_lost:,} {_CALLED[side]} slides of '{table}' can be used. {reason} "
+                "Mend the slides, or choose others for this side in the column 'split'."
+            )
 
 
 def count_by_side(left_out: Mapping[str, LeftOut]) -> dict[str, int]:

@@ -26,7 +26,13 @@ from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.engine.broken_slides import BrokenSlides
 from napari_dre_slcl.engine.feature_memory import FeatureMemory
 from napari_dre_slcl.engine.feature_source import FeatureLoader, FeatureSource, tile_count
-from napari_dre_slcl.engine.left_out_slides import LeftOut, keep_rows, said_once, tell_left_out
+from napari_dre_slcl.engine.left_out_slides import (
+    LeftOut,
+    check_sides,
+    keep_rows,
+    said_once,
+    tell_left_out,
+)
 from napari_dre_slcl.engine.open_sources import open_sources
 from napari_dre_slcl.engine.report_vectors import report_vectors
 from napari_dre_slcl.engine.reporter import Reporter
@@ -186,6 +192,7 @@ def _without_slides(
     check_leakage(cohort, split, uses_reports=_uses_reports(config))
     kept, split, left_out = keep_rows(cohort, split, who.known(cohort))
     who.tell_known(left_out, len(cohort), reporter)
+    check_sides(table, split, left_out)
     return with_split(replace(_unopened(kept, config), left_out=left_out), split, config, reporter)
 
 
@@ -194,6 +201,7 @@ def _without_broken(
 ) -> PreparedCohort:
     cohort, split, left_out = keep_rows(opened.cohort, opened.split, broken.by_name())
     tell_left_out(left_out, len(opened.cohort), _BROKEN, reporter)
+    check_sides(cohort.table, split, left_out)
     kept = replace(opened, cohort=cohort, left_out={**opened.left_out, **left_out})
     return with_split(kept, split, config, reporter)
 

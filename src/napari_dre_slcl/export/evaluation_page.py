@@ -25,6 +25,7 @@ from napari_dre_slcl.export.wording import (
 __all__ = ["evaluation_page"]
 
 _TOO_FEW = "too few"
+_SHOWN_NAMES = 10
 
 
 def evaluation_page(metrics: Mapping[str, Any]) -> str:
@@ -69,10 +70,26 @@ def _about(metrics: Mapping[str, Any]) -> str:
         ("Parameters", f"{cost['parameters']:,}"),
         ("Time of a training with its test", seconds_text(cost["seconds"]["mean"])),
         (f"Time of all {len(metrics['cells'])}", seconds_text(cost["total_seconds"])),
+        ("Slides left out", _left_out(metrics)),
         ("Leaks", leaks),
         ("Version", metrics["version"]),
     ]
     return table(("What", "Value"), rows)
+
+
+def _left_out(metrics: Mapping[str, Any]) -> str:
+    """Return how many slides are in no figure because they cannot be used, and which."""
+    names = list(metrics.get("left_out", {}))
+    if not names:
+        return "None"
+    tested = sum(cell["left_out"]["test"] for cell in metrics["cells"])
+    rest = len(names) - _SHOWN_NAMES
+    more = f" and {rest:,} more" if rest > 0 else ""
+    return (
+        f"{len(names):,}, which cannot be opened or hold no tissue: "
+        f"{', '.join(names[:_SHOWN_NAMES])}{more}. In all tests together {tested:,} are missing. "
+        "left-out.csv gives the reasons."
+    )
 
 
 def _scores(metrics: Mapping[str, Any]) -> str:
