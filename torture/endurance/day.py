@@ -34,7 +34,7 @@ _COUNTED = {
 }
 _WEIGHED = {"MiB": "the window", "MiB of engines": "its processes"}
 _MIB_AN_HOUR = 6.0
-_MIB_OF_NOISE = 24.0
+_MIB_OF_NOISE = {"MiB": 24.0, "MiB of engines": 250.0}
 _LONGEST_S = 3 * 3600.0
 _LAST_LINES = 40
 _START_S = 300.0
@@ -81,13 +81,14 @@ def judge(growth: Growth) -> dict[str, bool]:
     Parameters
     ----------
     growth : Growth
-        Counts may not grow at all; memory by 6 MiB an hour, and 24 MiB of noise.
+        Counts may not grow at all; memory by 6 MiB an hour, and noise. Engines end with their
+        dock, and weigh less before their first job than after it.
     """
     told = {
         f"{growth.count(name):+d} {text}": growth.count(name) > 0 for name, text in _COUNTED.items()
     }
-    most = _MIB_OF_NOISE + _MIB_AN_HOUR * growth.hours
     for name, text in _WEIGHED.items():
+        most = _MIB_OF_NOISE[name] + _MIB_AN_HOUR * growth.hours
         told[f"{growth.mib(name):+.1f} MiB of {text}"] = growth.mib(name) > most
     return told
 

@@ -15,6 +15,7 @@ __all__ = ["set_aside", "take_back"]
 
 _AFTER_MS = 2000
 _HOLDERS: set[int] = set()
+_WAITING: list[None] = []
 
 
 def set_aside(holder: object) -> None:
@@ -29,7 +30,8 @@ def set_aside(holder: object) -> None:
         For whom; told to `take_back` at its end.
     """
     _HOLDERS.add(id(holder))
-    gc.freeze()
+    if not _WAITING:  # else what a window has left a moment ago would be kept with it
+        gc.freeze()
 
 
 def take_back(holder: object) -> None:
@@ -48,10 +50,12 @@ def take_back(holder: object) -> None:
     _HOLDERS.discard(id(holder))
     gc.unfreeze()
     if _HOLDERS and QCoreApplication.instance() is not None:
+        _WAITING.append(None)
         QTimer.singleShot(_AFTER_MS, _set_aside_again)
 
 
 def _set_aside_again() -> None:
-    if _HOLDERS:
+    _WAITING.pop()
+    if _HOLDERS and not _WAITING:
         gc.collect()
         gc.freeze()
