@@ -24,6 +24,7 @@ def test_a_crowd_with_broken_slides_comes_to_its_end(tmp_path: Path) -> None:
         "embed",
         "embed",
         "train",
+        "train",
         "predict",
     ]
     assert [row for row in rows if not row.is_passed] == []
