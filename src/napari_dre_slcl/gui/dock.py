@@ -140,7 +140,8 @@ class DreSlclDock(QWidget):
             application.aboutToQuit.connect(self.close_down)
         # A closed window deletes its docks without telling them; nothing here may refer to self.
         mouse = (self.explore_panel.hover, self.explore_panel.tile_selection)
-        self.destroyed.connect(partial(_release, session, mouse))
+        self._on_destroyed = partial(_release, session, mouse)
+        self.destroyed.connect(self._on_destroyed)
 
     def start_job(self, job: TrainJob | EstimateJob | ResumeJob | PredictJob) -> None:
         """Hand a job to its engine, or say why not."""
@@ -157,6 +158,8 @@ class DreSlclDock(QWidget):
         if self._viewer is None:
             return
         self._ask_about_job()
+        # Its turn may come in a collection that has taken the session apart already.
+        self.destroyed.disconnect(self._on_destroyed)
         self._viewer.events.theme.disconnect(self._on_theme)
         self._viewer = None
         _release(self.session, (self.explore_panel.hover, self.explore_panel.tile_selection))

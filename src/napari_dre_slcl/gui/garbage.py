@@ -35,10 +35,10 @@ def set_aside(holder: object) -> None:
 
 
 def take_back(holder: object) -> None:
-    """Collect everything again; for good, once the last holder has gone.
+    """Collect everything again, and a moment later set aside what other holders still need.
 
-    While others are left, what they need is set aside again a moment later, when what this one has
-    left behind was collected: else each window that is closed beside another would stay for ever.
+    What this one has left is collected before: else each dock that is closed beside another, or
+    opened again, would be kept.
 
     Parameters
     ----------
@@ -49,13 +49,14 @@ def take_back(holder: object) -> None:
         return
     _HOLDERS.discard(id(holder))
     gc.unfreeze()
-    if _HOLDERS and QCoreApplication.instance() is not None:
+    if QCoreApplication.instance() is not None:
         _WAITING.append(None)
         QTimer.singleShot(_AFTER_MS, _set_aside_again)
 
 
 def _set_aside_again() -> None:
     _WAITING.pop()
-    if _HOLDERS and not _WAITING:
+    if not _WAITING:
         gc.collect()
-        gc.freeze()
+        if _HOLDERS:
+            gc.freeze()

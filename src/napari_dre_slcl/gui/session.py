@@ -153,6 +153,8 @@ class Session(QObject):
 
     def close(self) -> None:
         """Let go of viewer, thread and engines; later calls do nothing."""
+        if self.viewer is None:
+            return
         if isalive(self):  # at the end of the interpreter Qt may be gone already
             self.closing.emit()
         self.view.close()
