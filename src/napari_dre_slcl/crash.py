@@ -10,6 +10,8 @@ import os
 import traceback
 from pathlib import Path
 
+from napari_dre_slcl.plain_text import visible
+
 __all__ = ["FULL_TRACES_VARIABLE", "crash_sentence", "crash_trace"]
 
 FULL_TRACES_VARIABLE = "DRE_SLCL_FULL_TRACES"
@@ -29,7 +31,7 @@ def crash_sentence(error: BaseException) -> str:
         "",
     )
     text = _text(error)
-    return f"{type(error).__name__}{place}" + (f": {text}" if text else "")
+    return visible(f"{type(error).__name__}{place}" + (f": {text}" if text else ""))
 
 
 def crash_trace(error: BaseException) -> str:
@@ -41,7 +43,7 @@ def crash_trace(error: BaseException) -> str:
         As it was caught.
     """
     if _has_full_traces():
-        return "".join(traceback.format_exception(error))
+        return visible("".join(traceback.format_exception(error)), keep="\n")
     parts = []
     seen: set[int] = set()
     one: BaseException | None = error
@@ -51,7 +53,7 @@ def crash_trace(error: BaseException) -> str:
         told = _text(one) or _WITHHELD
         parts.append(f"Traceback (most recent call last):\n{frames}{type(one).__name__}: {told}\n")
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-    return "\nThen, while that was handled:\n\n".join(reversed(parts))
+    return visible("\nThen, while that was handled:\n\n".join(reversed(parts)), keep="\n")
 
 
 def _text(error: BaseException) -> str:

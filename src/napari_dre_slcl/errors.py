@@ -1,5 +1,7 @@
 """The errors that a user may see: a sentence that says what is wrong, where, and what to do."""
 
+from napari_dre_slcl.plain_text import visible
+
 __all__ = [
     "CohortError",
     "ConfigError",
@@ -19,8 +21,12 @@ class DreSlclError(Exception):
     """Base of every error that this package raises on purpose.
 
     Its text is a full sentence for the user. The command line prints it and ends with code 2;
-    the window shows it as a notification.
+    the window shows it as a notification. Names in it may be a stranger's, so what would act on a
+    terminal stands there as its escape.
     """
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class SlideError(DreSlclError):

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from napari_dre_slcl.cli.console import output, say
+from napari_dre_slcl.cli.console import output, print_json, say
 from napari_dre_slcl.cohort.check_cohort import CohortCheck, check_cohort
 from napari_dre_slcl.cohort.feature_contents import check_feature_contents
 from napari_dre_slcl.cohort.problems import Problem, in_order
+from napari_dre_slcl.cohort.slide_contents import check_slide_contents
 from napari_dre_slcl.cohort.summary import CohortSummary, summarise
 
 __all__ = ["print_check"]
@@ -35,7 +36,7 @@ def print_check(
     as_json : bool
         Print one JSON object instead of text.
     opens_files : bool, default False
-        Look into every feature file too.
+        Open every slide and look into every feature file too.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def print_check(
         check = _with_contents(check, features)
     summary = summarise(check.cohort)
     if as_json:
-        output().out(json.dumps(_record(check, summary), ensure_ascii=False), highlight=False)
+        print_json(json.dumps(_record(check, summary), ensure_ascii=False))
     else:
         if summary.n_slides:
             _print_summary(summary)
@@ -63,11 +64,13 @@ def print_check(
 
 
 def _with_contents(check: CohortCheck, features: Path | None) -> CohortCheck:
-    problems, warnings = check_feature_contents(check.cohort, features)
+    found = [check_feature_contents(check.cohort, features)]
+    if features is None:
+        found.append(check_slide_contents(check.cohort))
     return replace(
         check,
-        problems=in_order([*check.problems, *problems]),
-        warnings=in_order([*check.warnings, *warnings]),
+        problems=in_order([*check.problems, *(one for problems, _ in found for one in problems)]),
+        warnings=in_order([*check.warnings, *(one for _, warnings in found for one in warnings)]),
     )
 
 

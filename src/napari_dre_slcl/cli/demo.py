@@ -13,7 +13,7 @@ from typing import TypeVar
 import typer
 
 from napari_dre_slcl.atomic_file import move
-from napari_dre_slcl.cli.console import say
+from napari_dre_slcl.cli.console import lines, say
 from napari_dre_slcl.cli.jobs import run_to_end
 from napari_dre_slcl.cli.summary import DemoOutcome, attention_sentence, write_summary
 from napari_dre_slcl.cli.synth import generate
@@ -55,7 +55,7 @@ class _Clock:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, stage: str, work: Callable[[], _T]) -> _T:
-        say(f"\n== {stage}")
+        say(lines(["", f"== {stage}"]))
         start = time.perf_counter()
         outcome = work()
         self.seconds[stage] = time.perf_counter() - start
@@ -103,7 +103,7 @@ def run_demo(out: Path, plan: DemoPlan, should_open_window: bool) -> bool:
     aucs = _held_out_aucs(trained)
     outcome = DemoOutcome(table, row, aucs, result_file, picture, trained.paths, clock.seconds)
     page = write_summary(outcome, out / "summary.html")
-    say(f"\nPicture: {picture}\nSummary: {page}")
+    say(lines(["", f"Picture: {picture}", f"Summary: {page}"]))
     if should_open_window:
         open_window(slide, result_file, model)
     return _report(aucs)
@@ -190,7 +190,8 @@ def _held_out_aucs(trained: Result) -> dict[str, float]:
 
 
 def _report(aucs: dict[str, float]) -> bool:
-    say("\nHeld-out AUC: " + ", ".join(f"{task} {auc:.3f}" for task, auc in aucs.items()))
+    say("")
+    say("Held-out AUC: " + ", ".join(f"{task} {auc:.3f}" for task, auc in aucs.items()))
     weak = [task for task, auc in aucs.items() if not auc >= GOOD_AUC]
     if weak:
         say(f"Below {GOOD_AUC}: {', '.join(weak)}. The demonstration should reach it; see the run.")

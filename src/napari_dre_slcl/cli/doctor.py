@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from napari_dre_slcl.cli.console import output, say, status
+from napari_dre_slcl.cli.console import output, print_json, say, status
 
 __all__ = ["register"]
 
@@ -33,7 +33,7 @@ def doctor(
         found = examine(folder)
     if as_json:
         for one in found:
-            output().out(json.dumps(asdict(one)), highlight=False)
+            print_json(json.dumps(asdict(one)))
     else:
         for state, line in text_lines(found):
             output().print(line, style=_STYLES[state], soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_dre_slcl.cli.console import say
+from napari_dre_slcl.cli.console import lines, say
 from napari_dre_slcl.cli.jobs import run_to_end
 from napari_dre_slcl.engine.estimate_text import estimate_text
 from napari_dre_slcl.jobs.messages import EstimateJob, TrainJob
@@ -35,4 +35,4 @@ def estimate_training(job: TrainJob, *, as_json: bool) -> None:
     )
     result = run_to_end(request, as_json=as_json)
     if not as_json:
-        say(estimate_text(result.metrics))
+        say(lines(estimate_text(result.metrics).splitlines()))

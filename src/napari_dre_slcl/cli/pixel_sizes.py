@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from napari_dre_slcl.cli.console import output, say, say_error
+from napari_dre_slcl.cli.console import lines, output, print_json, say, say_error
 from napari_dre_slcl.cli.slide_info import pixel_size_text
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import SlideInfo, open_slide
@@ -52,7 +52,7 @@ def check_pixel_sizes(
             say_error(str(error))
     if as_json:
         for info in infos:
-            output().out(json.dumps(_record(info)), highlight=False)
+            print_json(json.dumps(_record(info)))
     elif infos:
         output().print(_table(infos))
         verb = "Forgot" if should_forget else "Stored"
@@ -75,5 +75,5 @@ def _table(infos: Sequence[SlideInfo]) -> Table:
     table = Table("Slide", "Pixel size", "What to know", show_lines=True)
     for info in infos:
         told = [f"{found.severity.capitalize()}: {found.sentence}" for found in info.findings]
-        table.add_row(Path(info.path).name, pixel_size_text(info), "\n".join(told) or "-")
+        table.add_row(Path(info.path).name, pixel_size_text(info), lines(told or ["-"]))
     return table

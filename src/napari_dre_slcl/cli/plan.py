@@ -108,9 +108,9 @@ def _shares(
 
 
 def _print_json(figures: dict[str, Any]) -> None:
-    from napari_dre_slcl.cli.console import output
+    from napari_dre_slcl.cli.console import print_json
 
-    output().out(json.dumps(figures), highlight=False)
+    print_json(json.dumps(figures))
 
 
 @dataclass(frozen=True, slots=True)

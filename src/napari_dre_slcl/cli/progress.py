@@ -21,7 +21,7 @@ from rich.progress import Progress as RichBars
 from rich.table import Column, Table
 from rich.text import Text
 
-from napari_dre_slcl.cli.console import output, status
+from napari_dre_slcl.cli.console import print_json, status
 from napari_dre_slcl.cli.worker_table import worker_table
 from napari_dre_slcl.jobs.messages import (
     PAUSED_STAGE,
@@ -64,8 +64,7 @@ def show_events(as_json: bool) -> Iterator[Callable[[Event], None]]:
 
 
 def _print_json(event: Event) -> None:
-    output().out(event_line(event), highlight=False)
-    output().file.flush()
+    print_json(event_line(event))
 
 
 class _Bars(RichBars):
@@ -81,7 +80,7 @@ class _Bars(RichBars):
 
 def _bars() -> _Bars:
     return _Bars(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=_BAR_WIDTH, table_column=Column(no_wrap=True)),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TimeElapsedColumn(table_column=Column(no_wrap=True)),

@@ -21,7 +21,7 @@ def pseudonyms(
     ] = None,
 ) -> None:
     """Show which slides and patients are behind pseudonyms. What it prints names patients."""
-    from napari_dre_slcl.cli.console import say
+    from napari_dre_slcl.cli.console import lines, say
     from napari_dre_slcl.cohort.private_names import known_names, names_table
     from napari_dre_slcl.errors import JobError
 
@@ -30,7 +30,7 @@ def pseudonyms(
     found = [one for one in known if not wanted or wanted & {one.pseudonym, one.name}]
     missing = sorted(wanted - {text for one in found for text in (one.pseudonym, one.name)})
     for one in found:
-        say("\t".join(part for part in (one.pseudonym, one.name, one.file) if part))
+        say(lines((part for part in (one.pseudonym, one.name, one.file) if part), "\t"))
     if missing:
         raise JobError(
             f"'{missing[0]}' is not in '{names_table()}', the table of pseudonyms of this machine. "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from napari_dre_slcl.cli.console import output, say
+from napari_dre_slcl.cli.console import output, print_json, say
 
 if TYPE_CHECKING:
     from napari_dre_slcl.jobs.run_summary import RunSummary
@@ -50,7 +50,7 @@ def runs(
     found = [summarise_run(run_dir) for run_dir in folders or known_runs()]
     if as_json:
         for run in found:
-            output().out(json.dumps(_facts(run)), highlight=False)
+            print_json(json.dumps(_facts(run)))
     elif found:
         _print(found)
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from napari_dre_slcl.cli.console import output
+from napari_dre_slcl.cli.console import lines, output, print_json
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import Slide, SlideInfo, open_slide
 from napari_dre_slcl.tiles import tile_slide
@@ -37,7 +37,7 @@ def describe_slide(path: Path, mpp: float | None, as_json: bool) -> None:
         n_tiles, note = _count_tiles(slide)
     if as_json:
         record = info.model_dump(mode="json") | {"tissue_tiles": n_tiles, "tiles_note": note}
-        output().out(json.dumps(record), highlight=False)
+        print_json(json.dumps(record))
     else:
         output().print(_table(info, note if info.mpp else "not looked for without a pixel size"))
 
@@ -60,7 +60,7 @@ def _table(info: SlideInfo, tiles: str) -> Table:
     height, width = info.shape
     table.add_row("File", info.path)
     table.add_row("Size", f"{height} x {width} px (height x width)")
-    table.add_row("Levels", "\n".join(_levels(info)))
+    table.add_row("Levels", lines(_levels(info)))
     table.add_row("Pixel size", pixel_size_text(info))
     for found in info.findings:
         table.add_row(found.severity.capitalize(), found.sentence)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from napari_dre_slcl.cli.console import output, say
+from napari_dre_slcl.cli.console import output, print_json, say
 from napari_dre_slcl.config import TilingConfig
 from napari_dre_slcl.slide import open_slide
 from napari_dre_slcl.tiles import (
@@ -79,7 +79,7 @@ def tile_file(request: TilesRequest, config: TilingConfig, as_json: bool) -> Non
     written = [str(path) for path in (request.save_mask, request.geojson) if path is not None]
     if as_json:
         record = _record(grid) | {"path": str(request.path), "written": written}
-        output().out(json.dumps(record), highlight=False)
+        print_json(json.dumps(record))
         return
     rows, columns = grid.shape
     say(

@@ -11,6 +11,7 @@ from pathlib import Path
 from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.cohort.feature_store import feature_file
 from napari_dre_slcl.cohort.rows import Cohort
+from napari_dre_slcl.plain_text import visible
 from napari_dre_slcl.slide.urls import is_remote
 from napari_dre_slcl.untrusted import UntrustedError, defuse, read_bytes, restore
 
@@ -36,7 +37,7 @@ def write_left_out(out: Path, broken: Mapping[str, str]) -> Path | None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_HEADER)
-    writer.writerows((defuse(slide), defuse(reason)) for slide, reason in broken.items())
+    writer.writerows((defuse(visible(cell)) for cell in row) for row in broken.items())
     write_text(path, text.getvalue())
     return path
 

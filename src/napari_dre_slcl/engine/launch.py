@@ -32,6 +32,7 @@ from napari_dre_slcl.engine.watch_line import Line
 from napari_dre_slcl.engine.world import World
 from napari_dre_slcl.errors import ConfigError, DreSlclError, JobError
 from napari_dre_slcl.jobs.messages import ResumeJob, TrainJob
+from napari_dre_slcl.plain_text import visible
 
 __all__ = ["ToldElsewhere", "is_first", "joined_world"]
 
@@ -162,7 +163,7 @@ def _signals_left_to_the_first() -> Iterator[None]:
 def _give_up(hub: Hub, reporter: Reporter, sentence: str) -> None:
     """End this process, since what it waits for does not end."""
     hub.dismiss(is_well=False)
-    sys.stderr.write(f"Error: {sentence}\n")
+    sys.stderr.write(f"Error: {visible(sentence)}\n")
     sys.stderr.flush()
     reporter.last_word(sentence)
     os._exit(1)

@@ -25,6 +25,7 @@ from napari_dre_slcl.engine.slide_work import SlideItem
 from napari_dre_slcl.errors import JobError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, PredictJob, Result
 from napari_dre_slcl.model.bundle import Bundle, load_bundle
+from napari_dre_slcl.plain_text import visible
 from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult
 from napari_dre_slcl.slide import Slide
 from napari_dre_slcl.slide.urls import located, remote_name
@@ -65,7 +66,7 @@ def predict(
     source = TileSource(slide, tile_slide(slide, bundle.config.tiling, mask))
     result = predict_source(bundle, source, Path(slide.info.path).stem, earlier=earlier)
     if "damaged" in result.provenance:
-        warnings.warn(result.provenance["damaged"], stacklevel=2)
+        warnings.warn(visible(result.provenance["damaged"]), stacklevel=2)
     return result
 
 
@@ -76,7 +77,7 @@ def result_path(folder: Path, slide_id: str) -> Path:
     """
     name = re.sub(r"[^A-Za-z0-9._-]", "_", slide_id)
     if name != slide_id:
-        name = f"{name}-{hashlib.sha256(slide_id.encode()).hexdigest()[:6]}"
+        name = f"{name}-{hashlib.sha256(slide_id.encode(errors='surrogateescape')).hexdigest()[:6]}"
     return folder / f"{name}{RESULT_SUFFIX}"
 
 

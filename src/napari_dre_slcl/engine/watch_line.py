@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from napari_dre_slcl.engine.watch import HOST_GONE_S, notice_lost_machines
+from napari_dre_slcl.plain_text import visible
 
 __all__ = ["Line"]
 
@@ -106,6 +107,6 @@ class Line:
 def _leave(words: str) -> NoReturn:
     """End this process, whatever it does: it waits for others that are gone."""
     if words:
-        sys.stderr.write(f"Error: {words}\n")
+        sys.stderr.write(f"Error: {visible(words)}\n")
         sys.stderr.flush()
     os._exit(1)

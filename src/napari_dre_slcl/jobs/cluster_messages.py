@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["ClusterChoice", "EmbedJob", "PrivateJob", "WorkerRow", "Workers"]
+from napari_dre_slcl.plain_text import visible
+
+__all__ = ["ClusterChoice", "EmbedJob", "PrivateJob", "Words", "WorkerRow", "Workers"]
+
+Words = Annotated[str, AfterValidator(visible)]
+"""Text that is only shown: of names in it, nothing acts on a terminal, a log or a window."""
 
 
 class _Message(BaseModel):
@@ -68,9 +73,9 @@ class EmbedJob(PrivateJob):
 class WorkerRow(_Message):
     """One worker of a cluster."""
 
-    name: str
-    host: str
-    doing: tuple[str, ...] = Field(description="Slides in work.")
+    name: Words
+    host: Words
+    doing: tuple[Words, ...] = Field(description="Slides in work.")
     memory_mib: int
     done: int = Field(description="Slides that it has finished.")
 

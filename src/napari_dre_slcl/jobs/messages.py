@@ -5,16 +5,19 @@ Knows neither the configuration models nor what runs a job; a job's ``config`` i
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.cluster_messages import (
     ClusterChoice,
     EmbedJob,
     PrivateJob,
+    Words,
     WorkerRow,
     Workers,
 )
@@ -178,10 +181,10 @@ class Progress(_Message):
     """How far a stage has come."""
 
     event: Literal["progress"] = "progress"
-    stage: str = Field(description="Plain words, such as 'Training'.")
+    stage: Words = Field(description="Plain words, such as 'Training'.")
     done: int
     total: int
-    message: str = ""
+    message: Words = ""
 
 
 class Metric(_Message):
@@ -205,7 +208,7 @@ class Log(_Message):
 
     event: Literal["log"] = "log"
     level: Literal["info", "warning"] = "info"
-    message: str
+    message: Words
 
 
 class Result(_Message):
@@ -219,7 +222,7 @@ class Result(_Message):
         "estimate: none, seconds, bytes and counts in metrics."
     )
     metrics: dict[str, float] = Field(default_factory=dict)
-    skipped: dict[str, str] = Field(
+    skipped: dict[Words, Words] = Field(
         default_factory=dict, description="Slide -> the sentence that says why it was left out."
     )
 
@@ -228,14 +231,14 @@ class Failed(_Message):
     """The job has ended with an error."""
 
     event: Literal["failed"] = "failed"
-    message: str
+    message: Words
 
 
 class Cancelled(_Message):
     """The job has ended because the user asked for it."""
 
     event: Literal["cancelled"] = "cancelled"
-    message: str = "Cancelled."
+    message: Words = "Cancelled."
 
 
 Event = Annotated[
@@ -257,7 +260,10 @@ _EVENT: TypeAdapter[Any] = TypeAdapter(Event)
 
 def event_line(event: BaseModel) -> str:
     """Return an event as one JSON line without the newline."""
-    return event.model_dump_json()
+    try:
+        return event.model_dump_json()
+    except PydanticSerializationError:  # a path in it is no valid UTF-8, as files may be called
+        return json.dumps(event.model_dump(mode="json"))
 
 
 def parse_event(

@@ -6,12 +6,14 @@ import logging
 import threading
 from collections.abc import Callable, Hashable
 
+from napari_dre_slcl.plain_text import visible
+
 __all__ = ["Damage", "log_damage"]
 
 
 def log_damage(sentence: str) -> None:
     """Write a sentence about damage to the log, where there is no window to show it."""
-    logging.getLogger("napari_dre_slcl").warning(sentence)
+    logging.getLogger("napari_dre_slcl").warning(visible(sentence))
 
 
 class Damage:
