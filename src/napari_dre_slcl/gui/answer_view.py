@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_dre_slcl.gui.bars import BarList
 from napari_dre_slcl.gui.heading import heading
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.prediction_bars import legend_bars, prediction_bars
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.texts import provenance_text
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.tile_hover import TileHover
 from napari_dre_slcl.gui.tile_line import TileLine
+from napari_dre_slcl.gui.tool_tip import tool_tip
 from napari_dre_slcl.layers import codeword_shares
 from napari_dre_slcl.results import SlideResult
 
@@ -71,7 +73,7 @@ class AnswerView(QWidget):
         self.legend_title = heading("Tile clusters, share of the slide")
         self.legend = BarList(colors)
         self.legend.setToolTip(_LEGEND)
-        self.provenance = QLabel(_NOTHING)  # shown elsewhere: it is long, and seldom read
+        self.provenance = PlainLabel(_NOTHING)  # shown elsewhere: it is long, and seldom read
         self.provenance.setWordWrap(True)
         self.provenance.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
@@ -112,7 +114,7 @@ class AnswerView(QWidget):
         self.predictions.setValue(prediction_bars(result))
         self.provenance.setText(provenance_text(result))
         self.provenance.setToolTip(
-            "\n".join(f"{name}: {value}" for name, value in result.provenance.items())
+            tool_tip("\n".join(f"{name}: {value}" for name, value in result.provenance.items()))
         )
         self._show_legend()
         self.show_visibility()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QLabel,
     QListWidget,
     QPushButton,
     QVBoxLayout,
@@ -17,8 +15,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dre_slcl.errors import DreSlclError
+from napari_dre_slcl.gui.notices import show_error
 from napari_dre_slcl.gui.overlay import Overlay
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.layers import LayerData, world_transform
+from napari_dre_slcl.layers.layer_name import layer_name
 from napari_dre_slcl.slide import SlideInfo
 from napari_dre_slcl.slide.associated import PATIENT_WARNING, read_associated_image
 
@@ -59,7 +60,7 @@ class AssociatedImagesDialog(QDialog):
         self.buttons.addButton(self.cancel_button, QDialogButtonBox.ButtonRole.RejectRole)
         self.setMinimumWidth(_WIDTH_PX)
         layout = QVBoxLayout(self)
-        warning = QLabel(f"⚠ {PATIENT_WARNING}\n\n{_USE}")
+        warning = PlainLabel(f"⚠ {PATIENT_WARNING}\n\n{_USE}")
         warning.setWordWrap(True)
         layout.addWidget(warning)
         layout.addWidget(self.names)
@@ -125,7 +126,7 @@ def _layer(info: SlideInfo, name: str) -> LayerData:
     size = world["scale"][0] * info.shape[0] / 3 / len(pixels)
     shift = -(pixels.shape[1] * size) - _MARGIN * info.shape[1] * world["scale"][1]
     options = {
-        "name": f"{name} (may show patient data) · {Path(info.path).stem}",
+        "name": layer_name(f"{name} (may show patient data)", Path(info.path).stem),
         "rgb": True,
         **world,
         "scale": (size, size),

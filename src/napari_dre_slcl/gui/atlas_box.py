@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -11,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWi
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.atlas_colors import CODEWORD, THIS_SLIDE, choices, paint
 from napari_dre_slcl.gui.index_field import IndexField
+from napari_dre_slcl.gui.legend_label import LegendLabel
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.point_map import PointMap
@@ -68,7 +67,7 @@ class AtlasBox(QWidget):
         self.map = PointMap(colors)
         self.map.setToolTip(_HOW)
         self.map.text_of = self._text_of
-        self.legend = NoteLabel()
+        self.legend = LegendLabel("■")
         self.note = NoteLabel()
         self.message = MessageLine()
 
@@ -148,11 +147,7 @@ class AtlasBox(QWidget):
         colors = style.colors if len(style.colors) == len(names) else _usual_colors(len(names))
         painted = paint(index, rows, choice, self._slide_number(), (names, colors))
         self.map.set_point_colors(painted.colors)
-        swatches = [
-            f'<span style="color:rgb{color}">■</span>&nbsp;{html.escape(name)}'
-            for name, color in painted.legend
-        ]
-        self.legend.setText("&ensp; ".join(swatches))
+        self.legend.show_entries((f"rgb{color}", name) for name, color in painted.legend)
         self._show_note()
 
     def _on_codewords(self) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer
 
+from napari_dre_slcl.crash import crash_sentence, crash_trace
 from napari_dre_slcl.errors import DreSlclError
+from napari_dre_slcl.plain_text import visible
 
 __all__ = ["Background"]
 
@@ -100,9 +102,12 @@ def _answer(call: _Call) -> None:
         call.on_done(call.future.result())
     except DreSlclError as error:
         call.on_error(str(error))
-    except Exception as error:  # one of the three boundaries: a slot tells, whatever happens
-        logging.getLogger("napari_dre_slcl").exception("Unexpected error while %s", call.topic)
+    except Exception as error:  # noqa: BLE001 - one of the three boundaries: a slot tells
+        topic = visible(call.topic)
+        logging.getLogger("napari_dre_slcl").error(
+            "Unexpected error while %s\n%s", topic, crash_trace(error)
+        )
         call.on_error(
-            f"An error that this plugin does not know has ended {call.topic}: "
-            f"{type(error).__name__}: {error}. Please report it."
+            f"An error that this plugin does not know has ended {topic}: {crash_sentence(error)}. "
+            "Please report it."
         )

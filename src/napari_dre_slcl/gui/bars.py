@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, 
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.gui.tool_tip import tool_tip
 
 __all__ = ["Bar", "BarList"]
 
@@ -170,7 +171,7 @@ class BarList(QWidget):
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             number = event.pos().y() // self._row_height()
             hint = self._bars[number].hint if 0 <= number < len(self._bars) else ""
-            QToolTip.showText(event.globalPos(), hint or self.toolTip(), self)
+            QToolTip.showText(event.globalPos(), tool_tip(hint) or self.toolTip(), self)
             return True
         return super().event(event)
 

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QColorDialog,
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -21,6 +20,7 @@ from napari_dre_slcl.gui.codeword_card import CodewordCard
 from napari_dre_slcl.gui.index_field import IndexField
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.note_label import NoteLabel
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.thumbnail_grid import Thumbnail
@@ -82,7 +82,7 @@ class CodebookBox(QWidget):
         self._controls = QWidget()
         controls = QHBoxLayout(self._controls)
         controls.setContentsMargins(0, 0, 0, 0)
-        controls.addWidget(QLabel("Shares by"))
+        controls.addWidget(PlainLabel("Shares by"))
         controls.addWidget(self.classes, 1)
         controls.addWidget(self.all_button)
         self._cards = QVBoxLayout()

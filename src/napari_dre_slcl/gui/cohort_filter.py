@@ -9,11 +9,12 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QVBoxLayout,
     QWidget,
 )
+
+from napari_dre_slcl.gui.plain_label import PlainLabel
 
 __all__ = ["CohortFilter"]
 
@@ -45,7 +46,7 @@ class CohortFilter(QWidget):
         self.column_field.setMinimumContentsLength(9)
         self.found_field = QCheckBox("Only rows with findings")
         self.found_field.setToolTip("Rows that a finding below is about.")
-        self.count_label = QLabel()
+        self.count_label = PlainLabel()
         self._lay_out()
         self.line.textChanged.connect(lambda _: self._typing.start())
         self._typing.timeout.connect(self.valueChanged)

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_dre_slcl.cohort.problems import Problem
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.tool_tip import tool_tip
 
 __all__ = ["CohortFindings", "findings_title"]
 
@@ -61,7 +62,7 @@ class CohortFindings(QWidget):
             text = problem.sentence
             cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
             item = QListWidgetItem(f"{sign} {cut}")
-            item.setToolTip(text[: 4 * _LONGEST])
+            item.setToolTip(tool_tip(text[: 4 * _LONGEST]))
             self.list.addItem(item)
         self.list.setVisible(bool(self._found))
         self.verdict.tell(_verdict(len(problems), len(warnings)))

@@ -25,6 +25,7 @@ from napari_dre_slcl.cohort.sheet import Sheet
 from napari_dre_slcl.cohort.sheet_index import SheetIndex
 from napari_dre_slcl.gui.cohort_marks import WHOLE_ROW, CellMarks
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.gui.tool_tip import tool_tip
 
 __all__ = ["CohortModel"]
 
@@ -177,7 +178,7 @@ class CohortModel(QAbstractTableModel):
             found = self._marks.sentences(number, column)
             text = self.text(number, column)
             cut = text if len(text) <= _LONGEST_TIP else f"{text[:_LONGEST_TIP]}…"
-            return f"{found}\n\n{cut}" if found and cut else found or cut
+            return tool_tip(f"{found}\n\n{cut}" if found and cut else found or cut)
         return None
 
     def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
@@ -212,7 +213,8 @@ class CohortModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return f"⚠ {number}" if (number, WHOLE_ROW) in self._marks.problems else str(number)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return self._marks.sentences(number, WHOLE_ROW) or "Row of the table; the names are 1"
+            found = self._marks.sentences(number, WHOLE_ROW)
+            return tool_tip(found) or "Row of the table; the names are 1"
         return None
 
     def text(self, number: int, column: int) -> str:
@@ -230,7 +232,7 @@ class CohortModel(QAbstractTableModel):
             return self._extra_name if is_extra else columns[section] or "(no name)"
         if role == Qt.ItemDataRole.ToolTipRole:
             about = "No part of the table until it is saved." if is_extra else ""
-            return about or f"{columns[section]}\nClick to sort; once more to turn round."
+            return about or tool_tip(f"{columns[section]}\nClick to sort; once more to turn round.")
         return None
 
     def _color(self, number: int, column: int) -> QColor | None:

@@ -8,7 +8,6 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -26,6 +25,7 @@ from napari_dre_slcl.gui.cohort_source import CohortSource
 from napari_dre_slcl.gui.cohort_table import CohortTable
 from napari_dre_slcl.gui.column_roles import ColumnRoles
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.section import Section
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
@@ -62,7 +62,7 @@ class CohortPanel(QWidget):
     def _build(self, colors: ThemeColors) -> None:
         self.source = CohortSource()
         self.message = MessageLine()
-        self.facts = QLabel()
+        self.facts = PlainLabel()
         self.facts.setWordWrap(True)
         self.facts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.invitation = DropInvitation(colors)

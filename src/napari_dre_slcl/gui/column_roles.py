@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -25,6 +24,8 @@ from napari_dre_slcl.cohort.column_roles import (
 )
 from napari_dre_slcl.cohort.sheet import Sheet
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.plain_label import PlainLabel
+from napari_dre_slcl.gui.tool_tip import tool_tip
 
 __all__ = ["ColumnRoles"]
 
@@ -64,7 +65,7 @@ class ColumnRoles(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(form)
-        layout.addWidget(QLabel("The first rows:"))
+        layout.addWidget(PlainLabel("The first rows:"))
         layout.addWidget(self.preview)
         layout.addWidget(self.message)
         layout.addWidget(self.use_button)
@@ -82,7 +83,7 @@ class ColumnRoles(QWidget):
                 shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
                 field.addItem(shown or "(no name)", place)
                 tip = f"{name}: {example_values(sheet, place)}"
-                field.setItemData(field.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+                field.setItemData(field.count() - 1, tool_tip(tip), Qt.ItemDataRole.ToolTipRole)
             field.setCurrentIndex(max(0, field.findData(roles.get(role, _NONE))))
             field.blockSignals(False)
         self._show_preview()

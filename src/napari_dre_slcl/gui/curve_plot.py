@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -10,8 +9,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_dre_slcl.gui.legend_label import LegendLabel
 from napari_dre_slcl.gui.theme import ThemeColors
 
 __all__ = ["CurvePlot"]
@@ -58,8 +58,7 @@ class CurvePlot(QWidget):
         self._curves: dict[str, pg.PlotDataItem] = {}
         self._plot: pg.PlotWidget | None = None  # made when there is something to draw
         self._is_due = False
-        self._legend = QLabel()
-        self._legend.setWordWrap(True)
+        self._legend = LegendLabel("━")
         self.setToolTip(tip)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -136,17 +135,17 @@ class CurvePlot(QWidget):
         plot = self._plot or self._make_plot()
         for name in [name for name in self._curves if name not in self._values]:
             plot.removeItem(self._curves.pop(name))
-        words = [f"<b>{html.escape(self._title)}</b>"]
+        entries = []
         for number, (name, (steps, points)) in enumerate(self._values.items()):
-            words.append(self._draw_curve(plot, number, name, steps, points))
-        self._legend.setText("&ensp; ".join(words))
+            entries.append(self._draw_curve(plot, number, name, steps, points))
+        self._legend.show_entries(entries, self._title)
         last = max((steps[-1] for steps, _ in self._values.values()), default=1)
         spacing = max(1, math.ceil(last / _MOST_TICKS))
         plot.getAxis("bottom").setTickSpacing(spacing, spacing)
 
     def _draw_curve(
         self, plot: pg.PlotWidget, number: int, name: str, steps: list[int], points: list[float]
-    ) -> str:
+    ) -> tuple[str, str]:
         """Draw one curve and return its entry of the legend."""
         if name not in self._curves:
             # Only the lowest and highest of the points under one pixel, so that thousands are fast.
@@ -161,9 +160,8 @@ class CurvePlot(QWidget):
         curve.setSymbolSize(6)
         curve.setSymbolBrush(color)
         curve.setData(np.asarray(steps, dtype=float), np.asarray(points))
-        shown = html.escape(self._name_of(name) or "")
-        mark = f'<span style="color:{color.name()}">━</span>'
-        return f"{mark}&nbsp;{shown + '&nbsp;' if shown else ''}{points[-1]:.3g}"
+        words = (self._name_of(name), f"{points[-1]:.3g}")
+        return color.name(), "\N{NO-BREAK SPACE}".join(word for word in words if word)
 
     def _is_whole(self, name: str) -> bool:
         return "/" not in name or len(self._values) == 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dre_slcl.gui.curve_plot import CurvePlot, NameOf
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.theme import ThemeColors
 
 __all__ = ["TrainingCurves"]
@@ -60,7 +61,7 @@ class TrainingCurves(QWidget):
         )
         self.plots = (self.loss, self.auc, self.recall, self.drift)
         self._plot_of: dict[str, CurvePlot | None] = {}
-        self._note = QLabel(_NO_VALIDATION)
+        self._note = PlainLabel(_NO_VALIDATION)
         self._note.setWordWrap(True)
         self._note.hide()
         layout = QVBoxLayout(self)

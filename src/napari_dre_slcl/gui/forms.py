@@ -8,10 +8,11 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QSpinBox, QWidget
 
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.gui.heading import heading
+from napari_dre_slcl.gui.plain_label import PlainLabel
 
 __all__ = ["SettingsForm", "setting_value"]
 
@@ -50,7 +51,7 @@ class SettingsForm(QWidget):
         super().__init__(parent)
         self._base = config
         self._editors: dict[str, _Editor] = {}
-        self._headings: dict[str, QLabel] = {}
+        self._headings: dict[str, PlainLabel] = {}
         self._shown = frozenset(names)
         self._layout = layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -115,7 +116,7 @@ class SettingsForm(QWidget):
         editor.widget.setToolTip(tip)
         editor.widget.setAccessibleName(field.title or key)
         editor.on_change(self.valueChanged.emit)
-        label = QLabel(field.title or key)
+        label = PlainLabel(field.title or key)
         label.setToolTip(tip)
         label.setBuddy(editor.widget)
         layout.addRow(label, editor.widget)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QLabel
+from napari_dre_slcl.gui.plain_label import PlainLabel
 
 __all__ = ["heading"]
 
 
-def heading(text: str) -> QLabel:
+def heading(text: str) -> PlainLabel:
     """Return a label in bold type."""
-    label = QLabel(text)
+    label = PlainLabel(text)
     font = label.font()
     font.setBold(True)
     label.setFont(font)

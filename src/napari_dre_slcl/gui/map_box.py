@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_dre_slcl.gui.map_look import MapLook
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.insight.search import attention_percentile
@@ -55,7 +56,7 @@ class MapBox(QWidget):
         self.choice.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.explanation = QLabel()
+        self.explanation = PlainLabel()
         self.explanation.setWordWrap(True)
         self.look = MapLook(colors)
         self.message = MessageLine()

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
+
+from napari_dre_slcl.gui.notices import show_error
+from napari_dre_slcl.gui.plain_label import PlainLabel
 
 __all__ = ["MessageLine"]
 
 
-class MessageLine(QLabel):
+class MessageLine(PlainLabel):
     """A line that wraps, can be copied, and takes no room while it is empty."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__("", parent)
         self.setWordWrap(True)
-        # A name in it may be a stranger's, and Qt would take <img src=...> in it for rich text.
-        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.hide()

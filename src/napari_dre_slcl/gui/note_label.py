@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
+
+from napari_dre_slcl.gui.plain_label import PlainLabel
 
 __all__ = ["NoteLabel"]
 
 
-class NoteLabel(QLabel):
+class NoteLabel(PlainLabel):
     """A label that asks for the height that its text needs at the width it gets.
 
     Qt's own wrapped label asks for a height by its preferred width; inside a folded section it is
@@ -24,7 +26,7 @@ class NoteLabel(QLabel):
 
     def setText(self, text: str | None) -> None:
         """Show another text."""
-        super().setText(text or "")
+        super().setText(text)
         self._fit(self.width())
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:

@@ -8,6 +8,8 @@ from typing import Literal
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
+from napari_dre_slcl.gui.tool_tip import tool_tip
+
 __all__ = ["PathField"]
 
 
@@ -59,7 +61,7 @@ class PathField(QWidget):
     def setValue(self, path: Path | str | None) -> None:
         """Show a path."""
         self._line.setText("" if path is None else str(path))
-        self._line.setToolTip(self._line.text())
+        self._line.setToolTip(tool_tip(self._line.text()))
         self._line.setCursorPosition(len(self._line.text()))
 
     def _pick(self) -> None:

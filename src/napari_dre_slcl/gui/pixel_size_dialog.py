@@ -18,7 +18,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QRadioButton,
     QVBoxLayout,
@@ -28,6 +27,7 @@ from qtpy.QtWidgets import (
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.scaled_picture import RING_UM, ScaledPicture
 from napari_dre_slcl.gui.tissue_pieces import read_tissue_pieces
 from napari_dre_slcl.slide import SlideInfo
@@ -237,9 +237,8 @@ class PixelSizeDialog(QDialog):
         self.accept()
 
 
-def _words(text: str) -> QLabel:
-    """Return text that wraps; what a file says is never taken for markup."""
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
+def _words(text: str) -> PlainLabel:
+    """Return text that wraps."""
+    label = PlainLabel(text)
     label.setWordWrap(True)
     return label

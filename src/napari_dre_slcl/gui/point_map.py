@@ -22,6 +22,7 @@ from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from napari_dre_slcl.gui.point_raster import View, draw_points, inside, nearest_point
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.gui.tool_tip import tool_tip
 
 __all__ = ["PointMap"]
 
@@ -235,7 +236,7 @@ class PointMap(QWidget):
         """Show the tooltip of the point under the mouse."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             number = nearest_point(self._points_px(), event.pos().x(), event.pos().y(), _NEAR_PX)
-            text = self.toolTip() if number is None else self.text_of(number)
+            text = self.toolTip() if number is None else tool_tip(self.text_of(number))
             QToolTip.showText(event.globalPos(), text, self)
             return True
         return super().event(event)

@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -20,6 +19,7 @@ from napari_dre_slcl.gui.answer_view import AnswerView
 from napari_dre_slcl.gui.job_progress import JobProgress
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.path_field import PathField
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.preferences import preferred_device, results_folder, should_pseudonymize
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.texts import encoded_text, tissue_note
@@ -80,7 +80,7 @@ class ResultPanel(QWidget):
         self.cancel_button.setToolTip("Stop the prediction; nothing half-done is kept.")
         self.load_button = QPushButton("Open result…")
         self.load_button.setToolTip("Show a result that was made before, here or elsewhere.")
-        self.tissue_note = QLabel()
+        self.tissue_note = PlainLabel()
         self.tissue_note.setWordWrap(True)
         self.message = MessageLine()
         self.progress = JobProgress(self.message)

@@ -26,6 +26,7 @@ from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.note_label import NoteLabel
 from napari_dre_slcl.gui.run_watch import RunWatch
 from napari_dre_slcl.gui.texts import metric_rows
+from napari_dre_slcl.gui.tool_tip import tool_tip
 from napari_dre_slcl.jobs.known_runs import forget_run
 from napari_dre_slcl.jobs.run_summary import RunSummary, age_text, state_text
 
@@ -252,7 +253,7 @@ def _fill(item: QTreeWidgetItem | None, run: RunSummary) -> None:
     for column, text in enumerate(texts):
         if item.text(column) != text:
             item.setText(column, text)
-            item.setToolTip(column, str(run.run_dir))
+            item.setToolTip(column, tool_tip(str(run.run_dir)))
 
 
 def _details(run: RunSummary) -> str:

@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qtpy.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from napari_dre_slcl.engine.amounts import bytes_text
 from napari_dre_slcl.gui.bars import Bar, BarList
 from napari_dre_slcl.gui.curves import TrainingCurves
 from napari_dre_slcl.gui.job_progress import JobProgress
 from napari_dre_slcl.gui.message_line import MessageLine
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.section import Section
 from napari_dre_slcl.gui.texts import epoch_text, metric_rows, seconds_rows
 from napari_dre_slcl.gui.theme import ThemeColors
@@ -36,7 +37,7 @@ class RunView(QWidget):
         self.progress.setRange(0, 1)
         self.progress.setValue(0)
         self.curves = TrainingCurves(colors)
-        self.gpu = QLabel()
+        self.gpu = PlainLabel()
         self.gpu.setToolTip("Most memory of the GPU that was in use at once in the last epoch.")
         self.gpu.hide()
         self.metrics = BarList(colors)

@@ -8,7 +8,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QVBoxLayout,
@@ -20,6 +19,7 @@ from napari_dre_slcl.gui.heading import heading
 from napari_dre_slcl.gui.index_field import IndexField
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.note_label import NoteLabel
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.similar_search import (
     PLACES,
@@ -30,6 +30,7 @@ from napari_dre_slcl.gui.similar_search import (
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.thumbnail_grid import Thumbnail, ThumbnailGrid
 from napari_dre_slcl.gui.tile_thumbnails import tile_key
+from napari_dre_slcl.gui.tool_tip import tool_tip
 from napari_dre_slcl.insight.hits import SlideHit, TileHit
 
 __all__ = ["SimilarBox"]
@@ -85,7 +86,7 @@ class SimilarBox(QWidget):
         self._where_row = QWidget()
         where = QHBoxLayout(self._where_row)
         where.setContentsMargins(0, 0, 0, 0)
-        where.addWidget(QLabel("Look in"))
+        where.addWidget(PlainLabel("Look in"))
         where.addWidget(self.where, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -198,7 +199,7 @@ class SimilarBox(QWidget):
         self.slides.clear()
         for hit in hits:
             item = QListWidgetItem(_slide_line(hit, self._session.index))
-            item.setToolTip(_slide_tooltip(hit))
+            item.setToolTip(tool_tip(_slide_tooltip(hit)))
             self.slides.addItem(item)
         row_px = self.slides.sizeHintForRow(0) if hits else _ROW_PX
         self.slides.setFixedHeight(row_px * max(1, len(hits)) + 6)

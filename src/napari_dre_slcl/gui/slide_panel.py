@@ -7,7 +7,6 @@ from pathlib import Path
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -17,6 +16,7 @@ from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.associated_images import AssociatedImagesButton
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.pixel_size_box import PixelSizeBox
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.slide_thumbnail import SlideThumbnail
 from napari_dre_slcl.gui.texts import slide_rows
@@ -83,7 +83,7 @@ class SlidePanel(QWidget):
         while self._facts.rowCount():
             self._facts.removeRow(0)
         for name, value in [] if info is None else slide_rows(info):
-            label = QLabel(value)
+            label = PlainLabel(value)
             label.setWordWrap(True)
             self._facts.addRow(f"{name}:", label)
         self.tissue.setVisible(info is not None)

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from napari_dre_slcl.gui.theme import ThemeColors
 from napari_dre_slcl.gui.tile_thumbnails import TileKey, TileThumbnails
+from napari_dre_slcl.gui.tool_tip import tool_tip
 
 __all__ = ["Thumbnail", "ThumbnailGrid"]
 
@@ -213,6 +214,6 @@ class ThumbnailGrid(QWidget):
                 item = self._items[number]
                 why_not = self._thumbnails.why_not(item.key)
                 text = "\n".join(part for part in (item.tooltip, why_not) if part)
-                QToolTip.showText(event.globalPos(), text, self)
+                QToolTip.showText(event.globalPos(), tool_tip(text), self)
             return True
         return super().event(event)

@@ -10,6 +10,7 @@ from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.tile_under import tile_at
 from napari_dre_slcl.layers import TileMap, value_text
 from napari_dre_slcl.layers.map_words import evidence_words
+from napari_dre_slcl.plain_text import untagged, visible
 from napari_dre_slcl.results import SlideResult
 
 __all__ = ["TileHover", "tile_rows"]
@@ -92,11 +93,13 @@ class TileHover(QObject):
     def _tell(self) -> None:
         """Write the map's value, the codeword and the place into the status bar: it is short."""
         self._rows = [] if self._tile is None else self.rows_of(self._tile)
-        self._text = " · ".join(
+        # napari's status bar takes text that begins like a tag for HTML.
+        told = " · ".join(
             value if name == _CODEWORD else f"{name} {value}"
             for number, (name, value) in enumerate(self._rows)
             if number == 0 or name in (_CODEWORD, _CENTRE)
         )
+        self._text = untagged(visible(told))
         if self._text and self._viewer is not None:
             self._viewer.status = self._text
 

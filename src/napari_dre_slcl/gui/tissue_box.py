@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -22,6 +21,7 @@ from napari_dre_slcl.gui.heading import heading
 from napari_dre_slcl.gui.marked_slider import MarkedSlider
 from napari_dre_slcl.gui.message_line import MessageLine
 from napari_dre_slcl.gui.overlay import Overlay
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.texts import preview_text
 from napari_dre_slcl.gui.tissue_finder import TissueFinder
 from napari_dre_slcl.gui.tissue_state import TissueState
@@ -72,7 +72,7 @@ class TissueBox(QWidget):
         self.share.setToolTip("How much of a tile must be tissue for the tile to be used.")
         self.share_button = QPushButton("Auto")
         self.share_button.setToolTip("Go back to the value that the model was trained with.")
-        self.threshold_text, self.share_text = QLabel(), QLabel()
+        self.threshold_text, self.share_text = PlainLabel(), PlainLabel()
         self.tools = {"add": QPushButton("Add tissue"), "remove": QPushButton("Remove tissue")}
         for button in self.tools.values():
             button.setCheckable(True)
@@ -106,7 +106,7 @@ class TissueBox(QWidget):
         for row, (name, slider, text, button) in enumerate(rows):
             text.setMinimumWidth(text.fontMetrics().horizontalAdvance("100 %"))
             text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            for column, widget in enumerate((QLabel(name), slider, text, button)):
+            for column, widget in enumerate((PlainLabel(name), slider, text, button)):
                 sliders.addWidget(widget, row, column)
         sliders.setColumnStretch(1, 1)
         self._details = QWidget()
@@ -116,7 +116,7 @@ class TissueBox(QWidget):
         details.addLayout(_row(*self.tools.values(), self.brush))
         details.addLayout(_row(self.undo_button, self.discard_button))
         details.addLayout(_row(self.load_button, self.save_button))
-        shown = _row(QLabel("Show"), *self.toggles.values())
+        shown = _row(PlainLabel("Show"), *self.toggles.values())
         shown.addStretch()
         details.addLayout(shown)
         layout = QVBoxLayout(self)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QComboBox, QCompleter, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QCompleter, QVBoxLayout, QWidget
 
 from napari_dre_slcl.cohort.cohort import read_cohort
 from napari_dre_slcl.config import (
@@ -25,6 +25,7 @@ from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.gui.background import Background
 from napari_dre_slcl.gui.forms import SettingsForm
 from napari_dre_slcl.gui.path_field import PathField
+from napari_dre_slcl.gui.plain_label import PlainLabel
 from napari_dre_slcl.gui.preferences import should_pseudonymize
 from napari_dre_slcl.gui.section import Section
 from napari_dre_slcl.jobs.messages import EstimateJob, TrainJob
@@ -77,7 +78,7 @@ class TrainForm(QWidget):
         for place, name in enumerate(METHODS):
             self.method_field.setItemData(place, METHOD_LINES[name], Qt.ItemDataRole.ToolTipRole)
         self.method_field.setToolTip("How the model learns. Each can predict when it is trained.")
-        self.method_line = QLabel()
+        self.method_line = PlainLabel()
         self.method_line.setWordWrap(True)
         self.preset_field = QComboBox()
         self.preset_field.addItems(preset_names())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from napari.settings import get_plugin_settings
-from napari.utils.notifications import show_warning
 
+from napari_dre_slcl.gui.notices import show_warning
 from napari_dre_slcl.layers import LayerData, slide_layer
 from napari_dre_slcl.slide import Slide
 from napari_dre_slcl.slide.block_cache import viewer_cache

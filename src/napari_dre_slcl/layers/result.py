@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.layers.colors import codeword_colors, codeword_name, codeword_shares
+from napari_dre_slcl.layers.layer_name import layer_name
 from napari_dre_slcl.layers.maps import TileMap, available_maps
 from napari_dre_slcl.layers.world import METADATA_KEY, LayerData, grid_transform
 from napari_dre_slcl.results import SlideResult
@@ -63,7 +64,7 @@ def cluster_layer(result: SlideResult) -> LayerData:
     return (
         raster,
         {
-            "name": f"{result.slide_id} · clusters",
+            "name": layer_name(result.slide_id, "clusters"),
             "colormap": colors,
             "opacity": 0.45,
             "features": {
@@ -129,7 +130,7 @@ def map_layer(
 def map_layer_name(result: SlideResult, tile_map: TileMap) -> str:
     """Return the name of a slide's map layer, with the unit of what it shows."""
     label = tile_map.label
-    return f"{result.slide_id} · {label[:1].lower()}{label[1:]}"
+    return layer_name(result.slide_id, f"{label[:1].lower()}{label[1:]}")
 
 
 def map_colormap(kind: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from napari_dre_slcl.layers.layer_name import layer_name
 from napari_dre_slcl.layers.world import METADATA_KEY, LayerData, world_transform
 from napari_dre_slcl.slide import Slide
 from napari_dre_slcl.slide.damage import log_damage
@@ -34,7 +35,7 @@ def slide_layer(slide: Slide, on_damage: Callable[[str], None] = log_damage) -> 
     return (
         slide_pyramid(slide, on_damage=on_damage),
         {
-            "name": Path(info.path).stem,
+            "name": layer_name(Path(info.path).stem),
             "rgb": True,
             "multiscale": True,
             "contrast_limits": (0, 255),

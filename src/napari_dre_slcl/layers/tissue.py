@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.layers.colors import rgb
+from napari_dre_slcl.layers.layer_name import layer_name
 from napari_dre_slcl.layers.world import METADATA_KEY, LayerData, grid_transform
 from napari_dre_slcl.tiles import TileGrid, TileStatus
 
@@ -58,7 +59,7 @@ def tissue_layer(name: str, grid: TileGrid) -> LayerData:
     return (
         raster,
         {
-            "name": f"{name} · tissue tiles",
+            "name": layer_name(name, "tissue tiles"),
             "colormap": {None: clear, 0: clear} | colors,
             "opacity": 0.25,
             "metadata": {METADATA_KEY: {"kind": "tissue", "tile_size_px": grid.size_px}},
@@ -94,7 +95,7 @@ def mask_layer(
     return (
         values,
         {
-            "name": f"{name} · tissue mask",
+            "name": layer_name(name, "tissue mask"),
             "colormap": {None: clear, 0: clear}
             | {
                 label: np.array([*rgb(color), 1], np.float32)
