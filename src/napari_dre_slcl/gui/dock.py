@@ -32,6 +32,7 @@ from napari_dre_slcl.gui.theme import theme_colors
 from napari_dre_slcl.gui.tile_hover import TileHover
 from napari_dre_slcl.gui.tile_selection import TileSelection
 from napari_dre_slcl.gui.tissue_finder import TissueFinder
+from napari_dre_slcl.gui.tool_tip import tool_tip
 from napari_dre_slcl.gui.train_panel import TrainPanel
 from napari_dre_slcl.jobs.messages import (
     Cancelled,
@@ -189,8 +190,10 @@ class DreSlclDock(QWidget):
         answer = QMessageBox.question(
             self,
             "DRE-SLCL",
-            "A training is running. Let it go on to its end without this window?\n"
-            f"Its run folder is {trainer.spec.run_dir}.",
+            tool_tip(
+                "A training is running. Let it go on to its end without this window?\n"
+                f"Its run folder is {trainer.spec.run_dir}."
+            ),
         )
         trainer.should_keep_job = answer == QMessageBox.StandardButton.Yes
 
