@@ -20,8 +20,10 @@ import numpy as np
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.cohort.feature_store import FEATURE_SUFFIXES, FeatureFile, open_features
 from napari_dre_slcl.cohort.plain_parquet import plain_values, read_plain_parquet
-from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.errors import CohortError, SlideError
 from napari_dre_slcl.slide.remote import fetch, is_remote, remote_folder
+from napari_dre_slcl.trial.kinds import PARQUET
+from napari_dre_slcl.trial.proof import prove_file
 from napari_dre_slcl.untrusted import check_array, parse_json, plain_name
 
 __all__ = ["INDEX_NAME", "IndexedFile", "look_at", "read_index", "update_index", "write_index"]
@@ -131,12 +133,21 @@ def read_index(folder: Path) -> dict[str, IndexedFile]:
             return {}
         with fetch(folder / INDEX_NAME) if is_remote(folder) else nullcontext() as copy:
             path = folder / INDEX_NAME if copy is None else copy.path
+            prove_file(path, PARQUET)
             table = read_plain_parquet(path, list(_COLUMNS))
         if not _FORMAT.items() <= (table.schema.metadata or {}).items():
             return {}
         columns = {name: plain_values(table.column(name)) for name in _COLUMNS}
         return {row.file.path.name: row for row in _rows(folder, columns)}
-    except (pyarrow.ArrowException, OSError, KeyError, ValueError, TypeError):
+    except (
+        CohortError,
+        pyarrow.ArrowException,
+        OSError,
+        KeyError,
+        ValueError,
+        TypeError,
+        OverflowError,
+    ):
         return {}  # it is made anew
 
 

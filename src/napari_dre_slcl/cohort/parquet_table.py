@@ -44,7 +44,7 @@ def read_parquet(table: Path, findings: Findings) -> list[list[str]]:
         raise CohortError(
             f"The Parquet file '{table}' is not read: {error}. Give a table with one row per slide."
         ) from error
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise CohortError(
             f"The Parquet file '{table}' cannot be read: it is damaged. Write it again."
         ) from error

@@ -13,6 +13,8 @@ from napari_dre_slcl.cohort.parquet_table import read_parquet
 from napari_dre_slcl.cohort.problems import Findings
 from napari_dre_slcl.cohort.workbook import read_workbook
 from napari_dre_slcl.errors import CohortError
+from napari_dre_slcl.trial.kinds import PARQUET, WORKBOOK
+from napari_dre_slcl.trial.proof import prove_file
 from napari_dre_slcl.untrusted import UntrustedError, read_bytes
 
 __all__ = ["read_table"]
@@ -37,7 +39,7 @@ def read_table(table: Path, findings: Findings) -> list[list[str]]:
     Raises
     ------
     CohortError
-        If there is no such file, or it is no table at all.
+        If there is no such file, it is no table at all, or it did harm in a trial.
     """
     if table.exists() and not table.is_file() and not table.is_dir():
         raise CohortError(f"The cohort table '{table}' is no file but a pipe or a device.")
@@ -45,8 +47,10 @@ def read_table(table: Path, findings: Findings) -> list[list[str]]:
         with table.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
         if head.startswith(_WORKBOOK):
+            prove_file(table, WORKBOOK)
             return read_workbook(table, findings)
         if head.startswith(_PARQUET):
+            prove_file(table, PARQUET)
             return read_parquet(table, findings)
         if head.startswith(_OLD_WORKBOOK):
             raise CohortError(

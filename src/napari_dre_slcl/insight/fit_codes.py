@@ -15,11 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.atomic_file import atomic_folder, atomic_writer, write_json
+from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.code_recall import QUESTIONS_FILE, SLIDES_FILE, read_questions
 from napari_dre_slcl.insight.hits import IndexedSlide
 from napari_dre_slcl.insight.index_header import ShardFacts
 from napari_dre_slcl.insight.rows import ShardRows
-from napari_dre_slcl.insight.tile_codes import FITTED_FILE, load_faiss, read_fitted, write_by_faiss
+from napari_dre_slcl.insight.tile_codes import (
+    FITTED_FILE,
+    load_faiss,
+    prove_codes,
+    read_fitted,
+    write_by_faiss,
+)
 
 __all__ = ["CodeSizes", "fit_codes", "is_fitted", "is_usable"]
 
@@ -138,9 +145,10 @@ def _fit(
 def is_fitted(folder: Path) -> bool:
     """Return whether codes are there that can be read, with what they are measured by."""
     try:
+        prove_codes(folder)
         read_fitted(folder)
         questions, ids = read_questions(folder)
-    except (OSError, RuntimeError, ValueError, EOFError):
+    except (SearchError, OSError, RuntimeError, ValueError, EOFError):
         return False
     return len(questions) == len(ids)
 

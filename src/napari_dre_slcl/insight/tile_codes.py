@@ -9,7 +9,7 @@ one. What is found here is only a candidate: whoever asks compares the features 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,22 +20,28 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.atomic_file import atomic_path
 from napari_dre_slcl.errors import SearchError
-from napari_dre_slcl.insight.codes_layout import check_fitted, check_lists
+from napari_dre_slcl.insight.codes_layout import FittedShape, check_fitted, check_lists
 from napari_dre_slcl.insight.hits import LeftOut
 from napari_dre_slcl.insight.index_header import CodesFacts
+from napari_dre_slcl.trial.kinds import CODES
+from napari_dre_slcl.trial.proof import prove_file
 
 __all__ = [
+    "CODES_SUFFIX",
     "FITTED_FILE",
     "MOST_RANGES",
     "ROW_BITS",
+    "StackedCodes",
     "TileCodes",
     "has_faiss",
     "mapped_lists",
+    "prove_codes",
     "read_fitted",
     "shard_number",
 ]
 
 FITTED_FILE = "fitted.faiss"
+CODES_SUFFIX = ".ivf"
 ROW_BITS = 32
 """A tile's id is the number of its shard's codes, then so many bits for its row in the shard."""
 MOST_RANGES = 64
@@ -56,6 +62,75 @@ def load_faiss() -> Any:
 def shard_number(file: str) -> int:
     """Return the number of a shard's codes, from the name of their file."""
     return int(file.partition("-")[0])
+
+
+def prove_codes(folder: Path) -> None:
+    """Make sure that the codes of a folder have been searched in a trial.
+
+    Parameters
+    ----------
+    folder : Path
+        With the centroids, and the codes of each shard.
+
+    Raises
+    ------
+    SearchError
+        If the trial was ended by them, or met a limit.
+    """
+    prove_file(folder, CODES, name=folder.parent.parent.name)
+
+
+class StackedCodes:
+    """Codes of some shards as one index of faiss, which is asked by ids.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the codes.
+    files : sequence of str
+        Codes of the shards.
+
+    Raises
+    ------
+    RuntimeError, OSError, ValueError
+        If a file has gone or is damaged; faiss raises the first alone.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str]) -> None:
+        faiss = load_faiss()
+        shape = check_fitted(folder / FITTED_FILE)
+        self._index = read_fitted(folder)
+        self._mapped = [mapped_lists(folder / name, shape) for name in files]
+        pointers = faiss.InvertedListsPtrVector()
+        for lists in self._mapped:
+            pointers.push_back(lists)
+        # faiss does not keep what it points to: the lists live as long as this object.
+        self._stacked = faiss.HStackInvertedLists(pointers.size(), pointers.data())
+        self._index.replace_invlists(self._stacked, False)
+        self._index.ntotal = self._stacked.compute_ntotal()
+        self._options = faiss.SearchParametersIVF
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @property
+    def dim(self) -> int:
+        """Width of a feature."""
+        return int(self._index.d)
+
+    @property
+    def n_lists(self) -> int:
+        """How many lists there are."""
+        return int(self._index.nlist)
+
+    def search(
+        self, query: NDArray[np.float32], n: int, n_probes: int, selector: Any = None
+    ) -> NDArray[np.int64]:
+        """Return ids that are probably near (1, d), the nearest first, at most n."""
+        options = self._options(nprobe=n_probes, sel=selector)
+        _, ids = self._index.search(query, n, params=options)
+        found: NDArray[np.int64] = ids[0][ids[0] >= 0]
+        return found
 
 
 class TileCodes:
@@ -81,36 +156,24 @@ class TileCodes:
     def __init__(
         self, folder: Path, facts: CodesFacts, first_rows: NDArray[np.int64], n_rows: int
     ) -> None:
-        faiss = load_faiss()
-        self._faiss, self._folder = faiss, folder
+        self._faiss, self._folder = load_faiss(), folder
         self._first_rows = np.asarray(first_rows, np.int64)
         self._n_rows = n_rows
         self.n_probes = facts.n_probes
         _check_sizes(folder, facts)
         try:
             self._numbers = np.array([shard_number(name) for name in facts.files], np.int64)
-            shape = check_fitted(folder / FITTED_FILE)
-            for name in facts.files:
-                check_lists(folder / name, shape)
-            self._index = read_fitted(folder)
-            self._mapped = [mapped_lists(folder / name) for name in facts.files]
+            self._stacked = StackedCodes(folder, facts.files)
         except (RuntimeError, OSError, ValueError) as error:  # faiss raises the first alone
             raise SearchError(_damaged(folder)) from error
-        pointers = faiss.InvertedListsPtrVector()
-        for lists in self._mapped:
-            pointers.push_back(lists)
-        # faiss does not keep what it points to: the lists live as long as this object.
-        self._stacked = faiss.HStackInvertedLists(pointers.size(), pointers.data())
-        self._index.replace_invlists(self._stacked, False)
-        self._index.ntotal = self._stacked.compute_ntotal()
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return len(self._stacked)
 
     @property
     def n_lists(self) -> int:
         """How many lists there are."""
-        return int(self._index.nlist)
+        return self._stacked.n_lists
 
     def candidates(
         self,
@@ -140,13 +203,14 @@ class TileCodes:
         if len(left_out.slides) > MOST_RANGES:
             return None
         kept_alive: list[Any] = []
-        options = self._faiss.SearchParametersIVF(
-            nprobe=min(n_probes or self.n_probes, self.n_lists),
-            sel=self._selector(left_out, kept_alive),
-        )
         asked = np.ascontiguousarray(query, np.float32)[None]
-        _, ids = self._index.search(asked, max(1, min(n, len(self))), params=options)
-        return np.sort(self._rows(ids[0][ids[0] >= 0]))
+        ids = self._stacked.search(
+            asked,
+            max(1, min(n, len(self))),
+            min(n_probes or self.n_probes, self.n_lists),
+            self._selector(left_out, kept_alive),
+        )
+        return np.sort(self._rows(ids))
 
     def _rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         order = np.argsort(self._numbers)
@@ -190,7 +254,13 @@ def read_fitted(folder: Path) -> Any:
 
     Tables of products would take lists x bytes x 1 kB of memory, for little speed with one question
     at a time.
+
+    Raises
+    ------
+    RuntimeError, OSError, ValueError
+        If it has gone or is damaged.
     """
+    check_fitted(folder / FITTED_FILE)
     faiss = load_faiss()
     path = str(folder / FITTED_FILE)
     fitted = faiss.read_index(path, faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
@@ -220,8 +290,9 @@ def write_by_faiss(path: Path, write: Callable[[str], None]) -> None:
         raise OSError(0, f"faiss could not write '{path.name}', the disk may be full") from error
 
 
-def mapped_lists(path: Path) -> Any:
-    """Return the codes of a shard; faiss raises RuntimeError where they cannot be read."""
+def mapped_lists(path: Path, shape: FittedShape) -> Any:
+    """Return the codes of a shard; RuntimeError, OSError or ValueError where they are damaged."""
+    check_lists(path, shape)
     faiss = load_faiss()
     reader = faiss.FileIOReader(str(path))
     # faiss maps no files on Windows; there the codes are read.

@@ -26,7 +26,7 @@ from napari_dre_slcl.insight.index_header import (
 )
 from napari_dre_slcl.insight.rows import ShardRows
 from napari_dre_slcl.insight.tile_arrays import check_counts, find_rows, tile_arrays
-from napari_dre_slcl.insight.tile_codes import TileCodes, has_faiss
+from napari_dre_slcl.insight.tile_codes import TileCodes, has_faiss, prove_codes
 from napari_dre_slcl.untrusted import map_npy, read_npy
 
 __all__ = [
@@ -188,7 +188,9 @@ class TileIndex:
             return None
         ends = np.cumsum([shard.n_tiles for shard in self.header.shards])
         first_rows = np.concatenate([[0], ends[:-1]]).astype(np.int64)
-        return TileCodes(self.folder / CODES_FOLDER / facts.name, facts, first_rows, len(self))
+        folder = self.folder / CODES_FOLDER / facts.name
+        prove_codes(folder)
+        return TileCodes(folder, facts, first_rows, len(self))
 
     def slide_numbers(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return which slide (position in ``slides``) each row belongs to."""

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight.code_recall import NearestOfShard, measure
+from napari_dre_slcl.insight.codes_layout import FittedShape, check_fitted
 from napari_dre_slcl.insight.fit_codes import CodeSizes, fit_codes, is_fitted, is_usable
 from napari_dre_slcl.insight.hits import IndexedSlide
 from napari_dre_slcl.insight.index_header import CodesFacts, IndexHeader, ShardFacts
 from napari_dre_slcl.insight.rows import ShardRows
 from napari_dre_slcl.insight.tile_codes import (
+    CODES_SUFFIX,
+    FITTED_FILE,
     ROW_BITS,
     TileCodes,
     load_faiss,
@@ -75,7 +78,7 @@ def write_codes(
     try:
         facts = _encoded(folder, name, shards, slides, features, on_progress)
     except SearchError:  # codes of before are damaged where only a search tells
-        for path in (folder / name).glob("*.ivf"):
+        for path in (folder / name).glob(f"*{CODES_SUFFIX}"):
             path.unlink()
         facts = _encoded(folder, name, shards, slides, features, on_progress)
     return replace(facts, n_trained=n_trained)
@@ -132,8 +135,9 @@ def _encode(
     on_progress: Callable[[str, int, int], None],
 ) -> tuple[str, ...]:
     """Write the codes of each shard that has none; return the file of each."""
-    there = list(folder.glob("*.ivf"))
-    known = {path.stem.partition("-")[2]: path.name for path in there if _is_readable(path)}
+    there = list(folder.glob(f"*{CODES_SUFFIX}"))
+    shape = check_fitted(folder / FITTED_FILE)
+    known = {path.stem.partition("-")[2]: path.name for path in there if _is_readable(path, shape)}
     # Not the number of a file that is damaged: a window may still look at it.
     free = max((shard_number(path.name) for path in there), default=0) + 1
     encoder = _Encoder(folder)
@@ -145,17 +149,17 @@ def _encode(
         if shard.name in known:
             continue
         rows = [(one.slide_id, slice(one.rows.start - start, one.rows.stop - start)) for one in own]
-        known[shard.name] = f"{free:06d}-{shard.name}.ivf"
+        known[shard.name] = f"{free:06d}-{shard.name}{CODES_SUFFIX}"
         encoder.write(folder / known[shard.name], features.shard(number), rows)
         free += 1
     return tuple(known[shard.name] for shard in shards)
 
 
-def _is_readable(path: Path) -> bool:
+def _is_readable(path: Path, shape: FittedShape) -> bool:
     """Return whether the codes of a shard, and the notes of what is near, can be read."""
     try:
         read_npy(path.with_suffix(".npy"))
-        mapped_lists(path)
+        mapped_lists(path, shape)
     except (OSError, ValueError, EOFError, RuntimeError):  # faiss raises nothing but the last
         return False
     return True

@@ -6,12 +6,12 @@ trials loads them. Each takes a path and a text that says more, and complains by
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_dre_slcl import errors
 from napari_dre_slcl.trial.limits import CLOCK_S, CPU_S, MEMORY_BYTES, Limits
 
-__all__ = ["CODES", "FEATURES", "IMAGE", "KINDS", "SLIDE", "TABLE", "Kind", "kind_of"]
+__all__ = ["CODES", "FEATURES", "IMAGE", "KINDS", "PARQUET", "SLIDE", "WORKBOOK", "Kind", "kind_of"]
 
 _HERE = "napari_dre_slcl"
 _MOST_EXTRA_S = 300
@@ -77,17 +77,29 @@ FEATURES = Kind(
     errors.SlideError,
     libraries=("h5py",),
 )
-# A workbook is packed to a tenth, and takes some fifteen times its text in memory.
-TABLE = Kind(
-    "table",
-    f"{_HERE}.cohort.trial_table:try_table",
+# Both are packed to a tenth or less, and take some twenty times their text as rows of cells.
+_TABLE = Kind(
+    "",
+    "",
     "The table",
     "get it again from its source, or save it as CSV UTF-8",
     errors.CohortError,
-    libraries=("pyarrow.parquet", "openpyxl"),
-    suffixes=(".parquet", ".xlsx"),
     extra_s=10,
     growth=200,
+)
+PARQUET = replace(
+    _TABLE,
+    name="parquet",
+    reader=f"{_HERE}.cohort.trial_table:try_parquet",
+    libraries=("pyarrow.parquet",),
+    suffixes=(".parquet",),
+)
+WORKBOOK = replace(
+    _TABLE,
+    name="workbook",
+    reader=f"{_HERE}.cohort.trial_table:try_workbook",
+    libraries=("openpyxl",),
+    suffixes=(".xlsx",),
 )
 CODES = Kind(
     "codes",
@@ -99,7 +111,7 @@ CODES = Kind(
     extra_s=0.02,
     growth=2,
 )
-KINDS = {kind.name: kind for kind in (SLIDE, IMAGE, FEATURES, TABLE, CODES)}
+KINDS = {kind.name: kind for kind in (SLIDE, IMAGE, FEATURES, PARQUET, WORKBOOK, CODES)}
 
 
 def kind_of(suffix: str) -> Kind | None:

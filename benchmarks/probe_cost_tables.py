@@ -1,0 +1,97 @@
+"""What it costs to read a table with and without a trial process before.
+
+    python benchmarks/probe_cost_tables.py --rows 1000
+
+Makes a cohort table as Excel workbook and as Parquet file, and prints for each: the first reading
+ever with the process warm, a later reading of a table that has proved itself, and the command
+`dre-slcl cohort check` on a new table, each as a ratio to the same without trials. Medians over
+rounds, in turn, so that a busy machine slows all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from napari_dre_slcl.cohort import read_cohort
+from napari_dre_slcl.trial.kinds import kind_of
+from napari_dre_slcl.trial.proof import start_now
+from napari_dre_slcl.trial.proof_book import BOOK_NAME
+
+Act = Callable[[], object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DRE_SLCL_CONFIG_DIR"] = folder
+        for table in _tables(Path(folder), options.rows):
+            start_now(kind_of(table.suffix))
+            _read(table)
+            _compare("read", lambda table=table: _read(table), table, options.rounds)
+            _compare("command", lambda table=table: _check(table), table, options.rounds)
+
+
+def _tables(folder: Path, n_rows: int) -> tuple[Path, Path]:
+    frame = pd.DataFrame(
+        {
+            "slide_id": [f"S{number}" for number in range(n_rows)],
+            "patient_id": [f"P{number // 2}" for number in range(n_rows)],
+            "subtype": [("LUAD", "LUSC")[number % 2] for number in range(n_rows)],
+            "report": [f"Invasive tumour of {number} mm. " * 20 for number in range(n_rows)],
+        }
+    )
+    frame.to_excel(folder / "a.xlsx", index=False)
+    frame.to_parquet(folder / "a.parquet")
+    return folder / "a.xlsx", folder / "a.parquet"
+
+
+def _read(table: Path) -> None:
+    read_cohort(table, needs_slides=False)
+
+
+def _check(table: Path) -> None:
+    command = [sys.executable, "-m", "napari_dre_slcl.cli.app", "cohort", "check", str(table)]
+    nowhere = subprocess.DEVNULL
+    subprocess.run(command, check=False, stdout=nowhere, stderr=nowhere)
+
+
+def _compare(name: str, act: Act, table: Path, rounds: int) -> None:
+    took: dict[str, list[float]] = {"new": [], "known": [], "without": []}
+    for _ in range(rounds):
+        os.utime(table)
+        (table.parent / BOOK_NAME).unlink(missing_ok=True)
+        os.environ["DRE_SLCL_PROBE"] = "on"
+        took["new"].append(_seconds(act))
+        took["known"].append(_seconds(act))
+        os.environ["DRE_SLCL_PROBE"] = "off"
+        took["without"].append(_seconds(act))
+    middle = {case: statistics.median(times) for case, times in took.items()}
+    for case in ("new", "known"):
+        extra_ms = 1000 * (middle[case] - middle["without"])
+        ratio = middle[case] / middle["without"]
+        print(
+            f"{table.suffix}, {name}, {case} table: {ratio:.2f} times as long, {extra_ms:+.0f} ms"
+        )
+
+
+def _seconds(act: Act) -> float:
+    begun = time.perf_counter()
+    act()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()
