@@ -16,6 +16,7 @@ from napari_dre_slcl.cohort.cell_values import (
 from napari_dre_slcl.cohort.problems import Findings, short_text
 from napari_dre_slcl.cohort.pseudonyms import is_under_pseudonym
 from napari_dre_slcl.cohort.rows import SPLITS, SlideRow
+from napari_dre_slcl.plain_text import visible
 from napari_dre_slcl.slide.file_to_open import dicom_series
 from napari_dre_slcl.slide.pixel_size import MPP_RANGE
 from napari_dre_slcl.slide.remote import is_remote, located, remote_name
@@ -95,16 +96,27 @@ class RowReader:
     def _slide_id(self, number: int, given: Mapping[str, str], file: Path | None) -> str:
         slide_id = without_fraction(given.get("slide_id", ""))
         if not slide_id:
-            return Path(remote_name(file)).stem if file is not None else ""
+            return "" if file is None else self._id_of_file(number, Path(remote_name(file)).stem)
         if "/" in slide_id or "\\" in slide_id or slide_id in (".", ".."):
             self._refuse_id(number, f"'{short_text(slide_id)}' holds a slash or is a folder")
         elif not slide_id.isprintable() or len(slide_id) > _LONGEST_ID:
             self._refuse_id(
-                number, f"'{short_text(slide_id)}' has line breaks or over {_LONGEST_ID} letters"
+                number,
+                f"'{short_text(visible(slide_id))}' has line breaks, signs that cannot be seen, or "
+                f"over {_LONGEST_ID} letters",
             )
         elif is_rounded_number(slide_id):
             self._refuse_id(number, f"'{slide_id}' was rounded by a spreadsheet")
         return slide_id
+
+    def _id_of_file(self, number: int, name: str) -> str:
+        if visible(name) != name:
+            self._refuse_id(
+                number,
+                f"'{short_text(visible(name))}', the name of its file, has signs that cannot be "
+                "seen; give it another",
+            )
+        return name
 
     def _refuse_id(self, number: int, what: str) -> None:
         self.findings.refuse(f"slide_id {what}", [number], "slide_id")
