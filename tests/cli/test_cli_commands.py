@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tifffile
 
 from napari_dre_slcl import __version__
 from napari_dre_slcl.cli import main
@@ -58,6 +59,20 @@ def test_info_says_size_pixel_size_and_tiles(
     assert "768 x 768 px" in shown
     assert "0.5 µm" in shown
     assert "4 of 9 tiles" in shown
+
+
+def test_info_does_not_read_hundreds_of_millions_of_pixels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slide, edge = tmp_path / "flat.tif", 12_288
+    tiles = iter([b""] * (edge // 512) ** 2)  # none is stored
+    options = {"tile": (512, 512), "compression": "zlib", "photometric": "rgb"}
+    tifffile.imwrite(slide, tiles, shape=(edge, edge, 3), dtype="uint8", **options)
+    assert main(["info", str(slide), "--mpp", "0.5", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["level_shapes"] == [[edge, edge]]
+    assert record["tissue_tiles"] is None
+    assert "151 million pixels would have to be read" in record["tiles_note"]
 
 
 def test_info_as_json_is_one_object(

@@ -10,9 +10,12 @@ from rich.table import Table
 from napari_dre_slcl.cli.console import lines, output, print_json
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.slide import Slide, SlideInfo, open_slide
-from napari_dre_slcl.tiles import tile_slide
+from napari_dre_slcl.tiles import pixels_searched, tile_slide
 
 __all__ = ["describe_slide", "pixel_size_text"]
+
+_MOST_SEARCHED_PX = 2**27
+"""Whoever asks what a slide is waits some seconds for the answer, not minutes."""
 
 
 def describe_slide(path: Path, mpp: float | None, as_json: bool) -> None:
@@ -44,6 +47,12 @@ def describe_slide(path: Path, mpp: float | None, as_json: bool) -> None:
 
 def _count_tiles(slide: Slide) -> tuple[int | None, str]:
     try:
+        n_px = pixels_searched(slide)
+        if n_px > _MOST_SEARCHED_PX:
+            return None, (
+                "not looked for: the slide has no coarse levels, so that "
+                f"{n_px / 1e6:,.0f} million pixels would have to be read; 'dre-slcl tiles' does that"
+            )
         grid = tile_slide(slide)
     except SlideError as error:
         return None, str(error)

@@ -11,7 +11,7 @@ from napari_dre_slcl.tiles.loader import TileLoader, TileSource
 from napari_dre_slcl.tiles.mask import MASK_SUFFIX, MaskClass, TissueMask, load_tissue_mask
 
 if TYPE_CHECKING:
-    from napari_dre_slcl.tiles.overview import Overview, read_overview
+    from napari_dre_slcl.tiles.overview import Overview, pixels_searched, read_overview
     from napari_dre_slcl.tiles.tiling import tile_slide
     from napari_dre_slcl.tiles.tissue import find_tissue
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Overview": "overview",
     "find_tissue": "tissue",
+    "pixels_searched": "overview",
     "read_overview": "overview",
     "tile_slide": "tiling",
 }
@@ -34,6 +35,7 @@ __all__ = [
     "TissueMask",
     "find_tissue",
     "load_tissue_mask",
+    "pixels_searched",
     "read_overview",
     "save_geojson",
     "tile_slide",

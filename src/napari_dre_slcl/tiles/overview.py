@@ -19,9 +19,9 @@ from napari_dre_slcl.tiles.mask import MaskClass, TissueMask, mask_shape
 from napari_dre_slcl.tiles.pen import find_pen
 from napari_dre_slcl.tiles.regions import closed, without_small
 from napari_dre_slcl.tiles.stain import chroma_of, green_gap, most_of, without_unstained
-from napari_dre_slcl.tiles.whole_slide import read_whole
+from napari_dre_slcl.tiles.whole_slide import read_factor, read_whole
 
-__all__ = ["MASK_MPP", "Overview", "read_overview"]
+__all__ = ["MASK_MPP", "Overview", "pixels_searched", "read_overview"]
 
 MASK_MPP = 8.0
 CHROMA_LIMITS = (8.0, 12.0)
@@ -137,6 +137,18 @@ def read_overview(slide: Slide) -> Overview:
         auto_threshold=_auto_threshold(chroma),
     )
     return replace(overview, fold=find_folds(balanced, overview.mask().tissue, pixel_um2))
+
+
+def pixels_searched(slide: Slide) -> int:
+    """Return how many pixels of the file a search for tissue reads.
+
+    Raises
+    ------
+    SlideError
+        If the pixel size is unknown.
+    """
+    factor = read_factor(slide, max(1.0, MASK_MPP / known_mpp(slide)))
+    return round(math.prod(slide.info.shape) / factor**2)
 
 
 def _refuse_absurd_size(slide: Slide, mpp: float, downsample: float) -> None:

@@ -13,7 +13,7 @@ from napari_dre_slcl.errors import DamagedSlideError
 from napari_dre_slcl.slide import Slide
 from napari_dre_slcl.tiles.mask import mask_shape
 
-__all__ = ["read_whole"]
+__all__ = ["read_factor", "read_whole"]
 
 STRIP_ROWS = 512
 LEAST_BLOCK_PX = 16
@@ -73,6 +73,11 @@ def read_whole(slide: Slide, downsample: float) -> tuple[NDArray[np.uint8], NDAr
             "copy the file anew from where it came from."
         )
     return pixels, damaged
+
+
+def read_factor(slide: Slide, downsample: float) -> float:
+    """Return the downsample of the level that `read_whole` reads where nothing is damaged."""
+    return _levels(slide, downsample)[0]
 
 
 def _levels(slide: Slide, downsample: float) -> list[float]:
