@@ -51,7 +51,8 @@ def _count_tiles(slide: Slide) -> tuple[int | None, str]:
         if n_px > _MOST_SEARCHED_PX:
             return None, (
                 "not looked for: the slide has no coarse levels, so that "
-                f"{n_px / 1e6:,.0f} million pixels would have to be read; 'dre-slcl tiles' does that"
+                f"{n_px / 1e6:,.0f} million pixels would have to be read; 'dre-slcl tiles' "
+                "does that"
             )
         grid = tile_slide(slide)
     except SlideError as error:
