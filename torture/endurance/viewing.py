@@ -69,6 +69,15 @@ class Viewing:
         share = [self._draw.uniform(0.25, 0.75) for _ in range(2)]
         return QPoint(round(size.width() * share[0]), round(size.height() * share[1]))
 
+    def draw(self) -> None:
+        """Let the canvas be drawn, as it always is before a person does the next thing.
+
+        napari 0.9.2 ends under software OpenGL where layers go and others come in between.
+        """
+        see(20)
+        self._canvas.repaint()
+        see(20)
+
     def zoom(self) -> None:
         """Turn the wheel a few times; lost in the glass, show the whole slide again."""
         angle = self._draw.choice((120, 120, -120))
@@ -103,7 +112,7 @@ class Viewing:
             return
         for _ in range(2):
             press(self.dock.result_panel.side_by_side)
-            see(DRAWN_MS)
+            self.draw()
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -139,13 +148,12 @@ class Viewing:
         for path in list(dict.fromkeys(open_ones))[:-_MOST_OPEN]:
             for layer in [one for one in self.viewer.layers if facts_of(one).get("path") == path]:
                 self.viewer.layers.remove(layer)
-        # napari 0.9.2 ends under software OpenGL where others come before this is drawn.
-        see(DRAWN_MS)
+        self.draw()
 
     def tidy(self) -> None:
         """Close all slides and wait until messages are gone, as before each measurement."""
         self.viewer.layers.clear()
-        see(DRAWN_MS)
+        self.draw()
         show_tab(self.dock.tabs, SLIDE)
         if self._run is not None:
             for runner in (self.dock.session.trainer, self.dock.session.answerer):

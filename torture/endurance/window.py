@@ -47,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
         # The same at the start of each: something to look at.
         for name in ("open", "result", *deck[begin:end]):
             getattr(person, name)()
+            person.draw()
         person.tidy()
         print(json.dumps(_held() | {"actions": end}), flush=True)
     person.viewer.close()
