@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from torture.parts import NAMES, run_part
+from torture.parts import NAMES, PIECES, run_part
 from torture.plan import Plan
 from torture.row import Row, as_markdown
 
@@ -37,7 +37,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="The same seed tries the same.")
     parser.add_argument("--share", type=float, default=1.0, help="1 takes about an hour.")
-    parser.add_argument("--only", nargs="+", choices=NAMES, help="Parts to run.")
+    parser.add_argument("--only", nargs="+", choices=(*NAMES, *PIECES), help="Parts to run.")
     parser.add_argument("--out", type=Path, help="A file for the table.")
     return parser.parse_args()
 
