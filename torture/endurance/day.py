@@ -24,7 +24,7 @@ from torture.row import Row
 __all__ = ["Growth", "judge", "run"]
 
 _ROOT = Path(__file__).resolve().parents[2]
-_PARTS, _FEWEST_PARTS = 16, 4
+_PARTS, _FEWEST_PARTS = 16, 3
 _COUNTED = {
     "files": "file handles",
     "threads": "threads",
@@ -54,7 +54,7 @@ class Growth:
     """
 
     def __init__(self, parts: Sequence[Held], hours: float) -> None:
-        first = max(0, round(len(parts) / HOURS) - 1)
+        first = max(1, round(len(parts) / HOURS) - 1)
         self._judged = parts[first:]
         self._each_h = hours / len(parts)
 

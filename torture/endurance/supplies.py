@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_dre_slcl.cohort.synthetic import generate_cohort
+from napari_dre_slcl.cohort.synthetic_slide import write_pyramid
 from napari_dre_slcl.results import RESULT_SUFFIX, SlideResult, TaskPrediction, save_result
 from torture.kills.order import Order
 from torture.kills.program import started
@@ -69,17 +70,18 @@ def make_supplies(folder: Path, *, has_model: bool) -> Supplies:
     """
     out = folder / "out"
     out.mkdir()
-    table = generate_cohort(folder / "cohort", n_slides=8 if has_model else 6, side_px=1024)
-    made = sorted((table.parent / "slides").glob("*.tif"))
-    run = _trained(folder, table) if has_model else None
-    if run is None:
+    if has_model:
+        table = generate_cohort(folder / "cohort", n_slides=8, side_px=1024)
+        made = sorted((table.parent / "slides").glob("*.tif"))
+        run = _trained(folder, table)
+        results = sorted((run / "index").rglob(f"*{RESULT_SUFFIX}"))
+        slides, tables = [*made, *_real_slides()], [table, _large_table(folder)]
+    else:
+        run, made = None, _noise(folder)
         results = [
             save_result(_made_up(path), out / f"{path.stem}{RESULT_SUFFIX}") for path in made
         ]
-        slides, tables = made, [table]
-    else:
-        results = sorted((run / "index").rglob(f"*{RESULT_SUFFIX}"))
-        slides, tables = [*made, *_real_slides()], [table, _large_table(folder)]
+        slides, tables = made, [_large_table(folder)]
     return Supplies(slides, results, tables, _wrong(folder / "wrong", made[0]), run, out)
 
 
@@ -139,6 +141,15 @@ def _made_up(slide: Path) -> SlideResult:
         slide_vector=np.zeros(2, np.float32),
         predictions=(TaskPrediction("cancer", ("normal", "cancer"), (0.2, 0.8), "cancer"),),
     )
+
+
+def _noise(folder: Path) -> list[Path]:
+    """Make two slides at no cost."""
+    draw = np.random.default_rng(0)
+    paths = [folder / f"noise-{number}.tif" for number in range(2)]
+    for path in paths:
+        write_pyramid(path, draw.integers(100, 255, (1024, 1024, 3), np.uint8))
+    return paths
 
 
 def _large_table(folder: Path) -> Path:
