@@ -18,9 +18,9 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_dre_slcl.engine.cluster import connect, lost_tasks
+from napari_dre_slcl.engine.cluster import connect, lost_tasks, on_worker
 from napari_dre_slcl.engine.embed_cohort import run_embed
-from napari_dre_slcl.errors import JobError
+from napari_dre_slcl.errors import JobError, SlideError
 from napari_dre_slcl.jobs.messages import ClusterChoice, EmbedJob, Event, Log, Result
 
 TINY = {"encoder.name": "test_resnet", "encoder.input_px": 32}
@@ -187,6 +187,34 @@ def test_a_task_that_the_scheduler_has_lost_is_begun_again(
     assert forgotten
     assert isinstance(result, Result)
     assert files(tmp_path) == serial
+
+
+def test_an_unforeseen_error_tells_no_patient_and_no_key_a_slide(
+    table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from distributed import LocalCluster, get_worker
+
+    keys: list[str] = []
+
+    def fail(*_: object) -> None:
+        keys.append(get_worker().get_current_task())
+        raise ValueError("could not convert string to float: 'Mustermann'")
+
+    monkeypatch.setattr(on_worker, "do_slide", fail)
+    here = {"processes": False, "protocol": "tcp", "dashboard_address": None}
+    events: list[Event] = []
+    with LocalCluster(n_workers=1, threads_per_worker=1, **here) as cluster:
+        job = job_on(tmp_path, table, scheduler=cluster.scheduler_address, retries=0)
+        with pytest.raises(SlideError) as told:
+            run_embed(job, events.append, lambda: False)
+    said = f"{told.value} {events}"
+    assert "Slide 's0': the worker stopped on an unexpected ValueError" in said
+    assert "Mustermann" not in f"{said} {caplog.text}"
+    assert len(keys) == 6
+    assert not any(name in key for key in keys for name in ("s0", "s1", "far"))
 
 
 def test_a_port_that_does_not_speak_is_told_in_time(

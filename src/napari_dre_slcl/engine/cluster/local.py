@@ -57,7 +57,9 @@ def local_cluster(n_workers: int, device: str) -> Iterator[SpecCluster]:
         ):
             yield cluster
     except (OSError, RuntimeError, TimeoutError) as error:
-        raise JobError(f"The {n_workers} workers cannot be started: {error}.") from error
+        raise JobError(
+            f"The {n_workers} workers cannot be started: {str(error).rstrip('.')}."
+        ) from error
 
 
 def _scheduler() -> dict[str, Any]:

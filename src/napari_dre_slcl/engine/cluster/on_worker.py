@@ -10,9 +10,17 @@ from typing import Any
 import torch
 from distributed import Worker, get_worker
 
+from napari_dre_slcl.crash import crash_sentence
 from napari_dre_slcl.engine.cluster.order import read_order
-from napari_dre_slcl.engine.reporter import Reporter
-from napari_dre_slcl.engine.slide_work import do_part, do_slide, join_parts
+from napari_dre_slcl.engine.reporter import Reporter, Stopped
+from napari_dre_slcl.engine.slide_work import (
+    Outcome,
+    SlideItem,
+    SlideWork,
+    do_part,
+    do_slide,
+    join_parts,
+)
 from napari_dre_slcl.jobs.messages import Event, Log
 
 __all__ = ["THREADS", "answer_task"]
@@ -41,13 +49,22 @@ def answer_task(order: str, part: int | None) -> dict[str, Any]:
             said.append((event.level, event.message))
 
     reporter = Reporter(keep, _Cancelled(worker))
-    if part is None:
-        outcome = do_slide(work, item, reporter)
-    elif part < 0:
-        outcome = join_parts(work, item, reporter)
-    else:
-        outcome = do_part(work, item, part, reporter)
+    try:
+        outcome = _done(work, item, part, reporter)
+    except Stopped:
+        raise
+    except Exception as error:  # noqa: BLE001 - Dask would write its text, and the order, to logs
+        sentence = f"the worker stopped on an unexpected {crash_sentence(error)}"
+        outcome = Outcome("failed", f"Slide '{item.slide_id}': {sentence}.")
     return asdict(outcome) | {"worker": worker.address, "said": said}
+
+
+def _done(work: SlideWork, item: SlideItem, part: int | None, reporter: Reporter) -> Outcome:
+    if part is None:
+        return do_slide(work, item, reporter)
+    if part < 0:
+        return join_parts(work, item, reporter)
+    return do_part(work, item, part, reporter)
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import Any
 from distributed import Client, Future, KilledWorker
 
 from napari_dre_slcl._version import __version__
+from napari_dre_slcl.crash import crash_sentence
 from napari_dre_slcl.engine.cluster.connect import ANSWER_S, bounded, connected, misfits
 from napari_dre_slcl.engine.cluster.lost_tasks import LostTasks
 from napari_dre_slcl.engine.cluster.order import write_order
@@ -147,7 +148,8 @@ class _HandOut:
             __version__,
             write_order(self._work, item),
             step.part,
-            key=f"{what}-{item.slide_id}-{self._token}{self._n_tasks:06}",
+            # Whoever may look at the dashboard reads it, so it says nothing of the slide.
+            key=f"{what}-{self._token}{self._n_tasks:06}",
             pure=False,
             workers=sorted(workers) if is_restricted else None,
             allow_other_workers=is_restricted,  # where all of these have ended meanwhile
@@ -205,8 +207,8 @@ class _HandOut:
                 "more, or lower --part-tiles."
             )
             return plain | {"kind": "killed", "sentence": sentence}
-        sentence = f"Slide '{name}': the worker stopped on an unexpected {type(error).__name__}"
-        return plain | {"sentence": f"{sentence}: {error}."}
+        what = crash_sentence(error) if error is not None else "end"
+        return plain | {"sentence": f"Slide '{name}': the worker stopped on an unexpected {what}."}
 
     def _judge(self, step: Step, answer: dict[str, Any]) -> None:
         """Decide what is next for a slide."""
