@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,7 +34,7 @@ cells = st.text(alphabet=st.sampled_from("=+-@'\t\r\n＝ a1.e"), max_size=8) | s
 
 @pytest.mark.parametrize("text", LIVE)
 def test_a_formula_is_marked_as_text(text: str) -> None:
-    assert defuse(text) == f"'{text}"
+    assert defuse(text) == f"'{text}".replace("\r", "\n")
 
 
 @pytest.mark.parametrize("text", ["-1", "+0.5", "-1e-3", "-", "a=b", "", "P-1", "-,5", "-inf"])
@@ -44,7 +45,7 @@ def test_numbers_and_usual_text_stay(text: str) -> None:
 @quick
 @given(cells)
 def test_what_is_marked_comes_back(text: str) -> None:
-    assert restore(defuse(text)) == text
+    assert restore(defuse(text)) == re.sub(r"\r(?!\n)", "\n", text)  # see test_cells
     assert not defuse(text).startswith(("=", "@", "\t", "\r", "＝"))
 
 
