@@ -66,7 +66,7 @@ class AnswerView(QWidget):
         self.predictions = BarList(colors)
         self.toggles = {kind: QCheckBox(name) for kind, (name, _) in _KINDS.items()}
         for kind, (_, hint) in _KINDS.items():
-            self.toggles[kind].setToolTip(hint)
+            self.toggles[kind].setToolTip(tool_tip(hint))
         self.side_by_side = QCheckBox("Side by side")
         self.side_by_side.setToolTip(_SIDE_BY_SIDE)
         self.tile_line = TileLine(hover, colors)

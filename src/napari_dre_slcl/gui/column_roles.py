@@ -97,7 +97,7 @@ class ColumnRoles(QWidget):
         field = QComboBox()
         field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         field.setMinimumContentsLength(10)
-        field.setToolTip(f"{ROLE_WORDS[role][1]} In tables it is called {role}.")
+        field.setToolTip(tool_tip(f"{ROLE_WORDS[role][1]} In tables it is called {role}."))
         field.currentIndexChanged.connect(lambda _: self._show_preview())
         return field
 

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dre_slcl.gui.legend_label import LegendLabel
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.gui.tool_tip import tool_tip
 
 __all__ = ["CurvePlot"]
 
@@ -59,7 +60,7 @@ class CurvePlot(QWidget):
         self._plot: pg.PlotWidget | None = None  # made when there is something to draw
         self._is_due = False
         self._legend = LegendLabel("━")
-        self.setToolTip(tip)
+        self.setToolTip(tool_tip(tip))
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(0)

@@ -25,6 +25,7 @@ from napari_dre_slcl.gui.cohort_panel import CohortPanel
 from napari_dre_slcl.gui.explore_panel import ExplorePanel
 from napari_dre_slcl.gui.model_tiling import model_tiling
 from napari_dre_slcl.gui.overlay import Overlay
+from napari_dre_slcl.gui.plain_label import make_status_bar_plain
 from napari_dre_slcl.gui.result_panel import ResultPanel
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.slide_panel import SlidePanel
@@ -173,6 +174,8 @@ class DreSlclDock(QWidget):
                 _top_of(self).installEventFilter(self)
             elif self._has_parent:
                 self.close_down()
+        elif event is not None and event.type() == QEvent.Type.Show:
+            make_status_bar_plain(_top_of(self))
         return super().event(event)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:

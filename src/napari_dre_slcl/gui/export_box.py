@@ -30,6 +30,7 @@ from napari_dre_slcl.gui.path_field import PathField
 from napari_dre_slcl.gui.preferences import export_folder, picture_mpp, should_pseudonymize
 from napari_dre_slcl.gui.session import Session
 from napari_dre_slcl.gui.theme import ThemeColors
+from napari_dre_slcl.gui.tool_tip import tool_tip
 from napari_dre_slcl.layers import available_maps
 from napari_dre_slcl.results import SlideResult
 
@@ -39,6 +40,10 @@ _POLL_MS = 100
 _STEPS = 1000
 _NOTHING = "Nothing to export yet. Predict this slide first, at the top of this tab."
 _ALONE = "Names may tell who the patient is. Share such files only with people who may know."
+_NAMES = (
+    "Name the files after the slide and put its id and file name into the report. Without, "
+    f"the files are called slide, slide-2 and so on. {_ALONE}"
+)
 
 
 class ExportBox(QWidget):
@@ -70,7 +75,7 @@ class ExportBox(QWidget):
         self.formats: dict[str, QCheckBox] = {}
         for name, (title, tip) in FORMATS.items():
             self.formats[name] = QCheckBox(title)
-            self.formats[name].setToolTip(tip)
+            self.formats[name].setToolTip(tool_tip(tip))
         self.formats["html"].setChecked(True)
         self.map = QComboBox()
         self.map.setToolTip("What the PNG picture shows over the slide.")
@@ -85,10 +90,7 @@ class ExportBox(QWidget):
         self.folder = PathField("folder", "Folder for the files")
         self.folder.setValue(export_folder())
         self.names = QCheckBox("With the slide's name")
-        self.names.setToolTip(
-            "Name the files after the slide and put its id and file name into the report. Without, "
-            f"the files are called slide, slide-2 and so on. {_ALONE}"
-        )
+        self.names.setToolTip(_NAMES)
         self.warning = NoteLabel(f"⚠ {_ALONE}")
         self.export_button = QPushButton("Export")
         self.export_button.setToolTip("Write the chosen files.")

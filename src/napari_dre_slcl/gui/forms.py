@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QSpinBo
 from napari_dre_slcl.config import DreSlclConfig
 from napari_dre_slcl.gui.heading import heading
 from napari_dre_slcl.gui.plain_label import PlainLabel
+from napari_dre_slcl.gui.tool_tip import tool_tip
 
 __all__ = ["SettingsForm", "setting_value"]
 
@@ -113,11 +114,11 @@ class SettingsForm(QWidget):
         field = type(getattr(self._base, section)).model_fields[key]
         editor = _make_editor(field)
         tip = f"{field.description or ''}\n({name})"
-        editor.widget.setToolTip(tip)
+        editor.widget.setToolTip(tool_tip(tip))
         editor.widget.setAccessibleName(field.title or key)
         editor.on_change(self.valueChanged.emit)
         label = PlainLabel(field.title or key)
-        label.setToolTip(tip)
+        label.setToolTip(tool_tip(tip))
         label.setBuddy(editor.widget)
         layout.addRow(label, editor.widget)
         self._editors[name] = editor

@@ -43,7 +43,7 @@ class PathField(QWidget):
         self._line.setPlaceholderText(title)
         self._line.textChanged.connect(lambda: self.valueChanged.emit(self.value()))
         button = QPushButton("…")
-        button.setToolTip(title)
+        button.setToolTip(tool_tip(title))
         button.setAccessibleName(title)
         button.setFixedWidth(32)
         button.clicked.connect(self._pick)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QStatusBar, QWidget
 
 from napari_dre_slcl.plain_text import visible
 
-__all__ = ["PlainLabel"]
+__all__ = ["PlainLabel", "make_status_bar_plain"]
 
 
 class PlainLabel(QLabel):
@@ -25,3 +25,10 @@ class PlainLabel(QLabel):
     def setText(self, text: str | None) -> None:
         """Show another text."""
         super().setText(visible(text or "", keep="\n"))
+
+
+def make_status_bar_plain(window: QWidget) -> None:
+    """Have napari's status bar, which names the file under the mouse, take no name for HTML."""
+    for bar in window.findChildren(QStatusBar):
+        for label in bar.findChildren(QLabel):
+            label.setTextFormat(Qt.TextFormat.PlainText)

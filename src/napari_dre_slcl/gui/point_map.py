@@ -236,7 +236,7 @@ class PointMap(QWidget):
         """Show the tooltip of the point under the mouse."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             number = nearest_point(self._points_px(), event.pos().x(), event.pos().y(), _NEAR_PX)
-            text = self.toolTip() if number is None else tool_tip(self.text_of(number))
-            QToolTip.showText(event.globalPos(), text, self)
+            text = "" if number is None else self.text_of(number)
+            QToolTip.showText(event.globalPos(), tool_tip(text) or self.toolTip(), self)
             return True
         return super().event(event)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from napari_dre_slcl.gui.tool_tip import tool_tip
+
 __all__ = ["Section"]
 
 
@@ -51,7 +53,7 @@ class Section(QWidget):
     def setText(self, title: str) -> None:
         """Call the section otherwise, such as with a count."""
         self.button.setText(title)
-        self.button.setToolTip(f"Show or hide: {title}")
+        self.button.setToolTip(tool_tip(f"Show or hide: {title}"))
 
     def content(self) -> QWidget:
         """Return what holds the widgets."""
