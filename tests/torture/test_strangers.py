@@ -8,7 +8,15 @@ import pytest
 
 from torture.plan import Plan
 from torture.strangers import run
-from torture.strangers.exports import FORMULAS, SCRIPTS, live_formulas, live_tags
+from torture.strangers.exports import (
+    FORMULAS,
+    ORDERS,
+    SCRIPTS,
+    live_formulas,
+    live_orders,
+    live_tags,
+    try_terminal,
+)
 from torture.strangers.loaders import find_loaders, loaders_in
 
 # Of this seed no file is read without end, which would take a trial's 10 s of processor time.
@@ -65,3 +73,11 @@ def test_formulas_and_scripts_that_are_not_marked_are_seen(tmp_path: Path) -> No
         path.write_text('"' + text.replace('"', '""') + '",-1.5\n', encoding="utf-8")
         assert len(list(live_formulas(path))) == (not text.startswith("'"))
     assert sum(bool(list(live_tags(f"<p>{text}</p>"))) for text in SCRIPTS) == 4
+
+
+def test_orders_to_a_terminal_are_seen(tmp_path: Path, monkeypatch) -> None:
+    assert all(map(live_orders, ORDERS))
+    monkeypatch.setattr("napari_dre_slcl.errors.visible", str)
+    row = try_terminal(Plan(SEED, 0.002, tmp_path, lambda _: None))
+    assert row.lost == len(ORDERS)
+    assert "in an error" in row.note

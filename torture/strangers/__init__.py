@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torture.plan import Plan
 from torture.row import Row
-from torture.strangers.exports import try_exports
+from torture.strangers.exports import try_exports, try_terminal
 from torture.strangers.kinds import HEAVY, KINDS
 from torture.strangers.loaders import find_loaders
 from torture.strangers.trial import Tally, Trial
@@ -20,6 +20,7 @@ def run(plan: Plan) -> Iterator[Row]:
     """Hand all readers files that were made to do harm, then files that were changed at random."""
     yield _loaders(plan)
     yield try_exports(plan)
+    yield try_terminal(plan)
     plan.say("strangers: writing honest and hostile files")
     with Trial(plan.folder) as trial:
         yield from _corpus(plan, trial)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
+
+from napari_dre_slcl.export.html_text import escape
 
 __all__ = ["figures", "note", "page", "section", "table"]
 

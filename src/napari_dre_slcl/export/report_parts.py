@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.export.html_page import note, section, table
+from napari_dre_slcl.export.html_text import escape
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.report_pictures import map_uri, ramp_uri
 from napari_dre_slcl.layers import TileMap, codeword_shares, value_text

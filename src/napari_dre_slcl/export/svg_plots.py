@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
+from napari_dre_slcl.export.html_text import escape
 from napari_dre_slcl.export.svg_marks import Axes, Band, Dots, Line, Mark
 
 __all__ = ["draw_plot"]
