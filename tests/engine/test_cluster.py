@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_dre_slcl.engine.cluster import connect, lost_tasks, on_worker
+from napari_dre_slcl.engine.cluster import connect, local, lost_tasks, on_worker
 from napari_dre_slcl.engine.embed_cohort import run_embed
 from napari_dre_slcl.errors import JobError, SlideError
 from napari_dre_slcl.jobs.messages import ClusterChoice, EmbedJob, Event, Log, Result
@@ -35,9 +35,10 @@ def table(
     """Return a cohort table of five slides and of one that nobody sees."""
     folder = tmp_path_factory.mktemp("slides")
     image = tissue_image(768, 1024, (0, 0, 512, 768))
+    large = tissue_image(1536, 1536, (0, 0, 1536, 1536))  # takes long enough to be met with
     lines = ["slide,patient_id", "far.tif,p"]
     for number in range(5):
-        make_slide(folder / f"s{number}.tif", image=image)
+        make_slide(folder / f"s{number}.tif", image=large if number < 2 else image)
         lines.append(f"s{number}.tif,p{number}")
     path = folder / "cohort.csv"
     path.write_text("\n".join(lines) + "\n")
@@ -87,8 +88,9 @@ def killing(limits: dict[Path, int]) -> Iterator[set[int]]:
 
 
 def test_killed_workers_cost_no_slide_and_double_none(
-    table: Path, serial: dict[str, bytes], tmp_path: Path
+    table: Path, serial: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(local, "_DEATHS", 1)
     seen: dict[str, int] = {}
     events: list[Event] = []
     unlucky, deadly = (tmp_path / ".locks" / f"{name}.h5.lock" for name in ("s0", "s1"))
@@ -98,16 +100,17 @@ def test_killed_workers_cost_no_slide_and_double_none(
         for path in tmp_path.glob("*.h5"):
             assert seen.setdefault(path.name, path.stat().st_ino) == path.stat().st_ino
 
-    with killing({unlucky: 3, deadly: 99}) as killed:
+    with killing({unlucky: 1, deadly: 99}) as killed:
         result = run_embed(job_on(tmp_path, table, workers=2), look, lambda: False)
-    assert len(killed) == 3 + 2 * 3
+    assert len(killed) == 1 + 2
     assert isinstance(result, Result)
     assert files(tmp_path) == {name: what for name, what in serial.items() if name != "s1.h5"}
     assert result.skipped.keys() == {"far", "s1"}
     assert "None of the 2 workers sees it" in result.skipped["far"]
-    assert "3 workers ended while they had it and nothing else" in result.skipped["s1"]
+    assert "1 workers ended while they had it and nothing else" in result.skipped["s1"]
     told = [event.message for event in events if isinstance(event, Log)]
-    assert sum("once more after all others, alone" in text for text in told) == 2
+    alone = [text for text in told if "once more after all others, alone" in text]
+    assert [sum(f"'{name}'" in text for text in alone) for name in ("s0", "s1")] == [1, 1]
     assert any("dashboard: http://127.0.0.1" in text for text in told)
     assert not [p for p in psutil.Process().children(recursive=True) if p.pid in killed]
 
