@@ -17,6 +17,7 @@ from napari_dre_slcl.cohort.left_out import (
 
 TABLE = "slide_id,patient_id,grade\n" + "".join(f"s{n},p{n},{'ab'[n % 2]}\n" for n in range(4))
 REASONS = {"s0": "made since", "s1": "=cut off,\nand more"}
+READ = {"s0": "made since", "s1": "=cut off,\\nand more"}  # what orders a terminal about is shown
 
 
 @pytest.fixture
@@ -29,15 +30,15 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_list_comes_back_as_it_was_written_and_goes_with_the_last_reason(table: Path) -> None:
-    assert read_left_out(table.parent) == REASONS
+def test_the_list_comes_back_and_goes_with_the_last_reason(table: Path) -> None:
+    assert read_left_out(table.parent) == READ
     assert write_left_out(table.parent, {}) is None
     assert read_left_out(table.parent) == {}
 
 
 def test_only_slides_on_the_list_without_a_file_are_left_out(table: Path) -> None:
     cohort, gone = without_left_out(read_cohort(table, needs_slides=False), table.parent)
-    assert gone == {"s1": REASONS["s1"]}
+    assert gone == {"s1": READ["s1"]}
     assert [row.slide_id for row in cohort.rows] == ["s0", "s2", "s3"]
 
 

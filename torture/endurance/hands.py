@@ -24,6 +24,7 @@ __all__ = [
 
 _POLL_MS = 10
 _LEFT = Qt.MouseButton.LeftButton
+_NO_KEYS = Qt.KeyboardModifier.NoModifier
 _NONE = Qt.MouseButton.NoButton
 
 
@@ -77,20 +78,20 @@ def show_tab(tabs: QTabWidget, place: int) -> None:
     """Click the title of a tab."""
     bar = tabs.tabBar()
     if bar is not None:
-        QTest.mouseClick(bar, _LEFT, pos=bar.tabRect(place).center())
+        QTest.mouseClick(bar, _LEFT, _NO_KEYS, bar.tabRect(place).center())
 
 
 def click(canvas: QWidget, place: QPoint) -> None:
     """Click a place of the canvas."""
-    QTest.mouseClick(canvas, _LEFT, pos=place)
+    QTest.mouseClick(canvas, _LEFT, _NO_KEYS, place)
 
 
 def drag(canvas: QWidget, start: QPoint, way: QPoint) -> None:
     """Pull the picture."""
-    QTest.mousePress(canvas, _LEFT, pos=start)
+    QTest.mousePress(canvas, _LEFT, _NO_KEYS, start)
     for part in (0.5, 1.0):
         move(canvas, start + way * part, _LEFT)
-    QTest.mouseRelease(canvas, _LEFT, pos=start + way)
+    QTest.mouseRelease(canvas, _LEFT, _NO_KEYS, start + way)
 
 
 def move(canvas: QWidget, place: QPoint, buttons: Qt.MouseButton = _NONE) -> None:
