@@ -7,7 +7,7 @@ folder=$(realpath -m "${1:?give a folder for the environment}")
 shift
 cd "$(dirname "$0")/.."
 uv pip compile -q --python-version 3.11 --resolution lowest-direct --extra all --extra test --extra cluster \
-  --extra search pyproject.toml -o "$folder.txt"
+  --extra search --extra umap pyproject.toml -o "$folder.txt"
 uv venv -q --python 3.11 "$folder"
 uv pip install -q -p "$folder" -r "$folder.txt"
 uv pip install -q -p "$folder" --no-deps -e .
