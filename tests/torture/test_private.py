@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from PIL import Image
 from torture.plan import Plan
 from torture.private import run
 from torture.private.identities import Identities
+from torture.private.onlookers import watched
 from torture.private.search import coloured_pictures, leaks_in
 from torture.private.tiff_slides import MAGENTA
 
@@ -80,3 +84,15 @@ def test_a_label_is_seen_in_a_picture(tmp_path: Path) -> None:
     pixels[:40, :60] = MAGENTA
     Image.fromarray(pixels).save(tmp_path / "labelled.jpg", quality=90)
     assert coloured_pictures(tmp_path) == [Path("labelled.jpg")]
+
+
+def test_what_others_see_of_a_process_is_written_down(tmp_path: Path) -> None:
+    with (
+        watched(tmp_path / "seen.txt"),
+        subprocess.Popen(
+            [sys.executable, "-c", "input()", "Mustermann"], stdin=subprocess.PIPE
+        ) as child,
+    ):
+        time.sleep(1.2)
+        child.communicate(b"\n")
+    assert "Mustermann" in (tmp_path / "seen.txt").read_text()

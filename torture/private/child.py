@@ -16,6 +16,8 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+from torture.private.onlookers import watched
+
 
 def main() -> int:
     """Run what the plan lists, and write down how each command ended."""
@@ -32,7 +34,8 @@ def _run(command: dict[str, Any]) -> int:
     if command["crash"]:
         _break_training(command["crash"])
     arguments = [one for text in command["arguments"] for one in _expanded(text)]
-    with _printing_to(Path(command["said"])):
+    said = Path(command["said"])
+    with _printing_to(said), watched(said.with_suffix(".seen.txt")):
         try:
             return run_program(arguments)
         except Exception:  # noqa: BLE001 - as the interpreter itself would: the program's own hook

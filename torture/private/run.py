@@ -16,6 +16,7 @@ from torture.private.work import (
     crash_commands,
     export_command,
     looking_commands,
+    shared_commands,
     work_commands,
 )
 from torture.row import Row
@@ -32,7 +33,8 @@ _UNASKED = {
 _NAMES = ("slide", "file", "folder", "table")
 """What names a slide of the user's own table."""
 _WITH_ALL, _WITH_WINDOW = 0.02, 0.2
-"""Shares from which on slides of every kind are looked at, and the window is opened."""
+"""Shares from which on slides of every kind are looked at; and several processes share work, and
+the window is opened."""
 _PSEUDONYMIZE = ("--pseudonymize",)
 
 
@@ -49,6 +51,7 @@ def run(plan: Plan) -> Iterator[Row]:
         *work_commands(cohort, opened, pinned, ()),
         export_command(opened, opened, "export", ()),
         *work_commands(cohort, closed, pinned, _PSEUDONYMIZE),
+        *(shared_commands(cohort, closed, _PSEUDONYMIZE) if plan.share >= _WITH_WINDOW else ()),
         export_command(closed, closed, "export", _PSEUDONYMIZE),
         # It is given files with names, and says what became of each.
         export_command(opened, closed, "export-of-named", _PSEUDONYMIZE, is_loud=True),

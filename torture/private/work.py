@@ -8,7 +8,13 @@ from pathlib import Path
 from torture.private.commands import Command, Place
 from torture.private.made_cohort import MadeCohort
 
-__all__ = ["crash_commands", "export_command", "looking_commands", "work_commands"]
+__all__ = [
+    "crash_commands",
+    "export_command",
+    "looking_commands",
+    "shared_commands",
+    "work_commands",
+]
 
 _TINY = (
     "training.epochs=1",
@@ -68,6 +74,21 @@ def work_commands(
             *("evaluate", "--out", str(made / "evaluation"), "--n-folds", "2"),
             *_common(cohort),
         ],
+    }
+    return [Command(place, name, (*words, *options)) for name, words in work.items()]
+
+
+def shared_commands(cohort: MadeCohort, place: Place, options: Sequence[str]) -> list[Command]:
+    """Return work that several processes share; the predictions need the run of `work_commands`."""
+    table, made = str(cohort.table), place.made
+    run, two = str(made / "run"), ("--workers", "2")
+    work = {
+        "train-two": ["train", "--run", str(made / "run-two"), *_common(cohort), "--devices", "2"],
+        "embed-two": [
+            *("embed", "--cohort", table, "--model", run, *two),
+            *("--out", str(made / "h5-two"), "--part-tiles", "4"),
+        ],
+        "predict-two": ["predict", run, "--cohort", table, "--out", str(made / "p-two"), *two],
     }
     return [Command(place, name, (*words, *options)) for name, words in work.items()]
 

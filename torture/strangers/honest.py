@@ -188,6 +188,11 @@ def _index(folder: Path) -> Path:
     return folder
 
 
+def _codes(folder: Path) -> Path:
+    (codes,) = (_index(folder) / "codes").iterdir()
+    return codes
+
+
 def _names(folder: Path) -> Path:
     header = {"format": 2, "codewords": ["tumour", "stroma"], "config": {"method": "dre-slcl"}}
     (folder / "model.json").write_text(json.dumps(header))
@@ -326,6 +331,7 @@ _MAKERS: Mapping[str, Callable[[Path], Path]] = {
     "split file": _splits,
     "tcga table": _csv,
     "search index": _index,
+    "codes of tiles": _codes,
     "codeword names": _names,
     "job": _job,
     "run list": _run_list,

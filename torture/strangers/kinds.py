@@ -103,6 +103,21 @@ def _index(folder: Path) -> None:
         index.hit(len(index) - 1, 0.0)
 
 
+def _codes(folder: Path) -> None:
+    from napari_dre_slcl.insight.fit_codes import is_fitted
+    from napari_dre_slcl.insight.hits import LeftOut
+    from napari_dre_slcl.insight.index_header import CodesFacts
+    from napari_dre_slcl.insight.tile_codes import TileCodes, prove_codes
+
+    is_fitted(folder)  # as who makes the index again asks
+    files = sorted(folder.glob("*.ivf"))
+    sizes = tuple(path.stat().st_size for path in files)
+    facts = CodesFacts(folder.name, tuple(path.name for path in files), sizes, 600, 4, 1.0, 20)
+    prove_codes(folder)
+    codes = TileCodes(folder, facts, np.arange(len(files)) * 400, 10**6)
+    codes.candidates(np.ones(8, np.float32), 12, LeftOut())
+
+
 def _names(folder: Path) -> None:
     from napari_dre_slcl.insight.codeword_names import read_names
     from napari_dre_slcl.insight.phrases import read_phrases
@@ -197,6 +212,7 @@ KINDS: Mapping[str, Callable[[Path], Any]] = {
     "split file": _splits,
     "tcga table": _tcga,
     "search index": _index,
+    "codes of tiles": _codes,
     "codeword names": _names,
     "job": _job,
     "run list": _run_list,
@@ -209,5 +225,7 @@ KINDS: Mapping[str, Callable[[Path], Any]] = {
     "memory bank": _bank,
     "language model": _text_model,
 }
-HEAVY = frozenset({"model folder", "search index", "OME-Zarr", "cohort xlsx", "weights pth"})
+HEAVY = frozenset(
+    {"model folder", "search index", "codes of tiles", "OME-Zarr", "cohort xlsx", "weights pth"}
+)
 """Of these, fewer are tried: each takes hundredths of a second."""

@@ -209,6 +209,26 @@ def _safetensors(file: Path, chance: random.Random) -> None:
     file.write_bytes(size.to_bytes(8, "little") + text + content[8 + length :])
 
 
+def _head(file: Path, chance: random.Random) -> None:
+    """Put numbers where a file says how long its parts are."""
+    content = bytearray(file.read_bytes())
+    for _ in range(chance.choice((1, 1, 2))):
+        place = chance.randrange(min(200, len(content)))
+        content[place : place + 8] = struct.pack("<Q", chance.choice(_NUMBERS))
+    file.write_bytes(content)
+
+
+def _foot(file: Path, chance: random.Random) -> None:
+    """Change what a Parquet file says of itself at its end, and the heads of its pages."""
+    content = bytearray(file.read_bytes())
+    length = int.from_bytes(content[-8:-4], "little")
+    for _ in range(chance.choice((1, 1, 2, 8))):
+        first = chance.choice((4, max(4, len(content) - 8 - length)))
+        place = chance.randrange(first, max(first + 1, len(content) - 8))
+        content[place] = chance.choice((content[place] ^ 1 << chance.randrange(8), 0, 127, 255))
+    file.write_bytes(content)
+
+
 def _zip(file: Path, chance: random.Random) -> None:
     """Change what is packed in an archive, and pack it again."""
     with zipfile.ZipFile(file) as archive:
@@ -252,5 +272,8 @@ _BY_SUFFIX: dict[str, Callable[[Path, random.Random], None]] = {
     ".h5": _hdf5,
     ".safetensors": _safetensors,
     ".xlsx": _zip,
+    ".parquet": _foot,
+    ".faiss": _head,
+    ".ivf": _head,
     ".pth": _zip,
 }

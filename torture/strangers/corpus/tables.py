@@ -68,6 +68,43 @@ def _table_that_is_a_bomb(folder: Path, honest: Path) -> Path:
     return folder / honest.name
 
 
+def _table_of_a_date_beyond_calendars(folder: Path, honest: Path) -> Path:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    dates = pa.array([2**31 - 1], pa.date32())
+    parquet.write_table(pa.table({"slide_id": dates}), folder / honest.name)
+    return folder / honest.name
+
+
+def _table_of_a_page_that_claims_memory(folder: Path, honest: Path) -> Path:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    # A page begins with its kind, its length, and how long it is as it is packed.
+    path = folder / honest.name
+    parquet.write_table(pa.table({"slide_id": ["a" * 100] * 100}), path, use_dictionary=False)
+    content = path.read_bytes()
+    packed = bytes([content[11] - 4, content[12]])  # two bytes shorter, since the length is longer
+    path.write_bytes(content[:7] + b"\xfe\xff\xff\xff\x0f\x15" + packed + content[13:])
+    return path
+
+
+def _codes_of_very_many_lists(folder: Path, honest: Path) -> Path:
+    target = copied(folder, honest)
+    content = bytearray((target / "fitted.faiss").read_bytes())
+    content[37:45] = (2**40).to_bytes(8, "little")
+    (target / "fitted.faiss").write_bytes(content)
+    return target
+
+
+def _codes_cut_short(folder: Path, honest: Path) -> Path:
+    target = copied(folder, honest)
+    for path in target.glob("*.ivf"):
+        path.write_bytes(path.read_bytes()[:-100])
+    return target
+
+
 def _table_without_end(folder: Path, honest: Path) -> Path:
     target = copied(folder, honest)
     with target.open("r+b") as stream:
@@ -85,6 +122,10 @@ MAKERS: Makers = (
     ("cohort xlsx", _workbook_of_a_billion_laughs),
     ("cohort parquet", _table_of_very_many_rows),
     ("cohort parquet", _table_that_is_a_bomb),
+    ("cohort parquet", _table_of_a_date_beyond_calendars),
+    ("cohort parquet", _table_of_a_page_that_claims_memory),
+    ("codes of tiles", _codes_of_very_many_lists),
+    ("codes of tiles", _codes_cut_short),
     ("cohort csv", _table_without_end),
     ("split file", _table_without_end),
 )
