@@ -56,7 +56,6 @@ class Person(Viewing):
         if hits.value():
             hits.activated.emit(self._draw.randrange(len(hits.value())))
         self._let_work()
-        self._close_old()
 
     def predict(self) -> None:
         """Predict the slide that is meant, and look around meanwhile."""
@@ -104,7 +103,6 @@ class Person(Viewing):
             self._wait(lambda: not self.dock.result_panel.is_running, "a refusal")
             self.dock.result_panel.model_field.setValue(self._run)
         self._let_work()
-        self._close_old()
 
     # -- elsewhere in the dock -------------------------------------------------------------------
 

@@ -70,10 +70,7 @@ class Viewing:
         return QPoint(round(size.width() * share[0]), round(size.height() * share[1]))
 
     def draw(self) -> None:
-        """Let the canvas be drawn, as it always is before a person does the next thing.
-
-        napari 0.9.2 ends under software OpenGL where layers go and others come in between.
-        """
+        """Let the canvas be drawn, as it always is before a person does the next thing."""
         see(20)
         self._canvas.repaint()
         see(20)
@@ -117,14 +114,14 @@ class Viewing:
     # -- files -----------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Open a slide, and close the oldest of more than three."""
+        """Open a slide."""
+        self._close_case()
         self._open_path(self._draw.choice(self._supplies.slides))
-        self._close_old()
 
     def result(self) -> None:
         """Open a result with its slide."""
+        self._close_case()
         self._load(self._draw.choice(self._supplies.results))
-        self._close_old()
 
     def _open_path(self, path: Path) -> None:
         show_tab(self.dock.tabs, SLIDE)
@@ -143,12 +140,15 @@ class Viewing:
         QFileDialog.getOpenFileName = lambda *_: (str(path), "")  # type: ignore[method-assign]
         QFileDialog.getExistingDirectory = lambda *_: str(path)  # type: ignore[method-assign]
 
-    def _close_old(self) -> None:
-        open_ones = [facts_of(one)["path"] for one in self.viewer.layers if facts_of(one)]
-        for path in list(dict.fromkeys(open_ones))[:-_MOST_OPEN]:
-            for layer in [one for one in self.viewer.layers if facts_of(one).get("path") == path]:
-                self.viewer.layers.remove(layer)
-        self.draw()
+    def _close_case(self) -> None:
+        """Close all slides where three are open, before the next is opened.
+
+        All at once: napari 0.9.2 ends under software OpenGL in drawing an image after a layer of
+        points beside it was removed, and where layers go and others come before a drawing.
+        """
+        if len({facts_of(one).get("path") for one in self.viewer.layers}) >= _MOST_OPEN:
+            self.viewer.layers.clear()
+            self.draw()
 
     def tidy(self) -> None:
         """Close all slides and wait until messages are gone, as before each measurement."""
