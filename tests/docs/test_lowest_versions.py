@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/develop/lowest-versions.md").read_text(encoding="utf-8")
-TRIED = dict(re.findall(r"^\| `([^`]+)` \| ([\d.]+) \|", PAGE, re.M))
+TABLE = PAGE.partition("| package |")[2]
+TRIED = dict(re.findall(r"^\| `([^`]+)` \| ([\d.]+) \|", TABLE, re.M))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LINES = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
 BOUNDS = {one.name: one for one in map(Requirement, LINES) if one.name != PROJECT["name"]}
