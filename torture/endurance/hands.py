@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent, QWheelEvent
@@ -23,8 +24,8 @@ __all__ = [
 ]
 
 _POLL_MS = 10
+_HANDS: Any = QTest  # the stubs of one binding take its static methods for others
 _LEFT = Qt.MouseButton.LeftButton
-_NO_KEYS = Qt.KeyboardModifier.NoModifier
 _NONE = Qt.MouseButton.NoButton
 
 
@@ -53,7 +54,7 @@ def wait_until(is_done: Callable[[], bool], seconds: float) -> bool:
 def press(button: QAbstractButton) -> None:
     """Press a button with the mouse; one that is folded away, as a shortcut would."""
     if button.isVisible() and not button.visibleRegion().isEmpty():
-        QTest.mouseClick(button, _LEFT)
+        _HANDS.mouseClick(button, _LEFT)
     else:
         button.click()
 
@@ -64,34 +65,34 @@ def choose(combo: QComboBox, place: int) -> None:
         step = place - combo.currentIndex()
         if step == 0 or not combo.isEnabled():
             return
-        QTest.keyClick(combo, Qt.Key.Key_Down if step > 0 else Qt.Key.Key_Up)
+        _HANDS.keyClick(combo, Qt.Key.Key_Down if step > 0 else Qt.Key.Key_Up)
 
 
 def type_text(line: QLineEdit, text: str) -> None:
     """Type a text in the place of what stands there."""
     line.selectAll()
-    QTest.keyClick(line, Qt.Key.Key_Delete)
-    QTest.keyClicks(line, text)
+    _HANDS.keyClick(line, Qt.Key.Key_Delete)
+    _HANDS.keyClicks(line, text)
 
 
 def show_tab(tabs: QTabWidget, place: int) -> None:
     """Click the title of a tab."""
     bar = tabs.tabBar()
     if bar is not None:
-        QTest.mouseClick(bar, _LEFT, _NO_KEYS, bar.tabRect(place).center())
+        _HANDS.mouseClick(bar, _LEFT, pos=bar.tabRect(place).center())
 
 
 def click(canvas: QWidget, place: QPoint) -> None:
     """Click a place of the canvas."""
-    QTest.mouseClick(canvas, _LEFT, _NO_KEYS, place)
+    _HANDS.mouseClick(canvas, _LEFT, pos=place)
 
 
 def drag(canvas: QWidget, start: QPoint, way: QPoint) -> None:
     """Pull the picture."""
-    QTest.mousePress(canvas, _LEFT, _NO_KEYS, start)
+    _HANDS.mousePress(canvas, _LEFT, pos=start)
     for part in (0.5, 1.0):
         move(canvas, start + way * part, _LEFT)
-    QTest.mouseRelease(canvas, _LEFT, _NO_KEYS, start + way)
+    _HANDS.mouseRelease(canvas, _LEFT, pos=start + way)
 
 
 def move(canvas: QWidget, place: QPoint, buttons: Qt.MouseButton = _NONE) -> None:

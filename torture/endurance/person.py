@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 
 import napari
 from qtpy.QtWidgets import QComboBox
@@ -154,10 +155,7 @@ class Person(Viewing):
         self._wait(lambda: "loss" in panel.curve.value() or not trainer.is_running, "a loss")
         for word in ("Continue", "Pause"):
             press(buttons.pause_button)
-            self._wait(
-                lambda word=word: buttons.pause_button.text() == word or not trainer.is_running,
-                word,
-            )
+            self._wait(partial(self._is_held, word), word)
         press(buttons.cancel_button)
         self._wait(lambda: not trainer.is_running, "the end of a training")
         self._answer_dialogs(run)
@@ -168,6 +166,11 @@ class Person(Viewing):
         self.dock.result_panel.model_field.setValue(self._run)
         self._let_work()
         shutil.rmtree(run, ignore_errors=True)
+
+    def _is_held(self, word: str) -> bool:
+        session = self.dock.session
+        button = self.dock.train_panel.buttons.pause_button
+        return button.text() == word or not session.trainer.is_running
 
     def redock(self) -> None:
         """Close the dock and open it again."""
