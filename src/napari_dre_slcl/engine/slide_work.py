@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 OutcomeKind = Literal[
-    "done", "kept", "parts", "part", "broken", "unseen", "unfit", "busy", "other version"
+    "done", "kept", "parts", "part", "broken", "failed", "unseen", "unfit", "busy", "other version"
 ]
 
 _Check = Callable[[], None]
@@ -77,8 +77,8 @@ class Outcome:
     ----------
     kind : str
         ``done``; ``kept``, was there already; ``parts``, is to be done in parts; ``part``, one of
-        these is done. What went wrong lies with the slide (``broken``), with the machine
-        (``unseen``: it does not see the slide; ``unfit``: it cannot write, or has no such device;
+        these is done. What went wrong lies with the slide (``broken``), is not
+        known (``failed``, an error that nobody foresaw), lies with the machine (``unseen``: it does not see the slide; ``unfit``: it cannot write, or has no such device;
         ``other version``), or passes (``busy``: another process makes it).
     sentence : str
         What went wrong.
