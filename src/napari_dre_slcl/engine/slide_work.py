@@ -77,9 +77,10 @@ class Outcome:
     ----------
     kind : str
         ``done``; ``kept``, was there already; ``parts``, is to be done in parts; ``part``, one of
-        these is done. What went wrong lies with the slide (``broken``), is not
-        known (``failed``, an error that nobody foresaw), lies with the machine (``unseen``: it does not see the slide; ``unfit``: it cannot write, or has no such device;
-        ``other version``), or passes (``busy``: another process makes it).
+        these is done. What went wrong lies with the slide (``broken``), with the machine
+        (``unseen``: it does not see the slide; ``unfit``: it cannot write, or has no such device;
+        ``other version``), is not known (``failed``, an error that nobody foresaw), or passes
+        (``busy``: another process makes it).
     sentence : str
         What went wrong.
     n_tiles : int
