@@ -55,7 +55,7 @@ def _dashboard() -> Iterator[str]:
     """Give keys of tasks and the pages on workers and tasks, of a scheduler in this process."""
     kind = getattr(sys.modules.get("distributed.scheduler"), "Scheduler", None)
     for scheduler in [] if kind is None else list(kind._instances):
-        keys = list(scheduler.tasks)
+        keys = list(scheduler.tasks.copy())  # they change while one looks
         yield from keys
         dashboard = scheduler.services.get("dashboard")
         port = getattr(dashboard or getattr(scheduler, "http_server", None), "port", None)
