@@ -5,7 +5,15 @@ from __future__ import annotations
 import gc
 import weakref
 
+import pytest
+
 from napari_dre_slcl.gui import garbage
+
+
+@pytest.fixture(autouse=True)
+def no_dock_just_closed(qtbot) -> None:
+    """Wait until what is done a moment after the docks of earlier tests were closed is done."""
+    qtbot.waitUntil(lambda: not garbage._WAITING)
 
 
 class _Node:
