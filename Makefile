@@ -49,7 +49,7 @@ audit:
 	@$(PYTHON) scripts/audit.py
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 torture: setup
 	$(BIN)/python -m torture --out torture.md
