@@ -213,6 +213,7 @@ def test_an_unforeseen_error_tells_no_patient_and_no_key_a_slide(
         job = job_on(tmp_path, table, scheduler=cluster.scheduler_address, retries=0)
         with pytest.raises(SlideError) as told:
             run_embed(job, events.append, lambda: False)
+        assert "profile" not in cluster.workers[0].periodic_callbacks  # it may hang its process
     said = f"{told.value} {events}"
     assert "Slide 's0': the worker stopped on an unexpected ValueError" in said
     assert "Mustermann" not in f"{said} {caplog.text}"

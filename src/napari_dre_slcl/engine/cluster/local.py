@@ -20,6 +20,7 @@ __all__ = ["local_cluster"]
 
 _HOST = "127.0.0.1"
 _GIVEN_UP = "distributed.deploy.lost-worker-timeout"
+_PROFILER = "distributed.worker.profile.enabled"
 _RESTART_S = "30 s"
 """A worker that has not come back by then is started anew; its nanny may have ended with it."""
 
@@ -45,7 +46,8 @@ def local_cluster(n_workers: int, device: str) -> Iterator[SpecCluster]:
     """
     try:
         with (
-            dask.config.set({_GIVEN_UP: _RESTART_S}),
+            # The profiler may hang its process: https://github.com/python/cpython/issues/106883
+            dask.config.set({_GIVEN_UP: _RESTART_S, _PROFILER: False}),
             SpecCluster(
                 scheduler={"cls": Scheduler, "options": _scheduler()},
                 workers={

@@ -40,6 +40,7 @@ def answer_task(order: str, part: int | None) -> dict[str, Any]:
         If the task was cancelled; nobody hears of it.
     """
     worker = get_worker()
+    _stop_profiler(worker)
     _use_threads(int(os.environ.get(THREADS, worker.state.nthreads)))
     work, item = read_order(order)
     said: list[tuple[str, str]] = []
@@ -71,6 +72,18 @@ def _done(work: SlideWork, item: SlideItem, part: int | None, reporter: Reporter
 def _use_threads(n_threads: int) -> None:
     """Let torch use what the worker was given; a nanny sets one thread whatever that is."""
     torch.set_num_threads(max(1, n_threads))
+
+
+def _stop_profiler(worker: Worker) -> None:
+    """Stop what Dask looks at the stacks of threads with, a hundred times a second.
+
+    On Python 3.11 it hangs the whole worker where a `threading.local` is collected meanwhile, see
+    https://github.com/python/cpython/issues/106883.
+    """
+    for name in ("profile", "profile-cycle"):
+        callback = worker.periodic_callbacks.pop(name, None)
+        if callback is not None:
+            worker.loop.add_callback(callback.stop)
 
 
 class _Cancelled:
