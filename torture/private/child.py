@@ -35,7 +35,7 @@ def _run(command: dict[str, Any]) -> int:
         _break_training(command["crash"])
     arguments = [one for text in command["arguments"] for one in _expanded(text)]
     said = Path(command["said"])
-    with _printing_to(said), watched(said.with_suffix(".seen.txt")):
+    with _printing_to(said), watched(said.with_suffix(".seen")):
         try:
             return run_program(arguments)
         except Exception:  # noqa: BLE001 - as the interpreter itself would: the program's own hook
