@@ -56,7 +56,7 @@ def test_each_line_is_one_version_with_hashes_and_names_no_place(name: str) -> N
     assert [line for line in lines if not ENTRY.fullmatch(line)] == []
 
 
-@pytest.mark.parametrize("requirement", wanted(), ids=str)
+@pytest.mark.parametrize("requirement", sorted(wanted(), key=str), ids=str)
 def test_what_we_ask_for_is_locked_in_a_version_that_fits(requirement: Requirement) -> None:
     locked = LOCKED.get(canonicalize_name(requirement.name))
     assert locked is not None, "run `make lock`"
