@@ -145,9 +145,12 @@ def pixels_searched(slide: Slide) -> int:
     Raises
     ------
     SlideError
-        If the pixel size is unknown.
+        If the pixel size is unknown, or makes the slide larger than any.
     """
-    factor = read_factor(slide, max(1.0, MASK_MPP / known_mpp(slide)))
+    mpp = known_mpp(slide)
+    downsample = max(1.0, MASK_MPP / mpp)
+    _refuse_absurd_size(slide, mpp, downsample)
+    factor = read_factor(slide, downsample)
     return round(math.prod(slide.info.shape) / factor**2)
 
 
