@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from napari_dre_slcl.cli.demo import DemoPlan, run_demo
+from napari_dre_slcl.cli.synth import generate
 from napari_dre_slcl.errors import CohortError, JobError
 
 SMALL = """
@@ -28,10 +29,15 @@ print("reached:", run_demo(Path(sys.argv[1]), plan, should_open_window=True))
 
 @dataclass(frozen=True)
 class Demo:
-    """A demonstration that has run."""
+    """A demonstration that has run where slides and a run of an earlier one lay."""
 
     folder: Path
     stdout: str
+    slides_before: dict[Path, int]
+
+
+def _times_of_slides(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (folder / "cohort/slides").iterdir()}
 
 
 def _run_small(folder: Path) -> str:
@@ -50,7 +56,11 @@ def _run_small(folder: Path) -> str:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     folder = tmp_path_factory.mktemp("demo") / "demo_out"
-    return Demo(folder, _run_small(folder))
+    generate(folder / "cohort", n_slides=12, seed=0, side_px=1024)
+    (folder / "run").mkdir()
+    (folder / "run" / "job.json").write_text("{}", encoding="utf-8")
+    before = _times_of_slides(folder)
+    return Demo(folder, _run_small(folder), before)
 
 
 def test_demo_prints_the_held_out_auc_of_each_task(demo: Demo) -> None:
@@ -84,11 +94,10 @@ def test_demo_summary_names_the_figures_and_shows_the_picture(demo: Demo) -> Non
 
 
 def test_second_demo_uses_the_slides_again_and_replaces_the_run(demo: Demo) -> None:
-    slides = {path: path.stat().st_mtime_ns for path in (demo.folder / "cohort/slides").iterdir()}
-    started = json.loads((demo.folder / "run/status.json").read_text())["started"]
-    assert "are used again" in _run_small(demo.folder)
-    assert {path: path.stat().st_mtime_ns for path in slides} == slides
-    assert json.loads((demo.folder / "run/status.json").read_text())["started"] > started
+    assert "are used again" in demo.stdout
+    assert _times_of_slides(demo.folder) == demo.slides_before
+    job = json.loads((demo.folder / "run/job.json").read_text())
+    assert Path(job["cohort"]) == demo.folder / "cohort/cohort.csv"
     assert not (demo.folder / "run.previous").exists()
 
 
@@ -101,10 +110,10 @@ def test_demo_leaves_a_foreign_cohort_folder_alone(tmp_path: Path) -> None:
     assert table.read_text(encoding="utf-8").startswith("slide,patient_id")
 
 
-def test_demo_leaves_a_foreign_run_folder_alone(demo: Demo, tmp_path: Path) -> None:
+def test_first_demo_makes_slides_and_leaves_a_foreign_run_folder_alone(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("years of work", encoding="utf-8")
-    (tmp_path / "cohort").symlink_to(demo.folder / "cohort")
     with pytest.raises(JobError, match="is no run folder"):
-        run_demo(tmp_path, DemoPlan(n_slides=12), should_open_window=False)
+        run_demo(tmp_path, DemoPlan(n_slides=12, side_px=1024), should_open_window=False)
+    assert len(_times_of_slides(tmp_path)) == 12
     assert (tmp_path / "run" / "thesis.txt").exists()
