@@ -103,10 +103,10 @@ def _train(members: Contenders, folder: Path, cohort: Path, steps: int) -> Path:
 def _one_round(members: Contenders, run: Path, draw: random.Random) -> _Round:
     found = _Round()
     while len(found.problems) < 3:
-        before = set(found.killed)
+        has_dead = bool(found.killed)
         answers = _wave(members, run, draw, found)
         found.tried += len(answers)
-        _judge(answers, before, found)
+        _judge(answers, has_dead, found)
         if not any(answer.kind == "killed" for answer in answers):
             break
     # Who comes later finds it done, and changes nothing.
@@ -144,8 +144,11 @@ def _kill_holder(run: Path, answers: list[Future[Answer]], after_s: float, found
         time.sleep(0.01)
 
 
-def _judge(answers: list[Answer], before: set[int], found: _Round) -> None:
-    """Find what is wrong with the answers to one start, after some were killed before."""
+def _judge(answers: list[Answer], has_dead: bool, found: _Round) -> None:
+    """Find what is wrong with the answers to one start, of a run that a dead one may have left.
+
+    Who was slow to start may follow one that was killed after the same start.
+    """
     if sum(answer.kind == "result" for answer in answers) > 1:
         found.problems.append("two finished the same run")
     for answer in answers:
@@ -153,9 +156,9 @@ def _judge(answers: list[Answer], before: set[int], found: _Round) -> None:
             found.problems.append(f"{answer.who} showed a traceback")
         if answer.kind == "failed" and not (_WHO.search(answer.text) or _OVER in answer.text):
             found.problems.append(f"{answer.who} was refused without a name")
-        if answer.kind == "result" and before:
+        if answer.kind == "result" and has_dead:
             told = _LEFT.search(answer.text)
-            if told is None or int(told[1]) not in before:
+            if told is None or int(told[1]) not in found.killed:
                 found.problems.append(f"{answer.who} did not say whom it followed")
 
 
