@@ -42,6 +42,15 @@ def test_frame_that_is_not_where_the_table_says_is_refused_before_it_is_read(
             open_slide(given)
 
 
+@pytest.mark.parametrize("length", [0, 4000, 2**31])
+def test_frames_that_claim_to_be_plain_pixels_are_refused(folder, tmp_path, length):
+    content = (folder / "level-1.dcm").read_bytes()
+    wrong = PIXELS[:-4] + struct.pack("<I", length)
+    (tmp_path / "hurt.dcm").write_bytes(content.replace(PIXELS, wrong))
+    with pytest.raises(SlideError, match="names frames where there are none"):
+        open_slide(tmp_path / "hurt.dcm")
+
+
 def test_cut_file_with_a_table_is_refused(folder, tmp_path):
     content = (folder / "level-1.dcm").read_bytes()
     (tmp_path / "cut.dcm").write_bytes(content[: len(content) // 2])

@@ -26,6 +26,9 @@ _LONG_KINDS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _NO_SIZE = 0xFFFFFFFF
 _LONG_TABLE, _PIXELS = (0x7FE0, 0x0001), (0x7FE0, 0x0010)
 _ITEM_HEAD = 8
+_META_BYTES = 4096
+_SYNTAX = b"\x02\x00\x10\x00UI"
+_IMPLICIT = b"1.2.840.10008.1.2\0"
 _PATIENCE_S = 5.0
 
 Places = NDArray[np.uint64]
@@ -65,10 +68,17 @@ def _has_its_frames(file: Path) -> bool:
             return True
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             try:
-                first, places = _frame_places(content)
+                found = _frame_places(content)
             except struct.error:  # ends in its header, which OpenSlide says itself
                 return True
-            return _are_frames(content, first, places)
+            return _is_implicit(content) if found is None else _are_frames(content, *found)
+
+
+def _is_implicit(content: mmap.mmap) -> bool:
+    """Say whether elements are stored without their kind, so that they cannot be followed here."""
+    place = content.find(_SYNTAX, 0, _META_BYTES)
+    value = content[place + len(_SYNTAX) + 2 : place + len(_SYNTAX) + 22] if place >= 0 else b""
+    return value.startswith(_IMPLICIT)
 
 
 def _are_frames(content: mmap.mmap, first: int, places: Places) -> bool:
@@ -88,14 +98,20 @@ def _are_frames(content: mmap.mmap, first: int, places: Places) -> bool:
     return True
 
 
-def _frame_places(content: mmap.mmap) -> tuple[int, Places]:
-    """Return where the first frame begins, and where each does from there; none without table."""
+def _frame_places(content: mmap.mmap) -> tuple[int, Places] | None:
+    """Return where the first frame begins, and where each does from there; none without table.
+
+    None where a length is wrong: that of a sequence which ends without having begun, or that of
+    pixels which are frames, or more than the file holds.
+    """
     place, depth = _FIRST_ELEMENT, 0
     table = np.empty(0, np.uint64)
     while place + 12 <= len(content):
         group, element, kind, size = struct.unpack_from("<HH2sH", content, place)
         if group == _ITEM_GROUP:
             depth -= element == _SEQUENCE_END
+            if depth < 0:
+                return None
             place += _ITEM_HEAD
             continue
         place += 8
@@ -103,7 +119,10 @@ def _frame_places(content: mmap.mmap) -> tuple[int, Places]:
             (size,) = struct.unpack_from("<I", content, place)
             place += 4
         if depth == 0 and (group, element) == _PIXELS:
-            return _from_pixels(content, place, table) if size == _NO_SIZE else (0, table[:0])
+            if size == _NO_SIZE:
+                return _from_pixels(content, place, table)
+            has_items = content[place : place + 4] == struct.pack("<HH", _ITEM_GROUP, _ITEM)
+            return None if has_items or size > len(content) - place else (0, table[:0])
         if depth == 0 and (group, element) == _LONG_TABLE:
             table = np.frombuffer(content[place : place + size // 8 * 8], "<u8")
         depth += size == _NO_SIZE
