@@ -26,7 +26,7 @@ from napari_dre_slcl.errors import DamagedSlideError, DreSlclError
 from napari_dre_slcl.layers import slide_layer
 from napari_dre_slcl.slide import Slide, open_slide
 from napari_dre_slcl.slide.associated import read_associated_image
-from napari_dre_slcl.tiles import find_tissue
+from napari_dre_slcl.tiles import find_tissue, pixels_searched
 from torture.slides.bounds import HANG_S, MEMORY_BYTES, MOST_SEARCHED_PX, SLOW_S
 from torture.slides.spoil import spoil
 
@@ -75,8 +75,7 @@ def _timed(act: Callable[[], Any]) -> Any:
 
 
 def _reads(slide: Slide, path: Path) -> Iterator[Any]:
-    height, width = slide.info.level_shapes[-1]
-    if height * width <= MOST_SEARCHED_PX:
+    if _searched_px(slide) <= MOST_SEARCHED_PX:
         yield lambda: find_tissue(slide)
     for yx in _corners(slide):
         yield lambda yx=yx: slide.read_tiles([yx], TILE_PX, n_threads=1)
@@ -87,6 +86,14 @@ def _reads(slide: Slide, path: Path) -> Iterator[Any]:
         yield lambda level=level: level[:VIEW_PX, :VIEW_PX]
     for name in slide.info.associated_images:
         yield lambda name=name: read_associated_image(path, name)
+
+
+def _searched_px(slide: Slide) -> int:
+    """Return how many pixels a search for tissue reads; 0 where it refuses at once."""
+    try:
+        return pixels_searched(slide)
+    except DreSlclError:
+        return 0
 
 
 def _check_sentence(error: DreSlclError) -> None:

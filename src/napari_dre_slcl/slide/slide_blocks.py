@@ -25,7 +25,7 @@ SMALLEST_CELL_PX = 16
 # takes the whole file, which may be more than anybody waits for.
 FAR = 8
 FAR_READ_PX = 4096
-PATIENCE_S = 6.0
+PATIENCE_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
