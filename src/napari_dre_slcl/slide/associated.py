@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.slide.file_to_open import file_to_open
+from napari_dre_slcl.slide.openslide_backend import over_white
 from napari_dre_slcl.slide.proof import prove
 from napari_dre_slcl.slide.remote import fetch, is_remote
 
@@ -24,7 +25,7 @@ PATIENT_WARNING = (
 )
 """What a user must have been shown before `read_associated_image` is called."""
 
-MOST_PX = 256 * 10**6
+MOST_PX = 64 * 10**6
 
 
 def read_associated_image(path: str | Path, name: str) -> NDArray[np.uint8]:
@@ -84,9 +85,7 @@ def _read(handle: openslide.OpenSlide, slide_name: str, name: str) -> NDArray[np
             f"Slide '{slide_name}': its {name} image claims {height:,} x {width:,} px, more than "
             "can be read; the file is damaged."
         )
-    pixels = np.asarray(handle.associated_images[name]).astype(np.uint16)
-    alpha = pixels[..., 3:]
-    return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return over_white(handle.associated_images[name])
 
 
 def _no_such_image(slide_name: str, name: str, names: list[str] | tuple[()]) -> SlideError:

@@ -18,7 +18,7 @@ from napari_dre_slcl.forked import restart_after_fork
 from napari_dre_slcl.slide.file_to_open import file_to_open
 from napari_dre_slcl.slide.info import Finding
 
-__all__ = ["OpenSlideBackend", "UnknownFormatError"]
+__all__ = ["OpenSlideBackend", "UnknownFormatError", "over_white"]
 
 CACHE_BYTES = 64 * 2**20
 # OpenSlide makes room for a whole tile, and ends the process where there is none.
@@ -140,7 +140,7 @@ class OpenSlideBackend:
                 if self._drop(handle):
                     raise self._damaged(location, error) from error
                 image = self._read_alone(location, level, (width, height))
-        pixels = _over_white(image)
+        pixels = over_white(image)
         if out is None:
             return pixels
         out[:] = pixels
@@ -256,7 +256,8 @@ def _properties(handle: openslide.OpenSlide) -> dict[str, str]:
     return found
 
 
-def _over_white(image: Image.Image) -> NDArray[np.uint8]:
+def over_white(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the colours of an RGBA image of OpenSlide, white under transparency."""
     least, most = image.getchannel("A").getextrema()
     if least == 255:
         return np.array(image.convert("RGB"))
