@@ -11,6 +11,7 @@ import pytest
 
 from napari_dre_slcl.errors import SearchError
 from napari_dre_slcl.insight import tile_codes
+from napari_dre_slcl.insight.code_recall import SLIDES_FILE
 from napari_dre_slcl.insight.fit_codes import CodeSizes
 from napari_dre_slcl.insight.index_part import IndexFacts, IndexSource
 from napari_dre_slcl.insight.search import nearest_tiles
@@ -178,6 +179,20 @@ def test_codes_and_notes_that_are_damaged_inside_are_made_again(
     assert mended.header.codes is not None
     assert mended.header.codes.recall == index.header.codes.recall
     assert len(list(folder.glob("*.ivf"))) == len(mended.header.codes.files)
+
+
+@needs_faiss
+@pytest.mark.parametrize("text", ["5", "[1, 2]"])
+def test_questions_that_are_none_are_made_again(
+    index: TileIndex, sources: list[IndexSource], text: str
+) -> None:
+    assert index.header.codes is not None
+    asked = index.folder / "codes" / index.header.codes.name / SLIDES_FILE
+    asked.write_text(text)
+    (index.folder / "index.json").unlink()
+    write_index(index.folder, FACTS, sources, OPTIONS)
+    assert asked.read_text().startswith('[\n  "')
+    assert TileIndex.open(index.folder).codes is not None
 
 
 @needs_faiss

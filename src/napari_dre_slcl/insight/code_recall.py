@@ -71,9 +71,19 @@ class NearestOfShard:
 
 
 def read_questions(folder: Path) -> tuple[NDArray[np.float32], list[str]]:
-    """Return the (q, d) features that are looked for, and the slide of each."""
+    """Return the (q, d) features that are looked for, and the slide of each.
+
+    Raises
+    ------
+    ValueError
+        If they are none; of a file that cannot be read also what its reader raises.
+    """
     questions: NDArray[np.float32] = read_npy(folder / QUESTIONS_FILE)
-    return questions, read_json(folder / SLIDES_FILE)
+    slides = read_json(folder / SLIDES_FILE)
+    is_list = isinstance(slides, list) and all(isinstance(slide, str) for slide in slides)
+    if questions.ndim != 2 or not is_list:
+        raise ValueError(f"'{QUESTIONS_FILE}' or '{SLIDES_FILE}' hold no questions")
+    return questions, slides
 
 
 def measure(

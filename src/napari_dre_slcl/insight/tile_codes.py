@@ -264,6 +264,8 @@ def read_fitted(folder: Path) -> Any:
     faiss = load_faiss()
     path = str(folder / FITTED_FILE)
     fitted = faiss.read_index(path, faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
+    if not fitted.is_trained:
+        raise ValueError(f"'{FITTED_FILE}' holds no fitted codes")
     fitted.use_precomputed_table = -1
     return fitted
 
