@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from vispy.scene import ViewBox
 
 from napari_dre_slcl.layers import METADATA_KEY
 from napari_dre_slcl.results import load_result
@@ -162,6 +164,20 @@ def test_side_by_side_draws_the_slide_under_both_and_goes_back(
     dock.result_panel.side_by_side.setChecked(False)
     assert kinds(viewer) == ["slide", "clusters", "attention"]
     assert not viewer.canvas.grid.enabled
+
+
+def test_side_by_side_makes_the_view_boxes_of_its_grid_once(
+    viewer, dock, slide_path, result
+) -> None:
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(result)
+    seen = []
+    for _ in range(3):
+        dock.result_panel.side_by_side.setChecked(True)
+        dock.result_panel.side_by_side.setChecked(False)
+        gc.collect()
+        seen.append(sum(isinstance(one, ViewBox) for one in gc.get_objects()))
+    assert len(set(seen)) == 1
 
 
 def test_side_by_side_keeps_its_pairs_whatever_else_is_in_the_list(

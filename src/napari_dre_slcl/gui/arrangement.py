@@ -53,6 +53,8 @@ def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> Non
         The slide's second layer must be there then; else it is removed.
     """
     tissue, copy = _present(layer_of, TISSUE_KINDS), layer_of(COPY_KIND)
+    if not is_side_by_side:  # before a layer goes, which would change the shape of the grid
+        set_grid(viewer, is_on=False)
     if is_side_by_side:
         hide_tissue(layer_of)  # a layer that is shown takes a place in the grid
         for layer in _present(layer_of, ("selection",)):
@@ -68,7 +70,8 @@ def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> Non
         layer.name_overlay.box = True
         layer.name_overlay.font_size = 8
         layer.name_overlay.visible = is_side_by_side
-    set_grid(viewer, is_side_by_side)
+    if is_side_by_side:
+        set_grid(viewer, is_on=True)
 
 
 def _present(layer_of: LayerOf, kinds: Iterable[str]) -> list[Layer]:
