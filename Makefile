@@ -12,7 +12,7 @@ help:
 	@echo "make demo-locked  the demonstration in a new environment of exact versions, with hashes compared"
 	@echo "make test   set up, then run all tests"
 	@echo "make test-pyside  the tests of the window with PySide6 instead of PyQt6, in $(PYSIDE_VENV)"
-	@echo "make torture  try for an hour to lose work, crash it and let secrets out; prints a table"
+	@echo "make torture  try for an hour or two to lose work, crash it and let secrets out; prints a table"
 	@echo "make lint   set up, then ruff, mypy, import-linter and the manifest check"
 	@echo "make audit  ask for known weaknesses of the locked packages"
 	@echo "make lock   write the exact versions of requirements/ anew; needs uv"

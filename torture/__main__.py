@@ -36,10 +36,13 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="The same seed tries the same.")
-    parser.add_argument("--share", type=float, default=1.0, help="1 takes about an hour.")
+    parser.add_argument("--share", type=float, default=1.0, help="1 takes an hour or two.")
     parser.add_argument("--only", nargs="+", choices=(*NAMES, *PIECES), help="Parts to run.")
     parser.add_argument("--out", type=Path, help="A file for the table.")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not 0 < options.share <= 10:
+        parser.error(f"--share is above 0 and at most 10, not {options.share:g}")
+    return options
 
 
 def _say(text: str) -> None:
