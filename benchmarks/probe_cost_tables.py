@@ -12,22 +12,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+from trial_cost import compare
 
 from napari_dre_slcl.cohort import read_cohort
 from napari_dre_slcl.trial.kinds import kind_of
 from napari_dre_slcl.trial.proof import start_now
-from napari_dre_slcl.trial.proof_book import BOOK_NAME
-
-Act = Callable[[], object]
 
 
 def main() -> None:
@@ -40,8 +35,12 @@ def main() -> None:
         for table in _tables(Path(folder), options.rows):
             start_now(kind_of(table.suffix))
             _read(table)
-            _compare("read", lambda table=table: _read(table), table, options.rounds)
-            _compare("command", lambda table=table: _check(table), table, options.rounds)
+            compare(
+                f"{table.suffix}, read", lambda table=table: _read(table), table, options.rounds
+            )
+            compare(
+                f"{table.suffix}, command", lambda table=table: _check(table), table, options.rounds
+            )
 
 
 def _tables(folder: Path, n_rows: int) -> tuple[Path, Path]:
@@ -66,31 +65,6 @@ def _check(table: Path) -> None:
     command = [sys.executable, "-m", "napari_dre_slcl.cli.app", "cohort", "check", str(table)]
     nowhere = subprocess.DEVNULL
     subprocess.run(command, check=False, stdout=nowhere, stderr=nowhere)
-
-
-def _compare(name: str, act: Act, table: Path, rounds: int) -> None:
-    took: dict[str, list[float]] = {"new": [], "known": [], "without": []}
-    for _ in range(rounds):
-        os.utime(table)
-        (table.parent / BOOK_NAME).unlink(missing_ok=True)
-        os.environ["DRE_SLCL_PROBE"] = "on"
-        took["new"].append(_seconds(act))
-        took["known"].append(_seconds(act))
-        os.environ["DRE_SLCL_PROBE"] = "off"
-        took["without"].append(_seconds(act))
-    middle = {case: statistics.median(times) for case, times in took.items()}
-    for case in ("new", "known"):
-        extra_ms = 1000 * (middle[case] - middle["without"])
-        ratio = middle[case] / middle["without"]
-        print(
-            f"{table.suffix}, {name}, {case} table: {ratio:.2f} times as long, {extra_ms:+.0f} ms"
-        )
-
-
-def _seconds(act: Act) -> float:
-    begun = time.perf_counter()
-    act()
-    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":
