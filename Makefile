@@ -57,7 +57,7 @@ torture: setup
 $(PYSIDE_VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(PYSIDE_VENV)/bin/python || $(PYTHON) -m venv $(PYSIDE_VENV)
 	$(PYSIDE_VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
-	  -e '.[pyside,tables,text,zarr,test]'
+	  -e '.[pyside,engine,tables,text,zarr,test]'
 	@touch $@
 
 test-pyside: system-libs $(PYSIDE_VENV)/.installed

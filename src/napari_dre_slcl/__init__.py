@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from napari_dre_slcl._version import __version__
+from napari_dre_slcl.engine_extra import engine_needed
 
 if TYPE_CHECKING:
     from napari_dre_slcl.config import load_preset
@@ -27,7 +28,8 @@ __all__ = ["__version__", "load_preset", "load_result", "open_slide", "predict",
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+        with engine_needed():
+            return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -7,6 +7,7 @@ __all__ = [
     "ConfigError",
     "DamagedSlideError",
     "DreSlclError",
+    "EngineMissingError",
     "ExportError",
     "JobError",
     "LeakageError",
@@ -63,6 +64,10 @@ class SearchError(DreSlclError):
 
 class JobError(DreSlclError):
     """A job cannot be started or continued."""
+
+
+class EngineMissingError(DreSlclError, ImportError):
+    """Training or prediction was asked for, and the extra ``engine`` is not installed."""
 
 
 class ExportError(DreSlclError):

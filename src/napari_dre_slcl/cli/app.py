@@ -40,6 +40,7 @@ from napari_dre_slcl.cli.options import (
 from napari_dre_slcl.cli.plan import register as register_plan
 from napari_dre_slcl.cli.pseudonyms_command import register as register_pseudonyms
 from napari_dre_slcl.cli.runs_command import register as register_runs
+from napari_dre_slcl.engine_extra import engine_needed
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.trial.proof import start_early
 
@@ -87,7 +88,8 @@ def main(argv: list[str] | None = None) -> int:
     sys.excepthook = tell_crash
     try:
         # Calling the app itself would bring typer's own hook, which shows texts of errors.
-        _command_of(app)(args=argv, prog_name="dre-slcl")
+        with engine_needed():
+            _command_of(app)(args=argv, prog_name="dre-slcl")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except DreSlclError as error:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from napari_dre_slcl.cli.console import output, say, status
 from napari_dre_slcl.cli.progress import show_events
 from napari_dre_slcl.engine.comparison import compare_evaluations
-from napari_dre_slcl.engine.evaluation import run_evaluation
-from napari_dre_slcl.engine.evaluation_request import EvaluationRequest
 from napari_dre_slcl.engine.reporter import Reporter, Stopped
 from napari_dre_slcl.export.wording import (
     METRIC_WORDS,
@@ -26,6 +24,9 @@ from napari_dre_slcl.export.wording import (
     spread_text,
 )
 from napari_dre_slcl.jobs.requests import Requests, obey_signals
+
+if TYPE_CHECKING:
+    from napari_dre_slcl.engine.evaluation_request import EvaluationRequest
 
 __all__ = ["compare_and_print", "run_and_print"]
 
@@ -48,6 +49,8 @@ def run_and_print(request: EvaluationRequest) -> bool:
     DreSlclError
         If it cannot be done.
     """
+    from napari_dre_slcl.engine.evaluation import run_evaluation  # torch; comparing needs none
+
     requests = Requests()
     try:
         with show_events(as_json=False) as on_event, obey_signals(requests):

@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_dre_slcl.doctor.child import ask
 from napari_dre_slcl.doctor.finding import Finding, ok, problem, warning
+from napari_dre_slcl.engine_extra import COMMAND, missing_engine
 
 __all__ = ["check_computing", "judge"]
 
@@ -20,6 +21,10 @@ _LITTLE_GIB = 4.0
 
 def check_computing() -> list[Finding]:
     """Import torch, torchvision and timm, and multiply on each device."""
+    absent = missing_engine()
+    if absent is not None:
+        says = f"{absent} is not installed: slides and results are shown, not trained or predicted"
+        return [warning("Engine", says, COMMAND)]
     answer = ask("napari_dre_slcl.doctor.torch_probe")
     if answer.failure:
         return [problem("torch", f"cannot be used: {answer.failure}", _BOTH)]

@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dre_slcl.engine.estimate_text import estimate_text
+from napari_dre_slcl.engine_extra import missing_engine, missing_sentence
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.gui.run_buttons import RunButtons
 from napari_dre_slcl.gui.run_list import RunList
@@ -63,6 +64,8 @@ class TrainPanel(QWidget):
         self._connect()
         self._set_running(False)
         session.runs.refresh()
+        if (absent := missing_engine()) is not None:
+            self.message.tell(missing_sentence(absent))
 
     def _build(self, colors: ThemeColors) -> None:
         self.form = TrainForm(self._session.background)

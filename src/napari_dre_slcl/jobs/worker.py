@@ -21,6 +21,7 @@ from typing import TextIO, TypeVar
 from napari_dre_slcl.atomic_file import DISK_ERRORS
 from napari_dre_slcl.crash import crash_sentence, crash_trace
 from napari_dre_slcl.engine.placement import rank_given
+from napari_dre_slcl.engine_extra import engine_needed
 from napari_dre_slcl.errors import DreSlclError
 from napari_dre_slcl.jobs.known_runs import remember_run
 from napari_dre_slcl.jobs.messages import (
@@ -92,7 +93,8 @@ def run_job(spec: Job, on_event: OnEvent, requests: Requests | None = None) -> T
 
     end: Terminal
     try:
-        end = _run(under_pseudonyms(spec), note, requests, begin)
+        with engine_needed():
+            end = _run(under_pseudonyms(spec), note, requests, begin)
     except DreSlclError as error:
         end = Failed(message=str(error))
     except OSError as error:
