@@ -11,11 +11,13 @@ from napari_dre_slcl.engine_extra import engine_needed
 if TYPE_CHECKING:
     from napari_dre_slcl.config import load_preset
     from napari_dre_slcl.engine.predict import predict
+    from napari_dre_slcl.estimator import DreSlclClassifier
     from napari_dre_slcl.results import load_result
     from napari_dre_slcl.slide import open_slide
     from napari_dre_slcl.tiles import tile_slide
 
 _HOME = {
+    "DreSlclClassifier": "napari_dre_slcl.estimator",
     "load_preset": "napari_dre_slcl.config",
     "load_result": "napari_dre_slcl.results",
     "predict": "napari_dre_slcl.engine.predict",
@@ -23,7 +25,15 @@ _HOME = {
     "tile_slide": "napari_dre_slcl.tiles",
 }
 
-__all__ = ["__version__", "load_preset", "load_result", "open_slide", "predict", "tile_slide"]
+__all__ = [
+    "DreSlclClassifier",
+    "__version__",
+    "load_preset",
+    "load_result",
+    "open_slide",
+    "predict",
+    "tile_slide",
+]
 
 
 def __getattr__(name: str) -> Any:

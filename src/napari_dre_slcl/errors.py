@@ -3,6 +3,7 @@
 from napari_dre_slcl.plain_text import visible
 
 __all__ = [
+    "BagError",
     "CohortError",
     "ConfigError",
     "DamagedSlideError",
@@ -40,6 +41,13 @@ class DamagedSlideError(SlideError):
 
 class CohortError(DreSlclError):
     """The cohort table, its labels, splits or reports are not usable."""
+
+
+class BagError(CohortError, ValueError):
+    """Bags of features, labels or patients that a script gave are not usable.
+
+    A ValueError too, as scikit-learn raises for the same.
+    """
 
 
 class LeakageError(CohortError):

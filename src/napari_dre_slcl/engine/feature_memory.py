@@ -35,6 +35,11 @@ class FeatureMemory:
         self._latest: tuple[str, StoredFeatures | None] = ("", None)
         self._lock = threading.Lock()
 
+    def put(self, stored: StoredFeatures) -> None:
+        """Keep features that were never in a file, under their name; the room is not looked at."""
+        with self._lock:
+            self._kept[str(stored.file.path)] = stored
+
     def clear(self) -> None:
         """Forget the features; the room is not given back, so nothing is kept from here on."""
         with self._lock:

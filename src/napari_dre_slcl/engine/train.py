@@ -42,7 +42,7 @@ from napari_dre_slcl.engine.world import SOLO, World
 from napari_dre_slcl.errors import CohortError, ConfigError, JobError, SlideError
 from napari_dre_slcl.jobs.messages import Cancelled, Result, ResumeJob, TrainJob
 
-__all__ = ["ready_run", "run_resume", "run_train", "train_prepared"]
+__all__ = ["make_run", "ready_run", "run_resume", "run_train", "train_prepared"]
 
 
 def run_train(
@@ -253,7 +253,7 @@ def ready_run(
             "was started with: bring them back, or start a new one."
         ) from error
     with closing(slides) as prepared:
-        yield prepared, world.all_do(lambda: _make_run(config, prepared, reporter, world=world))
+        yield prepared, world.all_do(lambda: make_run(config, prepared, reporter, world=world))
 
 
 def train_prepared(
@@ -292,7 +292,7 @@ def train_prepared(
         If the settings are wrong, or the run cannot go on.
     """
     check_run_dir(run_dir)
-    run = _make_run(config, prepared, reporter, is_cell=True)
+    run = make_run(config, prepared, reporter, is_cell=True)
     with run_lock(run_dir, reporter.log), explain_full_disk(run_dir):
         own = job.model_copy(update={"run_dir": run_dir})
         create_run_dir(own, run.config, _reasons(prepared))
@@ -300,7 +300,7 @@ def train_prepared(
         return _train_and_test(run_dir, run, prepared, reporter, state, is_cell=True)
 
 
-def _make_run(
+def make_run(
     config: DreSlclConfig,
     prepared: PreparedCohort,
     reporter: Reporter,
@@ -308,7 +308,26 @@ def _make_run(
     is_cell: bool = False,
     world: World = SOLO,
 ) -> MethodRun:
-    """Build the method that is asked for, and its network."""
+    """Build the method that is asked for, and its network.
+
+    Parameters
+    ----------
+    config : DreSlclConfig
+        Its settings.
+    prepared : PreparedCohort
+        What it is to learn from.
+    reporter : Reporter
+        Told everything.
+    is_cell : bool
+        Nothing is kept to go on from.
+    world : World
+        The processes of the training.
+
+    Raises
+    ------
+    DreSlclError
+        If the settings do not fit the cohort or this machine.
+    """
     if config.training.patience and not prepared.rows("val"):
         raise ConfigError(
             "training.patience stops on validation, and there are no validation slides. Set "
