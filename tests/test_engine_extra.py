@@ -71,6 +71,7 @@ def test_commands_and_python_say_it_in_one_sentence(
         "train": ["train", "--cohort", str(table), "--run", run],
         "predict": ["predict", run, slide, "--out", run],
         "evaluate": ["evaluate", "--cohort", str(table), "--out", run],
+        "demo": ["demo", "--out", run, "--no-window"],
         "compare": ["compare", run, run],
     }
     done = subprocess.run(
@@ -84,7 +85,7 @@ def test_commands_and_python_say_it_in_one_sentence(
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["codes"] | {"cohort": 0} == dict.fromkeys(commands, 2) | {"info": 0, "cohort": 0}
     told = " ".join(done.stderr.split())
-    assert told.count(f"Error: {SENTENCE}") == 3  # train, predict, evaluate; compare needs none
+    assert told.count(f"Error: {SENTENCE}") == 4  # all but info, cohort check and compare
     assert "Traceback" not in done.stderr
     assert said["python"] == ["EngineMissingError", SENTENCE]
     assert said["doctor"][0] == "warning"

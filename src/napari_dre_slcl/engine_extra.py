@@ -11,7 +11,14 @@ from importlib.util import find_spec
 
 from napari_dre_slcl.errors import EngineMissingError
 
-__all__ = ["COMMAND", "LIBRARIES", "engine_needed", "missing_engine", "missing_sentence"]
+__all__ = [
+    "COMMAND",
+    "LIBRARIES",
+    "engine_needed",
+    "missing_engine",
+    "missing_sentence",
+    "require_engine",
+]
 
 LIBRARIES = ("torch", "timm", "safetensors", "lightning_fabric")
 """Modules that the extra ``engine`` installs."""
@@ -34,6 +41,18 @@ def missing_sentence(name: str) -> str:
         Module that is not there.
     """
     return f"Training and prediction need '{name}', which is not installed: {COMMAND} adds it."
+
+
+def require_engine() -> None:
+    """Complain before long work whose later parts need the engine.
+
+    Raises
+    ------
+    EngineMissingError
+        If one of `LIBRARIES` is not installed.
+    """
+    if (absent := missing_engine()) is not None:
+        raise EngineMissingError(missing_sentence(absent))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from napari_dre_slcl.cli.summary import DemoOutcome, attention_sentence, write_s
 from napari_dre_slcl.cli.synth import generate
 from napari_dre_slcl.cli.tables import TEST_AUC, print_predictions, print_training
 from napari_dre_slcl.cli.window import open_window, save_screenshot
+from napari_dre_slcl.engine_extra import require_engine
 from napari_dre_slcl.errors import CohortError, DreSlclError, JobError
 from napari_dre_slcl.jobs.messages import PredictJob, Result, TrainJob
 from napari_dre_slcl.results import load_result
@@ -85,6 +86,7 @@ def run_demo(out: Path, plan: DemoPlan, should_open_window: bool) -> bool:
     DreSlclError
         If a part of the path fails.
     """
+    require_engine()
     clock = _Clock()
     table = clock.run("Generate slides", lambda: _cohort(out / "cohort", plan))
     trained = clock.run("Train and evaluate", lambda: _train(table, out / "run", plan))
