@@ -220,7 +220,7 @@ def test_no_room_for_the_files_is_a_sentence_and_leaves_nothing_behind(tmp_path:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
     try:
-        with pytest.raises(JobError, match=r"needs \d+ MB.*no room.*Free space"):
+        with pytest.raises(JobError, match=r"needs [\d.]+ MB.*disk is full.*Free space"):
             _open(tmp_path).begin_generation("first")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

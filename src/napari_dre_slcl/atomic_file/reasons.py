@@ -32,7 +32,7 @@ def telling(path: Path, aside: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno is None and type(error) is OSError:
-            told = f"{error}; the disk may be full"
+            told = "not all of it could be written; most often the disk is full"
             raise OSError(errno.EIO, told, str(path)) from error
         if error.filename is None or _is_within(error.filename, aside):
             error.filename, error.filename2 = str(path), None

@@ -289,7 +289,8 @@ def write_by_faiss(path: Path, write: Callable[[str], None]) -> None:
         with atomic_path(path) as aside:
             write(str(aside))
     except RuntimeError as error:  # faiss raises nothing else
-        raise OSError(0, f"faiss could not write '{path.name}', the disk may be full") from error
+        told = f"not all of '{path.name}' could be written; most often the disk is full"
+        raise OSError(0, told) from error
 
 
 def mapped_lists(path: Path, shape: FittedShape) -> Any:

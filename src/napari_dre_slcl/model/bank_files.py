@@ -192,8 +192,8 @@ class BankFiles:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return f"The memory bank cannot be written to '{self._folder}': {error.strerror}."
         return (
-            f"The memory bank needs {self._shape.n_bytes() / 1e6:,.0f} MB in '{self._folder}', "
-            "and the disk has no room for it. Free space, or choose a run folder on another disk."
+            f"The memory bank needs {self._shape.n_bytes() / 1e6:,.1f} MB in '{self._folder}', "
+            "and the disk is full. Free space, or choose a run folder on another disk."
         )
 
 
