@@ -48,8 +48,9 @@ class DreSlclClassifier(  # type: ignore[misc]  # scikit-learn's classes are unt
     preset : str, default "default"
         What the settings start from; `napari_dre_slcl.load_preset` shows them.
     codewords, epochs, least_steps, slides_per_batch, fresh_tiles : int, optional
-        The settings ``codebook.codewords`` and ``training.*`` of that name; those of the preset by
-        default. Few slides take more epochs than asked for, until there are ``least_steps``.
+        The settings ``codebook.codewords`` and ``training.*`` of that name, or the method's own,
+        such as ``mil.epochs``; those of the preset by default. Few slides take more epochs than
+        asked for, until there are ``least_steps``. What a method does not know is left aside.
     lr_rest, lr_adapter : float, optional
         Learning rates: ``training.lr_rest`` of the network, ``features.lr_adapter`` of the layer on
         top of the features.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
+from napari_dre_slcl.config import DreSlclConfig, load_preset, setting_names, with_overrides
 
 __all__ = ["NAMED_SETTINGS", "TASK", "config_of"]
 
@@ -29,8 +29,10 @@ NAMED_SETTINGS = {
     "contrastive_weight": "loss.contrastive_weight",
     "device": "training.device",
 }
-"""Parameter of `DreSlclClassifier` -> the setting that it stands for."""
+"""Parameter of `DreSlclClassifier` -> the setting of DRE-SLCL that it stands for."""
 
+_SECTION = {"attention-mil": "mil", "giga-ssl": "giga_ssl", "slpd": "slpd"}
+_OWN_NAME = {"lr_rest": "lr", "adapter_width": "width"}
 _SEEDS = 2**31
 
 
@@ -51,8 +53,8 @@ def config_of(params: Mapping[str, Any], *, has_reports: bool) -> DreSlclConfig:
         If a name is unknown or a value does not fit.
     """
     named = {
-        setting: params[name]
-        for name, setting in NAMED_SETTINGS.items()
+        _setting(name, params["method"]): params[name]
+        for name in NAMED_SETTINGS
         if params[name] is not None
     }
     overrides = {
@@ -66,6 +68,12 @@ def config_of(params: Mapping[str, Any], *, has_reports: bool) -> DreSlclConfig:
         overrides["loss.contrastive_weight"] = 0.0
     plain = {name: _plain(value) for name, value in overrides.items()}
     return with_overrides(load_preset(params["preset"]), plain)
+
+
+def _setting(name: str, method: Any) -> str:
+    """Return the setting that a parameter stands for: the method's own where it has such a one."""
+    own = f"{_SECTION.get(method, '')}.{_OWN_NAME.get(name, name)}"
+    return own if own in setting_names() else NAMED_SETTINGS[name]
 
 
 def _seed(random_state: Any) -> int:
