@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     ("content", "sentence"),
     [
         ({"features": None}, "no data set 'features', it holds 'coords'"),
-        ({"features": FEATURES[0]}, r"float32 array of shape \(3,\)"),
+        ({"features": np.ones((2, 2, 3), np.float32)}, r"float32 array of shape \(2, 2, 3\)"),
         ({"features": FEATURES[:0]}, r"shape \(0, 3\)"),
         ({"features": np.array([[b"a"]])}, "a table of numbers"),
         ({"coords": XY[:3]}, r"5 features but coordinates of shape \(3, 2\)"),

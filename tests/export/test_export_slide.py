@@ -12,18 +12,28 @@ import numpy as np
 import pytest
 
 from napari_dre_slcl.errors import ExportError
-from napari_dre_slcl.export.export_slide import FORMATS, ExportRequest, export_result
+from napari_dre_slcl.export.export_slide import (
+    FORMATS,
+    WITH_FEATURES,
+    ExportRequest,
+    export_result,
+)
 from napari_dre_slcl.export.look import look_of
 from napari_dre_slcl.export.steps import ExportStopped
 from napari_dre_slcl.results import SlideResult
+
+ALWAYS = tuple(name for name in FORMATS if name not in WITH_FEATURES)
+"""The others need libraries of their own and are tried in tests/interchange."""
 
 
 def test_every_format_is_written_without_the_slides_name(
     result: SlideResult, tmp_path: Path
 ) -> None:
-    request = ExportRequest(tuple(FORMATS), tmp_path / "out")
+    request = ExportRequest(ALWAYS, tmp_path / "out")
     shares: list[float] = []
-    paths = export_result(result, request, on_progress=lambda name, share: shares.append(share))
+    paths = export_result(
+        result, request, on_progress=lambda name, share: shares.append(share)
+    )
     assert [path.name for path in paths] == [
         "slide.geojson",
         "slide.ome.zarr",
@@ -49,8 +59,13 @@ def test_a_neutral_name_replaces_nothing_and_a_slides_name_its_own(
         [path.name for path in export_result(result, request)]
         for request in (neutral, neutral, named, named)
     ]
-    assert stems[:2] == [["slide.csv", "slide.geojson"], ["slide-2.csv", "slide-2.geojson"]]
-    assert stems[2] == stems[3] == [f"{result.slide_id}.csv", f"{result.slide_id}.geojson"]
+    assert stems[:2] == [
+        ["slide.csv", "slide.geojson"],
+        ["slide-2.csv", "slide-2.geojson"],
+    ]
+    assert (
+        stems[2] == stems[3] == [f"{result.slide_id}.csv", f"{result.slide_id}.geojson"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,8 +99,12 @@ def test_result_without_tiles_has_a_report_only(
     make_result: Callable[..., SlideResult], tmp_path: Path
 ) -> None:
     full = make_result(tmp_path / "features.h5")
-    empty = {name: getattr(full, name)[:0] for name in ("rowcol", "codeword", "attention")}
-    nothing = replace(full, **empty, residual_norm=full.residual_norm[:0], evidence=None)
+    empty = {
+        name: getattr(full, name)[:0] for name in ("rowcol", "codeword", "attention")
+    }
+    nothing = replace(
+        full, **empty, residual_norm=full.residual_norm[:0], evidence=None
+    )
     nothing = replace(nothing, evidence_of=())
     (page,) = export_result(nothing, ExportRequest(("html",), tmp_path / "out"))
     assert page.is_file()
@@ -105,7 +124,7 @@ def test_stopping_leaves_whole_files_only(result: SlideResult, tmp_path: Path) -
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of file sizes to set")
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("name", ALWAYS)
 def test_a_disk_without_room_is_told_and_nothing_is_left(
     result: SlideResult, tmp_path: Path, name: str
 ) -> None:
@@ -123,7 +142,9 @@ def test_a_disk_without_room_is_told_and_nothing_is_left(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_names_of_the_model_win_while_it_is_the_same(result: SlideResult, tmp_path: Path) -> None:
+def test_names_of_the_model_win_while_it_is_the_same(
+    result: SlideResult, tmp_path: Path
+) -> None:
     header = '{"codewords": ["a", "b", "c"], "weights_sha256": "%s", "config": {}}'
     facts = result.provenance | {"model": str(tmp_path)}
     result = replace(result, provenance=facts)
@@ -133,7 +154,9 @@ def test_names_of_the_model_win_while_it_is_the_same(result: SlideResult, tmp_pa
     assert look_of(result).names == ("lymphocytes <&>", "stroma", "Codeword 3")
 
 
-@pytest.mark.parametrize("slide_id", ["", ".", "..", "../../etc/x", ".hidden", "a/b", "x" * 400])
+@pytest.mark.parametrize(
+    "slide_id", ["", ".", "..", "../../etc/x", ".hidden", "a/b", "x" * 400]
+)
 def test_a_slides_name_makes_visible_files_in_the_folder(
     result: SlideResult, tmp_path: Path, slide_id: str
 ) -> None:
@@ -155,20 +178,30 @@ def test_nothing_is_written_where_one_format_cannot_be(
     make_result: Callable[..., SlideResult], tmp_path: Path
 ) -> None:
     full = make_result(tmp_path / "features.h5")
-    parts = {name: getattr(full, name)[:0] for name in ("rowcol", "codeword", "attention")}
-    nothing = replace(full, **parts, residual_norm=full.residual_norm[:0], evidence=None)
+    parts = {
+        name: getattr(full, name)[:0] for name in ("rowcol", "codeword", "attention")
+    }
+    nothing = replace(
+        full, **parts, residual_norm=full.residual_norm[:0], evidence=None
+    )
     with pytest.raises(ExportError, match="no tiles to write"):
         export_result(nothing, ExportRequest(("html", "csv"), tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
-def test_a_method_without_codewords_is_exported_whole(result: SlideResult, tmp_path: Path) -> None:
+def test_a_method_without_codewords_is_exported_whole(
+    result: SlideResult, tmp_path: Path
+) -> None:
     none = np.zeros(0, np.float32)
     codeword = np.zeros_like(result.codeword)
     without = replace(
-        result, n_codewords=0, codeword_names=(), codeword_attention=none, codeword=codeword
+        result,
+        n_codewords=0,
+        codeword_names=(),
+        codeword_attention=none,
+        codeword=codeword,
     )
-    paths = export_result(without, ExportRequest(tuple(FORMATS), tmp_path / "out"))
+    paths = export_result(without, ExportRequest(ALWAYS, tmp_path / "out"))
     assert all(path.exists() for path in paths)
     assert "codeword" not in (tmp_path / "out" / "slide.csv").read_text()
 
@@ -177,11 +210,13 @@ def test_evidence_that_is_no_number_is_exported_as_nothing(
     result: SlideResult, tmp_path: Path
 ) -> None:
     broken = replace(result, evidence=np.full_like(result.evidence, np.nan))
-    paths = export_result(broken, ExportRequest(tuple(FORMATS), tmp_path / "out"))
+    paths = export_result(broken, ExportRequest(ALWAYS, tmp_path / "out"))
     assert "NaN" not in paths[0].read_text()
 
 
-def test_names_written_by_hand_fit_a_legend(result: SlideResult, tmp_path: Path) -> None:
+def test_names_written_by_hand_fit_a_legend(
+    result: SlideResult, tmp_path: Path
+) -> None:
     named = replace(result, codeword_names=("two\nlines\x07", "x" * 500, "c"))
     assert look_of(named).names == ("two lines", "x" * 60, "c")
     request = ExportRequest(("png",), tmp_path / "out", map_key="codewords")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_dre_slcl.cli.convert_features import register as register_convert_features
 from napari_dre_slcl.cli.options import Pseudonymize, PseudonymKey
+from napari_dre_slcl.cli.share import register as register_share
 
 if TYPE_CHECKING:
     from napari_dre_slcl.cohort.pseudonyms import Pseudonyms
@@ -21,8 +23,10 @@ __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+    """Add the commands that write for other programs to the command line."""
     app.command()(export)
+    register_convert_features(app)
+    register_share(app)
 
 
 def export(
@@ -32,8 +36,8 @@ def export(
     to: Annotated[
         list[str],
         typer.Option(
-            help="geojson (QuPath), ome-zarr, csv, parquet, png or html; may be repeated, or "
-            "several with commas."
+            help="geojson (QuPath), ome-zarr, csv, parquet, h5ad (AnnData), spatialdata, png or "
+            "html; may be repeated, or several with commas."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
@@ -82,7 +86,7 @@ def _export_all(results: list[Path], request: ExportRequest, names: Pseudonyms |
     """Write one result after the other, and tell each file."""
     from napari_dre_slcl.cli.console import say
     from napari_dre_slcl.cli.progress import show_events
-    from napari_dre_slcl.export.export_slide import export_result, target_files
+    from napari_dre_slcl.export.export_slide import WITH_FEATURES, export_result, target_files
     from napari_dre_slcl.jobs.messages import Progress
     from napari_dre_slcl.jobs.private_result import private_result
     from napari_dre_slcl.results import load_result
@@ -92,7 +96,7 @@ def _export_all(results: list[Path], request: ExportRequest, names: Pseudonyms |
     try:
         with show_events(as_json=False) as on_event:
             for number, path in enumerate(results):
-                result = load_result(path, False)
+                result = load_result(path, not WITH_FEATURES.isdisjoint(request.formats))
                 if names is not None:
                     result = private_result(result, names)
                     request = _under_pseudonym(request, result, names)

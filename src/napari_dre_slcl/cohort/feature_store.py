@@ -5,18 +5,23 @@ Knows numpy and files, not what made the features. Files hold (x, y); everything
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dre_slcl.cohort.feature_attributes import (
+    corners_yx,
+    plain_attributes,
+    tile_mpp,
+    tile_size_px,
+)
 from napari_dre_slcl.cohort.feature_write import FeatureOrigin, write_features
 from napari_dre_slcl.cohort.plain_hdf5 import bounded, own_dataset, prove_hdf5, small_attributes
 from napari_dre_slcl.errors import SlideError
@@ -29,6 +34,7 @@ __all__ = [
     "StoredFeatures",
     "feature_file",
     "open_features",
+    "opened_hdf5",
     "read_coords",
     "read_features",
     "read_rows",
@@ -37,14 +43,14 @@ __all__ = [
 
 FEATURE_SUFFIXES = (".h5", ".hdf5")
 
-# A hundred times as far as any scanner sees.
-_FARTHEST_PX = 10**8
 _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureFile:
     """What a feature file holds, without its features.
+
+    The vector of a slide encoder, which stands for a slide as a whole, counts as one tile.
 
     Parameters
     ----------
@@ -67,18 +73,12 @@ class FeatureFile:
     @property
     def tile_size_px(self) -> int | None:
         """Edge of a tile in level-0 pixels, None where the file does not say."""
-        size = self.attrs.get("patch_size_level0")
-        if size is None and self.attrs.get("patch_level") == 0:
-            size = self.attrs.get("patch_size")
-        return int(size) if _is_amount(size) and 1 <= size < _FARTHEST_PX else None
+        return tile_size_px(self.attrs)
 
     @property
     def mpp(self) -> float | None:
         """µm per pixel of a tile; by the magnification (20x is 0.5) where it is not stated."""
-        if _is_amount(self.attrs.get("mpp")):
-            return float(self.attrs["mpp"])
-        magnification = self.attrs.get("target_magnification")
-        return 10 / float(magnification) if _is_amount(magnification) else None
+        return tile_mpp(self.attrs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +127,7 @@ def open_features(path: Path) -> FeatureFile:
     SlideError
         If the file is missing, is no HDF5 file, or holds no table of features.
     """
-    with _opened(path, is_whole=False) as stored:
+    with opened_hdf5(path, is_whole=False) as stored:
         return _describe(path, stored)
 
 
@@ -139,10 +139,10 @@ def read_features(path: Path) -> StoredFeatures:
     SlideError
         As `open_features`, and where a feature is not a number.
     """
-    with _opened(path) as stored:
+    with opened_hdf5(path) as stored:
         file = _describe(path, stored)
         features = _as_float32(stored["features"][()]).reshape(file.n_tiles, file.dim)
-        coords = _corners(stored["coords"][()]) if file.has_coords else None
+        coords = corners_yx(stored["coords"][()]) if file.has_coords else None
     _check_finite(path, features)
     return StoredFeatures(features, coords, file)
 
@@ -162,8 +162,8 @@ def read_coords(file: FeatureFile) -> NDArray[np.int64] | None:
     """
     if not file.has_coords:
         return None
-    with _opened(file.path) as stored:
-        return _corners(bounded(own_dataset(stored, "coords"), stored)[()])
+    with opened_hdf5(file.path) as stored:
+        return corners_yx(bounded(own_dataset(stored, "coords"), stored)[()])
 
 
 def read_rows(file: FeatureFile, tiles: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -189,25 +189,39 @@ def read_rows(file: FeatureFile, tiles: NDArray[np.int64]) -> NDArray[np.float32
     if not len(wanted):
         return np.empty((0, file.dim), np.float32)
     first, last = int(wanted[0]), int(wanted[-1])
-    with _opened(file.path) as stored:
+    with opened_hdf5(file.path) as stored:
         table = own_dataset(stored, "features")
         if table is None:
             raise KeyError("no data set 'features'")
-        if table.shape not in ((file.n_tiles, file.dim), (1, file.n_tiles, file.dim)):
+        as_vector = ((file.dim,),) if file.n_tiles == 1 else ()
+        shapes = ((file.n_tiles, file.dim), (1, file.n_tiles, file.dim), *as_vector)
+        if table.shape not in shapes:
             raise SlideError(f"The feature file '{file.path}' has changed; start again with it.")
         # HDF5 reads a range at once, but a list of rows one by one.
         is_dense = last - first < 8 * len(wanted)
         rows = slice(first, last + 1) if is_dense else wanted
-        found = table[0, rows] if table.ndim == 3 else table[rows]
+        if table.ndim == 1:
+            found = table[()][None][rows]
+        else:
+            found = table[0, rows] if table.ndim == 3 else table[rows]
     features = _as_float32(found)[wanted - first if is_dense else slice(None)]
     _check_finite(file.path, features)
     return np.asarray(features[place])
 
 
 @contextmanager
-def _opened(path: Path, *, is_whole: bool = True) -> Iterator[Any]:
+def opened_hdf5(path: Path, *, is_whole: bool = True) -> Iterator[Any]:
     """Open a file to read; what HDF5 complains of inside the block becomes a `SlideError`.
 
+    Parameters
+    ----------
+    path : Path
+        The file, or its URL.
+    is_whole : bool
+        Whether most of it is to be read.
+
+    Notes
+    -----
     Of a remote file a local copy is read, or, where little of it is wanted, that over the network.
     """
     try:
@@ -240,14 +254,16 @@ def _describe(path: Path, stored: Any) -> FeatureFile:
             "as TRIDENT or CLAM write them."
         )
     shape = table.shape[1:] if table.ndim == 3 and table.shape[0] == 1 else table.shape
+    if len(shape) == 1:  # TRIDENT takes the axes of length 1 from the vectors of slides
+        shape = (1, *shape)
     if len(shape) != 2 or 0 in shape or table.dtype.kind not in "fiu":
         raise SlideError(
             f"The features of '{path}' are a {table.dtype} array of shape {table.shape}; a table "
-            "of numbers with one row per tile is needed."
+            "of numbers with one row per tile, or the vector of a slide, is needed."
         )
     bounded(table, stored)
     coords = own_dataset(stored, "coords")
-    has_coords = isinstance(coords, h5py.Dataset)
+    has_coords = isinstance(coords, h5py.Dataset) and not _is_of_slide(table, shape, coords)
     if has_coords and coords.shape not in ((shape[0], 2), (1, shape[0], 2)):
         raise SlideError(
             f"The feature file '{path}' has {shape[0]:,} features but coordinates of shape "
@@ -258,40 +274,18 @@ def _describe(path: Path, stored: Any) -> FeatureFile:
     attrs: dict[str, Any] = {}
     for item in (stored, table, *([coords] if has_coords else [])):
         attrs |= small_attributes(item)
-    return FeatureFile(path, int(shape[0]), int(shape[1]), has_coords, _plain(attrs))
+    return FeatureFile(path, int(shape[0]), int(shape[1]), has_coords, plain_attributes(attrs))
 
 
-def _corners(coords: Any) -> NDArray[np.int64]:
-    """Return stored (x, y) corners as (n, 2) whole numbers, (y, x)."""
-    xy = np.asarray(coords).reshape(-1, 2)
-    if not (np.abs(xy.astype(np.float64)) < _FARTHEST_PX).all():
-        raise ValueError("its coordinates are no places on a slide")
-    return np.asarray(np.rint(xy[:, ::-1]), np.int64)
+def _is_of_slide(table: Any, shape: tuple[int, ...], coords: Any) -> bool:
+    """Whether one vector stands for all places that a file names: that of a slide encoder."""
+    return table.ndim == 1 or (shape[0] == 1 and coords.shape not in ((1, 2), (1, 1, 2)))
 
 
 def _as_float32(values: Any) -> NDArray[np.float32]:
     """Return numbers as float32; what is too large for that becomes inf, and is refused later."""
     with np.errstate(over="ignore"):
         return np.asarray(values, np.float32)
-
-
-def _is_amount(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and 0 < value < math.inf
-
-
-def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return numbers and text of HDF5 attributes as Python has them; arrays are left out."""
-    plain: dict[str, Any] = {}
-    for name, value in attrs.items():
-        if isinstance(value, np.ndarray) and value.size == 1:
-            value = value.item()
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, bytes):
-            value = value.decode(errors="replace")
-        if isinstance(value, str | int | float):
-            plain[name] = value
-    return plain
 
 
 def _check_finite(path: Path, features: NDArray[np.float32]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_dre_slcl.atomic_file import atomic_writer
 from napari_dre_slcl.errors import SlideError
 
-__all__ = ["FeatureOrigin", "write_features"]
+__all__ = ["FeatureOrigin", "packed", "write_features"]
 
 _PIECE_BYTES = 2**16
 """Smaller pieces are read slower as a whole, larger ones where a few rows are wanted."""
@@ -84,11 +84,11 @@ def write_features(
     }
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as stored:
-        table = _packed(stored, "features", np.asarray(features, np.float32))
+        table = packed(stored, "features", np.asarray(features, np.float32))
         table.attrs["name"] = path.stem
         table.attrs["encoder"] = origin.encoder
         table.attrs["encoder_sha256"] = origin.encoder_sha256
-        coords = _packed(stored, "coords", np.asarray(coords_yx, np.int64)[:, ::-1])
+        coords = packed(stored, "coords", np.asarray(coords_yx, np.int64)[:, ::-1])
         coords.attrs.update(about)
     try:
         with atomic_writer(path) as stream:
@@ -98,9 +98,20 @@ def write_features(
     return path
 
 
-def _packed(stored: Any, name: str, values: NDArray[Any]) -> Any:
-    """Add a table in pieces that any HDF5 reader unpacks: shuffled bytes, deflate.
+def packed(stored: Any, name: str, values: NDArray[Any]) -> Any:
+    """Add a table to an HDF5 file in pieces that any reader unpacks: shuffled bytes, deflate.
 
+    Parameters
+    ----------
+    stored : h5py.File
+        Open to write.
+    name : str
+        Of the data set.
+    values : ndarray, shape (n, d)
+        Its rows.
+
+    Notes
+    -----
     Stronger deflate saves one part in a hundred more and takes longer; lzf, which h5py alone
     reads, saves half as much.
     """

@@ -77,7 +77,7 @@ def bounded(dataset: Any, file: Any) -> Any:
 
 
 def small_attributes(item: Any) -> dict[str, Any]:
-    """Return attributes of one value each; others are not read.
+    """Return attributes of one value each, or of two as CLAM's ``downsample``; no others are read.
 
     Raises
     ------
@@ -91,6 +91,6 @@ def small_attributes(item: Any) -> dict[str, Any]:
         if not isinstance(name, str):  # no text
             continue
         attribute = item.attrs.get_id(name)
-        if attribute.shape in ((), (1,)):
+        if attribute.shape in ((), (1,), (2,)):
             found[name] = item.attrs[name]
     return found

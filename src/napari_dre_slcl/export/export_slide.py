@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_dre_slcl.errors import ExportError
+from napari_dre_slcl.export.anndata_table import write_h5ad
 from napari_dre_slcl.export.chosen_map import CODEWORDS, chosen_map
 from napari_dre_slcl.export.geojson import write_geojson
 from napari_dre_slcl.export.look import CodewordLook, look_of
 from napari_dre_slcl.export.ome_zarr import OME_ZARR_SUFFIX, write_ome_zarr
 from napari_dre_slcl.export.picture import write_picture
 from napari_dre_slcl.export.slide_report import write_slide_report
+from napari_dre_slcl.export.spatialdata_store import SPATIALDATA_SUFFIX, write_spatialdata
 from napari_dre_slcl.export.steps import OnStep
 from napari_dre_slcl.export.tile_columns import refuse_without_tiles
 from napari_dre_slcl.export.tile_table import write_csv, write_parquet
@@ -23,17 +25,28 @@ from napari_dre_slcl.layers import ATTENTION_KEY, TileMap
 from napari_dre_slcl.results import SlideResult
 from napari_dre_slcl.slide import Slide, open_slide
 
-__all__ = ["FORMATS", "ExportRequest", "OnProgress", "export_result", "target_files"]
+__all__ = [
+    "FORMATS",
+    "WITH_FEATURES",
+    "ExportRequest",
+    "OnProgress",
+    "export_result",
+    "target_files",
+]
 
 FORMATS = {
     "geojson": ".geojson",
     "ome-zarr": OME_ZARR_SUFFIX,
     "csv": ".csv",
     "parquet": ".parquet",
+    "h5ad": ".h5ad",
+    "spatialdata": SPATIALDATA_SUFFIX,
     "png": ".png",
     "html": ".html",
 }
 """What a result can be exported to, and how the files' names end."""
+WITH_FEATURES = frozenset({"h5ad", "spatialdata"})
+"""Those that hold tile features where the result has them."""
 _LONGEST_STEM = 100
 _WITH_PIXELS = ("png", "html")
 _FEATURE_FILES = (".h5", ".hdf5")
@@ -42,6 +55,8 @@ _TABLES = {
     "ome-zarr": write_ome_zarr,
     "csv": write_csv,
     "parquet": write_parquet,
+    "h5ad": write_h5ad,
+    "spatialdata": write_spatialdata,
 }
 
 OnProgress = Callable[[str, float], None]
@@ -92,7 +107,7 @@ def export_result(
     Parameters
     ----------
     result : SlideResult
-        Of one slide; its tile features are not needed.
+        Of one slide; its tile features are written where it has them, by `WITH_FEATURES`.
     request : ExportRequest
         What, where and how.
     look : CodewordLook, optional

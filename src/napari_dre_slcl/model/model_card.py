@@ -44,7 +44,7 @@ def model_card(header: Mapping[str, Any]) -> str:
         "Metrics": _metrics(header.get("metrics") or {}),
         "Intended use": _USE,
         "Limits": _LIMITS,
-        "Licence of the weights": _LICENCE,
+        "Licence of the weights": header.get("licence") or _LICENCE,
         "Versions and hashes": _origin(header),
     }
     parts = ["# Model card", *(f"## {title}\n\n{text}" for title, text in sections.items())]

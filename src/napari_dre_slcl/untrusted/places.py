@@ -34,6 +34,9 @@ def plain_name(name: Any) -> str:
 def inside(folder: Path, *names: str) -> Path:
     """Return a path below a folder; neither ``..`` nor symbolic links may lead out of it.
 
+    One way out is known: in the cache of the Hugging Face hub, all files of a folder
+    ``models--*/snapshots/*`` are links to ``models--*/blobs``.
+
     Parameters
     ----------
     folder : Path
@@ -51,12 +54,20 @@ def inside(folder: Path, *names: str) -> Path:
         home, real = os.path.realpath(folder), os.path.realpath(path)
     except ValueError as error:  # a zero byte
         raise UntrustedError("it names a file whose name is none") from error
-    if real != home and not real.startswith(home.rstrip(os.sep) + os.sep):
+    is_within = real == home or real.startswith(home.rstrip(os.sep) + os.sep)
+    if not is_within and not _is_hub_blob(Path(home), Path(real)):
         shown = "/".join(names)[:80]
         raise UntrustedError(
             f"'{shown}' leads out of the folder; put a copy of the file itself there"
         )
     return path
+
+
+def _is_hub_blob(home: Path, real: Path) -> bool:
+    """Whether a file is a blob of the download that a folder is a snapshot of."""
+    snapshots, download = home.parent, home.parent.parent
+    is_snapshot = snapshots.name == "snapshots" and download.name.startswith("models--")
+    return is_snapshot and real.parent == download / "blobs"
 
 
 def own_size(folder: Path) -> int:
