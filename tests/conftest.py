@@ -129,6 +129,12 @@ def labelled_slide(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def make_labelled_slide() -> Callable[[Path], Path]:
+    """Return `write_labelled_slide`: make_labelled_slide(path)."""
+    return write_labelled_slide
+
+
+@pytest.fixture(scope="session")
 def make_slide() -> Callable[..., Path]:
     """Return `write_slide`: make_slide(path, image=..., mpp=..., levels=..., header=...)."""
     return write_slide
