@@ -16,7 +16,7 @@ __all__ = ["ROLE_COLUMNS", "SPLITS", "Cohort", "SlideRow", "read_cohort"]
 
 
 def read_cohort(
-    table: Path,
+    table: str | Path,
     needs_slides: bool = True,
     may_lack: Callable[[int], int] = lambda n_slides: 0,
 ) -> Cohort:
@@ -24,7 +24,7 @@ def read_cohort(
 
     Parameters
     ----------
-    table : Path
+    table : str or Path
         CSV, TSV, semicolon, Excel (.xlsx) or Parquet file with the columns ``slide`` or
         ``features`` (path, relative to the table) and ``patient_id``; optional ``slide_id``,
         ``site``, ``report``, ``mpp``, ``split`` (train, val, test); any further column is a
@@ -47,6 +47,7 @@ def read_cohort(
         If the table cannot be used. A table that can be read is a `CohortTableError`, whose
         ``problems`` name all that is wrong with the rows.
     """
+    table = Path(table)
     check = check_cohort(table, needs_slides)
     absent = [problem for problem in check.problems if problem.is_absent]
     n_absent = sum(len(problem.rows) for problem in absent)

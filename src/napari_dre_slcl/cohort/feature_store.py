@@ -131,14 +131,20 @@ def open_features(path: Path) -> FeatureFile:
         return _describe(path, stored)
 
 
-def read_features(path: Path) -> StoredFeatures:
+def read_features(path: str | Path) -> StoredFeatures:
     """Read all features of a file and where their tiles lie.
+
+    Parameters
+    ----------
+    path : str or Path
+        HDF5 file.
 
     Raises
     ------
     SlideError
         As `open_features`, and where a feature is not a number.
     """
+    path = Path(path)
     with opened_hdf5(path) as stored:
         file = _describe(path, stored)
         features = _as_float32(stored["features"][()]).reshape(file.n_tiles, file.dim)

@@ -86,7 +86,7 @@ class TileIndex:
     atlas_slides: NDArray[np.float64]
 
     @classmethod
-    def open(cls, folder: Path) -> TileIndex:
+    def open(cls, folder: str | Path) -> TileIndex:
         """Open an index folder; its tiles stay on disk until they are looked at.
 
         Raises
@@ -94,6 +94,7 @@ class TileIndex:
         SearchError
             If there is none, or it is damaged or of another version.
         """
+        folder = Path(folder)
         header = read_header(folder)
         try:
             index = _opened(cls, folder, header)

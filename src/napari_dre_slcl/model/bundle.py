@@ -173,12 +173,12 @@ def _header(bundle: Bundle, digest: str) -> dict[str, Any]:
     }
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: str | Path) -> Bundle:
     """Read a model folder.
 
     Parameters
     ----------
-    folder : Path
+    folder : str or Path
         A model folder, or a run folder that holds one as ``model``.
 
     Raises
@@ -186,6 +186,7 @@ def load_bundle(folder: Path) -> Bundle:
     ModelError
         If it is missing, damaged or of another version.
     """
+    folder = Path(folder)
     if (folder / "model" / "model.json").is_file():
         folder = folder / "model"
     try:

@@ -85,12 +85,12 @@ def save_result(result: SlideResult, path: Path) -> Path:
     return path
 
 
-def load_result(path: Path, with_features: bool = True) -> SlideResult:
+def load_result(path: str | Path, with_features: bool = True) -> SlideResult:
     """Read a result file.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         As `save_result` wrote it.
     with_features : bool
         False leaves tile features and their places in report space out, most of the file by far.
