@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Builds wheel and sdist of the last commit twice, in two folders, and fails where a byte differs:
 #   scripts/reproducible.sh [FOLDER to put them in]
-# What builds them has the versions of requirements/demo.txt, as a wheel names its builder.
+# What builds them has the versions of requirements/demo.txt, as a wheel names its builder. `make dist` calls it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python=${PYTHON:-.venv/bin/python}
+python=${PYTHON:-.venv/dist/bin/python}
 commit=$(git rev-parse HEAD) # once: others may commit meanwhile
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
-SETUPTOOLS_SCM_PRETEND_VERSION=$("$python" -c 'import napari_dre_slcl as us; print(us.__version__)')
+SETUPTOOLS_SCM_PRETEND_VERSION=$("$python" -m setuptools_scm | sed -E 's/[.+]d[0-9]{8}$//') # changes at hand are not built
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 PIP_CONSTRAINT=$folder/constraints.txt
