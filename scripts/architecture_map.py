@@ -116,7 +116,8 @@ def _box(part: str, place: tuple[float, float], fill: str) -> str:
     return (
         f'<rect x="{place[0] - width / 2:.0f}" y="{place[1] - _BOX_HEIGHT / 2:.0f}" '
         f'width="{width:.0f}" height="{_BOX_HEIGHT}" rx="6" fill="{fill}" stroke="#44546a"/>'
-        f'<text x="{place[0]:.0f}" y="{place[1] + 5:.0f}" text-anchor="middle">{escape(part)}</text>'
+        f'<text x="{place[0]:.0f}" y="{place[1] + 5:.0f}" text-anchor="middle">'
+        f"{escape(part)}</text>"
     )
 
 
@@ -137,12 +138,16 @@ def draw(rows: list[list[str]], arrows: list[tuple[str, str]]) -> str:
     ]
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-            'font-family="sans-serif" font-size="14" role="img">',
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+                'font-family="sans-serif" font-size="14" role="img">'
+            ),
             "<title>Who imports whom: arrows lead to what is used</title>",
-            '<defs><marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" '
-            'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#767676"/></marker>'
-            "</defs>",
+            (
+                '<defs><marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" '
+                'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#767676"/></marker>'
+                "</defs>"
+            ),
             f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
             *lines,
             *numbers,

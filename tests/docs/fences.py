@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,}) *([\w+-]*)")
+_GOES_ON = re.compile(r" *(\d+\.|[-*]|!!!|\?\?\?|===) | {2,}")
 _MARK = re.compile(r"^\s*<!-- not run(?: \(([^)]+)\))?: (.+?) -->\s*$")
 
 
@@ -79,7 +80,7 @@ def indented_code(page: Path) -> list[str]:
     for line in page.read_text(encoding="utf-8").splitlines():
         is_inside ^= bool(_FENCE.match(line))
         starts = line.startswith("    ") and not last.strip()
-        if starts and not is_inside and not re.match(r" *(\d+\.|[-*]|!!!|\?\?\?|===) | {2,}", before):
+        if starts and not is_inside and not _GOES_ON.match(before):
             found.append(line)
         last, before = line, line if line.strip() else before
     return found

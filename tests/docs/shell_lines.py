@@ -13,8 +13,35 @@ from tests.docs.fences import Fence
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = frozenset(
-    "cd conda curl dask docker export gdc-client git hf kill kubectl mkdir napari pip pipx python "
-    "python3 sbatch scontrol source squeue srun sudo torchrun tr uv xvfb-run".split()
+    [
+        "cd",
+        "conda",
+        "curl",
+        "dask",
+        "docker",
+        "export",
+        "gdc-client",
+        "git",
+        "hf",
+        "kill",
+        "kubectl",
+        "mkdir",
+        "napari",
+        "pip",
+        "pipx",
+        "python",
+        "python3",
+        "sbatch",
+        "scontrol",
+        "source",
+        "squeue",
+        "srun",
+        "sudo",
+        "torchrun",
+        "tr",
+        "uv",
+        "xvfb-run",
+    ]
 )
 """Programs of others, which a block may name where it is not run."""
 _PART_OF_PROJECT = re.compile(r"^(?:\./)?(?:examples|scripts|tests|benchmarks|\.ci|requirements)/")

@@ -26,7 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [fence for page in PAGES for fence in fences(page)]
 SHELL = ("sh", "console")
-RUN = [fence for fence in BLOCKS if fence.language in (*SHELL, "python") and fence.is_run_in_parts()]
+RUN = [
+    fence for fence in BLOCKS if fence.language in (*SHELL, "python") and fence.is_run_in_parts()
+]
 RUN_PAGES = list(dict.fromkeys(fence.page for fence in RUN))
 
 

@@ -84,7 +84,19 @@ class TinyWorld:
             self._slide(folder / name, 20 + number)
         self.write_table(folder / "cohort.csv")
         with inside(folder):
-            run(quickly("train --cohort cohort.csv --run runs/first --preset cpu-small".split()))
+            run(
+                quickly(
+                    [
+                        "train",
+                        "--cohort",
+                        "cohort.csv",
+                        "--run",
+                        "runs/first",
+                        "--preset",
+                        "cpu-small",
+                    ]
+                )
+            )
 
     def _slide(self, path: Path, seed: int) -> None:
         image = np.full((768, 768, 3), (243, 243, 242), np.uint8)
@@ -141,7 +153,7 @@ def run(arguments: list[str]) -> None:
 
 
 def _features(_: TinyWorld) -> None:
-    run("embed --cohort cohort.csv --model runs/first --out features".split())
+    run(["embed", "--cohort", "cohort.csv", "--model", "runs/first", "--out", "features"])
     shutil.copy("features/a.h5", "features/slide1.h5")
 
 
@@ -169,7 +181,11 @@ def _workbook(_: TinyWorld) -> None:
 
 
 def _mil(_: TinyWorld) -> None:
-    run(quickly("train --cohort cohort.csv --run runs/mil --method attention-mil".split()))
+    run(
+        quickly(
+            ["train", "--cohort", "cohort.csv", "--run", "runs/mil", "--method", "attention-mil"]
+        )
+    )
 
 
 def _other_method(_: TinyWorld) -> None:
@@ -208,6 +224,6 @@ _FURTHER: dict[str, Callable[[TinyWorld], None]] = {
     "cohort-folds-site": _site_folds,
     "other.csv": lambda world: world.write_table(Path("other.csv")),
     "runs/mil": _mil,
-    "/index": lambda _: run("index runs/first --cohort cohort.csv".split()),
+    "/index": lambda _: run(["index", "runs/first", "--cohort", "cohort.csv"]),
     "figures-of-another-method": _other_method,
 }
