@@ -25,7 +25,7 @@ PATIENT_WARNING = (
 )
 """What a user must have been shown before `read_associated_image` is called."""
 
-MOST_PX = 64 * 10**6
+MOST_PX = 32 * 10**6
 
 
 def read_associated_image(path: str | Path, name: str) -> NDArray[np.uint8]:
