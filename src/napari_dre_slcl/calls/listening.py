@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from napari_dre_slcl.jobs.messages import Event, Log
 from napari_dre_slcl.jobs.requests import Requests, obey_signals
 
 __all__ = ["OnEvent", "listening", "warn_of"]
+
+_PACKAGE = __name__.partition(".")[0]
 
 OnEvent = Callable[[Event], None]
 """Gets Progress, Metric, Snapshot, Workers and Log events as they happen."""
@@ -38,6 +41,16 @@ def listening(on_event: OnEvent | None) -> Iterator[tuple[OnEvent, Requests]]:
 
 
 def warn_of(event: Event) -> None:
-    """Turn a sentence that warns into a Python warning."""
+    """Turn a sentence that warns into a Python warning of the line that called us."""
     if isinstance(event, Log) and event.level == "warning":
-        warnings.warn(event.message, stacklevel=2)
+        warnings.warn(event.message, stacklevel=_level_of_caller())
+
+
+def _level_of_caller() -> int:
+    """Return how far up the first frame is that is not ours, nor called by one of ours."""
+    frame, level, found = inspect.currentframe(), 0, 1
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == _PACKAGE:
+            found = level
+        frame, level = frame.f_back, level + 1
+    return found + 1
