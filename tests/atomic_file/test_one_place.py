@@ -19,6 +19,7 @@ ALLOWED = {
     ("cohort/private_slides.py", "os.symlink"): "a link holds nothing",
     ("gui/job_runner.py", "open for writing"): "complaints of a child, in a folder for the moment",
     ("cohort/feature_write.py", "h5py.File"): "into memory",
+    ("cohort/feature_layouts.py", "h5py.File"): "into memory",
     ("export/ome_zarr.py", "create_group"): "in functions that are given the folder aside",
     ("doctor/folders.py", "NamedTemporaryFile"): "finds out whether one can write",
     ("doctor/folders.py", "TemporaryDirectory"): "finds out whether one can write",

@@ -42,9 +42,7 @@ def result(features: NDArray[np.float32]) -> SlideResult:
         n_codewords=3,
         codeword_attention=np.full(3, 1 / 3, np.float32),
         slide_vector=np.arange(4, dtype=np.float32),
-        predictions=(
-            TaskPrediction("TP53/x", ("wild type", "mutated"), (0.4, 0.6), "mutated"),
-        ),
+        predictions=(TaskPrediction("TP53/x", ("wild type", "mutated"), (0.4, 0.6), "mutated"),),
         provenance={
             "model": "/home/jane/model",
             "model_sha256": "ab" * 32,
@@ -61,8 +59,8 @@ def result(features: NDArray[np.float32]) -> SlideResult:
 def save_as_they_do() -> Callable[..., Path]:
     """Return save(path, arrays, attributes, rows): HDF5 by the calls of TRIDENT's and CLAM's code.
 
-    TRIDENT's ``save_h5`` (trident/IO.py at 0408667) and CLAM's ``save_hdf5`` (utils/file_utils.py at
-    e033abb) make resizable data sets in pieces of 1 and of 32 rows, and put attributes on them.
+    TRIDENT's ``save_h5`` (trident/IO.py at 0408667) and CLAM's ``save_hdf5`` (utils/file_utils.py
+    at e033abb) make resizable data sets in pieces of 1 and of 32 rows, with attributes on them.
     """
     import h5py
 

@@ -55,8 +55,8 @@ def clam_folder(
 ) -> Path:
     """Write what ``extract_features_fp.py`` of CLAM writes, and the patches that it reads.
 
-    ``process_contour`` (wsi_core/WholeSlideImage.py at 5faf04c) told the patches: 256 px of level 1,
-    whose downsample is 1.9998.
+    ``process_contour`` (wsi_core/WholeSlideImage.py at 5faf04c) told the patches: 256 px of level
+    1, whose downsample is 1.9998.
     """
     folder = tmp_path / "clam"
     arrays = {"features": features, "coords": corners_xy.astype(np.int32)}
@@ -72,9 +72,7 @@ def clam_folder(
         "name": "s",
         "save_path": "/job/patches",
     }
-    save_as_they_do(
-        folder / "patches/s.h5", {"coords": corners_xy}, {"coords": told}, rows=1
-    )
+    save_as_they_do(folder / "patches/s.h5", {"coords": corners_xy}, {"coords": told}, rows=1)
     return folder
 
 
@@ -114,17 +112,10 @@ def test_a_clam_folder_becomes_tridents_and_back_by_the_command(
 ) -> None:
     there, back = tmp_path / "trident", tmp_path / "back"
     arguments = [str(clam_folder / "feat"), "--to", "trident", "--out", str(there)]
-    assert (
-        main(["convert-features", *arguments, "--coords", str(clam_folder / "patches")])
-        == 0
-    )
+    assert main(["convert-features", *arguments, "--coords", str(clam_folder / "patches")]) == 0
     assert open_features(there / "s.h5").tile_size_px == 512
-    assert (
-        main(["convert-features", str(there), "--to", "clam", "--out", str(back)]) == 0
-    )
-    with h5py.File(
-        back / "h5_files/s.h5"
-    ) as file:  # as CLAM's Generic_MIL_Dataset reads it
+    assert main(["convert-features", str(there), "--to", "clam", "--out", str(back)]) == 0
+    with h5py.File(back / "h5_files/s.h5") as file:  # as CLAM's Generic_MIL_Dataset reads it
         np.testing.assert_array_equal(file["features"][:], features)
         np.testing.assert_array_equal(file["coords"][:], corners_xy)
         assert file["coords"].dtype == np.int32
@@ -165,9 +156,9 @@ def test_coordinates_of_other_tiles_are_refused(
 ) -> None:
     other = {"coords": np.zeros((4, 2), np.int64)}
     save_as_they_do(tmp_path / "other/s.h5", other, {})
-    with pytest.raises(SlideError, match="has 5 tiles, its coordinates .* 4"):
+    with pytest.raises(SlideError, match=r"has 5 tiles, its coordinates .* 4"):
         read_any(clam_folder / "feat/pt_files/s.pt", tmp_path / "other")
-    with pytest.raises(SlideError, match="need. Give the folder .* by --coords"):
+    with pytest.raises(SlideError, match=r"need\. Give the folder .* by --coords"):
         convert_features([clam_folder / "feat/pt_files"], "clam", tmp_path / "out")
 
 
@@ -216,10 +207,6 @@ def test_the_vector_of_a_slide_encoder_is_a_bag_of_one(
     file = open_features(path)
     assert (file.n_tiles, file.dim, file.has_coords) == (1, 768, False)
     np.testing.assert_array_equal(read_features(path).features, vector[None])
-    np.testing.assert_array_equal(
-        read_rows(file, np.array([0, 0])), np.stack([vector] * 2)
-    )
+    np.testing.assert_array_equal(read_rows(file, np.array([0, 0])), np.stack([vector] * 2))
     convert_features([path], "trident", tmp_path / "out")
-    np.testing.assert_array_equal(
-        read_features(tmp_path / "out/s.h5").features, vector[None]
-    )
+    np.testing.assert_array_equal(read_features(tmp_path / "out/s.h5").features, vector[None])

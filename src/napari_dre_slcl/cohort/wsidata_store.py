@@ -74,7 +74,7 @@ def read_store(path: Path, table: str = "") -> FeatureTable:
         group = zarr.open_group(path, mode="r", use_consolidated=False)
         return _read(path, group, table, n_bytes)
     except _DAMAGED as error:
-        reason = next(iter(str(error).strip("'").splitlines()), "") or type(error).__name__
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise SlideError(
             f"The store '{path}' cannot be read: {reason[:300]}. Give one that LazySlide or "
             "wsidata has written, with tile features."
@@ -115,6 +115,8 @@ def _table(group: Any, wanted: str) -> tuple[str, Any]:
     tables = group.get("tables")
     names = [] if tables is None else sorted(tables.group_keys())
     shown = ", ".join(f"'{name}'" for name in names[:_SHOWN]) or "none"
+    if not names:
+        raise UntrustedError("it has no table of features yet")
     if wanted and wanted not in names:
         raise UntrustedError(f"it has no table '{wanted}' but {shown}")
     if not wanted and len(names) != 1:
