@@ -107,6 +107,11 @@ def resume(run_dir: _Name, on_event: OnEvent | None = None) -> Result:
         Its run folder.
     on_event : callable, optional
         As of `run_job`.
+
+    Returns
+    -------
+    Result
+        As of `train`.
     """
     return run_job(ResumeJob(run_dir=Path(run_dir)), on_event)
 

@@ -139,6 +139,12 @@ def read_features(path: str | Path) -> StoredFeatures:
     path : str or Path
         HDF5 file.
 
+    Returns
+    -------
+    StoredFeatures
+        Features (n, d), places (n, 2) where the file has them, and what it says of their
+        origin.
+
     Raises
     ------
     SlideError

@@ -76,6 +76,12 @@ def check_leakage(
     uses_reports : bool, default True
         False where nothing is learned from reports.
 
+    Returns
+    -------
+    LeakageReport
+        What is no leak and should be known all the same: shared patients, short texts that are
+        the same.
+
     Raises
     ------
     LeakageError

@@ -73,15 +73,37 @@ class Cohort:
         return len(self.rows)
 
     def labels(self, column: str) -> NDArray[np.str_]:
-        """(n,) text of a label column, empty where unknown."""
+        """Return the text of a label column for each slide.
+
+        Parameters
+        ----------
+        column : str
+            Name of the column.
+
+        Returns
+        -------
+        ndarray of str, shape (n,)
+            Empty where unknown.
+        """
         return np.array([row.labels[column] for row in self.rows], dtype=np.str_)
 
     def patients(self) -> NDArray[np.str_]:
-        """(n,) patient of each slide."""
+        """Return the patient of each slide.
+
+        Returns
+        -------
+        ndarray of str, shape (n,)
+        """
         return np.array([row.patient_id for row in self.rows], dtype=np.str_)
 
     def sites(self) -> NDArray[np.str_]:
-        """(n,) site of each slide, empty where unknown."""
+        """Return the site of each slide.
+
+        Returns
+        -------
+        ndarray of str, shape (n,)
+            Empty where unknown.
+        """
         return np.array([row.site for row in self.rows], dtype=np.str_)
 
     @property

@@ -19,7 +19,21 @@ METHODS: tuple[MethodName, ...] = get_args(MethodName)
 
 
 class DreSlclConfig(Section):
-    """All settings of a training run."""
+    """All settings of a training run.
+
+    Parameters
+    ----------
+    method : str
+        What is trained.
+    preset : str
+        The preset that the settings began with.
+    cohort, tiling, features, encoder, text : section
+        Slides and labels; how a slide is cut; feature files; tile encoder; reports.
+    codebook, residual, loss, training, pretrain : section
+        Of DRE-SLCL: codewords, slide encoder, losses, loop, and training without labels before.
+    probe, mil, giga_ssl, slpd : section
+        Of the methods on frozen features.
+    """
 
     method: MethodName = "dre-slcl"
     preset: str = "default"

@@ -48,11 +48,23 @@ _ALWAYS_MAIN = ("cohort.val_fraction", "training.seed", "training.device")
 
 
 def method_settings(method: MethodName) -> tuple[str, ...]:
-    """Return the dotted names of the settings that a method looks at, in their usual order."""
+    """Return the dotted names of the settings that a method looks at, in their usual order.
+
+    Parameters
+    ----------
+    method : str
+        One of `METHODS`.
+    """
     wanted = _LOOKED_AT[method]
     return tuple(name for name in setting_names() if {name, name.split(".")[0]} & {*wanted})
 
 
 def main_settings(method: MethodName) -> tuple[str, ...]:
-    """Return the few settings of a method that everybody should see."""
+    """Return the few settings of a method that everybody should see.
+
+    Parameters
+    ----------
+    method : str
+        One of `METHODS`.
+    """
     return (*_LENGTH[method], *_ALWAYS_MAIN)

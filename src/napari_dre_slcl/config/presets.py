@@ -64,10 +64,21 @@ def preset_names() -> tuple[str, ...]:
 def load_preset(name: str) -> DreSlclConfig:
     """Return the settings of a preset.
 
+    Parameters
+    ----------
+    name : str
+        One of `preset_names`, such as ``cpu-small``.
+
     Raises
     ------
     ConfigError
         If no preset has this name.
+
+    Examples
+    --------
+    >>> from napari_dre_slcl import load_preset
+    >>> load_preset("cpu-small").encoder.name
+    'test_resnet'
     """
     if name not in _PRESETS:
         raise ConfigError(f"There is no preset '{name}'. Choose one of {', '.join(_PRESETS)}.")
@@ -100,6 +111,17 @@ def with_overrides(config: DreSlclConfig, overrides: Mapping[str, Any]) -> DreSl
     ------
     ConfigError
         If a name is unknown or a value does not fit.
+
+    Examples
+    --------
+    >>> from napari_dre_slcl import load_preset, with_overrides
+    >>> config = with_overrides(load_preset("default"), {"training.epochs": 3})
+    >>> config.training.epochs, config.codebook.codewords
+    (3, 8)
+    >>> with_overrides(config, {"training.epoch": 3})
+    Traceback (most recent call last):
+        ...
+    napari_dre_slcl.errors.ConfigError: There is no setting 'training.epoch'. Did you mean ...
     """
     known = setting_names()
     values = config.model_dump()

@@ -107,10 +107,17 @@ def write_source_features(
     folder : Path
         Where to; made where it is missing.
 
+    Returns
+    -------
+    Path
+        The file.
+
     Raises
     ------
+    DamagedSlideError
+        If the slide has tiles that cannot be decoded.
     SlideError
-        If the slide has tiles that cannot be decoded, or the file cannot be written.
+        If the file cannot be written.
     """
     tiles = np.arange(len(source.grid))
     features, damaged = encode_source(encoder, source, config.encoder.input_px, tiles)

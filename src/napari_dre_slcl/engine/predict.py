@@ -56,6 +56,12 @@ def predict(
     earlier : SlideResult, optional
         Of the same slide and model: only tiles that it lacks are encoded.
 
+    Returns
+    -------
+    SlideResult
+        Predictions, tiles with their codewords and attention, slide vector, and where all of it
+        comes from.
+
     Raises
     ------
     DreSlclError

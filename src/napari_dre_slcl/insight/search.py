@@ -186,6 +186,11 @@ def nearest_slides(
     exclude_slide : str
         The slide with this ``slide_id`` is left out; empty for none.
 
+    Returns
+    -------
+    list of SlideHit
+        With their cosine: 1 points the same way, 0 is unrelated.
+
     Raises
     ------
     SearchError

@@ -89,6 +89,11 @@ class TileIndex:
     def open(cls, folder: str | Path) -> TileIndex:
         """Open an index folder; its tiles stay on disk until they are looked at.
 
+        Parameters
+        ----------
+        folder : str or Path
+            As `dre-slcl index` wrote it, such as ``run/index``.
+
         Raises
         ------
         SearchError
@@ -194,19 +199,45 @@ class TileIndex:
         return TileCodes(folder, facts, first_rows, len(self))
 
     def slide_numbers(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """Return which slide (position in ``slides``) each row belongs to."""
+        """Return which slide (position in ``slides``) each row belongs to.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (m,)
+            Rows of the index.
+
+        Returns
+        -------
+        ndarray of int64, shape (m,)
+        """
         numbers = np.searchsorted(self.first_rows[:-1], rows, side="right") - 1
         # Slides without tiles share their first row with the slide after them.
         return numbers.astype(np.int64)
 
     def hit(self, row: int, distance: float) -> TileHit:
-        """Return a row of the index as a tile that was found."""
+        """Return a row of the index as a tile that was found.
+
+        Parameters
+        ----------
+        row : int
+            Of the index, from 0.
+        distance : float
+            What the tile is shown with: 0 is the same, 2 the opposite.
+        """
         slide = self.slides[int(self.slide_numbers(np.array([row]))[0])]
         y, x = self.rowcol[row]
         return TileHit(slide, (int(y), int(x)), int(row), float(distance))
 
     def find_slide(self, slide_id: str, path: str = "") -> IndexedSlide | None:
-        """Return the slide with this file or, where its file lies elsewhere by now, this name."""
+        """Return the slide with this file or, where its file lies elsewhere by now, this name.
+
+        Parameters
+        ----------
+        slide_id : str
+            Its name in the index.
+        path : str, optional
+            Its file; empty where only the name is known.
+        """
         by_path = (slide for slide in self.slides if path and slide.path == path)
         by_name = (slide for slide in self.slides if slide.slide_id == slide_id)
         by_file = (
@@ -223,6 +254,10 @@ class TileIndex:
             Of this index.
         rowcol : ndarray
             (m, 2) row and column on its tile grid.
+
+        Returns
+        -------
+        ndarray of int64, shape (m,)
         """
         return find_rows(self.rowcol[slide.rows], slide.first_row, rowcol)
 

@@ -51,11 +51,23 @@ def rgb(color: str) -> list[float]:
 
 
 def codeword_name(codeword: int) -> str:
-    """Return the name of codeword number ``codeword`` (from 0) as shown to the user."""
+    """Return the name of codeword number ``codeword`` (from 0) as shown to the user.
+
+    Parameters
+    ----------
+    codeword : int
+        From 0.
+    """
     return f"Codeword {codeword + 1}"
 
 
 def codeword_shares(result: SlideResult) -> NDArray[np.float64]:
-    """Return which share of the slide's tiles each codeword has, shape (K,)."""
+    """Return which share of the slide's tiles each codeword has, shape (K,).
+
+    Parameters
+    ----------
+    result : SlideResult
+        Of a model with K codewords.
+    """
     counts = np.bincount(result.codeword, minlength=result.n_codewords)
     return counts / max(1, len(result.codeword))

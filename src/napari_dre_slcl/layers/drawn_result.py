@@ -38,7 +38,15 @@ class DrawnResult:
     places: NDArray[np.int32]
 
     def on_slide(self, path: str, mpp: float | None) -> DrawnResult:
-        """Return the same on a slide that is open: its path and its pixel size rule."""
+        """Return the same on a slide that is open: its path and its pixel size rule.
+
+        Parameters
+        ----------
+        path : str
+            The slide's file.
+        mpp : float or None
+            µm per level-0 pixel; None where it is unknown.
+        """
         result = replace(self.result, slide_path=path, mpp=mpp)
         place = grid_transform(result.tile_size_px, mpp)
         layers = []
@@ -71,6 +79,11 @@ def draw_result(result: SlideResult, map_key: str = ATTENTION_KEY) -> DrawnResul
 
 def result_layers(result: SlideResult) -> list[LayerData]:
     """Return the layers that a result has, the lowest first.
+
+    Parameters
+    ----------
+    result : SlideResult
+        Of any slide.
 
     Returns
     -------

@@ -70,7 +70,15 @@ def evidence_words(task: str, name: str) -> MapWords:
 
 
 def value_text(unit: str, value: float) -> str:
-    """Return a value of a map with its unit, in short; empty where there is none (NaN)."""
+    """Return a value of a map with its unit, in short; empty where there is none (NaN).
+
+    Parameters
+    ----------
+    unit : str
+        Of the map's words; empty for a plain number.
+    value : float
+        Of one tile.
+    """
     if not math.isfinite(value):
         return ""
     if unit.startswith("%"):

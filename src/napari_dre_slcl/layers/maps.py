@@ -86,7 +86,21 @@ class TileMap:
         kind: MapKind = "sequential",
         limits: Limits | None = None,
     ) -> TileMap:
-        """Return a map; without limits its colours span all but the outermost values."""
+        """Return a map; without limits its colours span all but the outermost values.
+
+        Parameters
+        ----------
+        key : str
+            Short name, such as ``attention``.
+        words : MapWords
+            Its name, unit and explanation.
+        values : ndarray, shape (n,)
+            One number per tile.
+        kind : str, default 'sequential'
+            Which colours suit the values.
+        limits : (float, float), optional
+            Values of the first and the last colour.
+        """
         column = np.asarray(values, np.float32)
         numbers = _numbers(column)
         span = limits or _span(numbers, kind)

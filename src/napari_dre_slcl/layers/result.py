@@ -82,6 +82,11 @@ def attention_layer(result: SlideResult) -> LayerData:
     """Return the map of a result's attention, as multiples of the slide's average.
 
     1 is a tile that gets as much attention as the average tile.
+
+    Parameters
+    ----------
+    result : SlideResult
+        Of any slide.
     """
     return map_layer(result, available_maps(result)[0].make())
 
@@ -100,7 +105,7 @@ def map_layer(
         Of any slide.
     tile_map : TileMap
         Of that result.
-    raster : ndarray, optional
+    raster : ndarray of float32, shape (rows, columns), optional
         Its values on the grid, where `SlideResult.raster` was called already.
 
     Returns
@@ -128,7 +133,15 @@ def map_layer(
 
 
 def map_layer_name(result: SlideResult, tile_map: TileMap) -> str:
-    """Return the name of a slide's map layer, with the unit of what it shows."""
+    """Return the name of a slide's map layer, with the unit of what it shows.
+
+    Parameters
+    ----------
+    result : SlideResult
+        Of any slide.
+    tile_map : TileMap
+        Of that result.
+    """
     label = tile_map.label
     return layer_name(result.slide_id, f"{label[:1].lower()}{label[1:]}")
 

@@ -181,6 +181,11 @@ def load_bundle(folder: str | Path) -> Bundle:
     folder : str or Path
         A model folder, or a run folder that holds one as ``model``.
 
+    Returns
+    -------
+    Bundle
+        Network, settings, codebook and card of the model.
+
     Raises
     ------
     ModelError

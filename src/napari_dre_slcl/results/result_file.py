@@ -95,6 +95,11 @@ def load_result(path: str | Path, with_features: bool = True) -> SlideResult:
     with_features : bool
         False leaves tile features and their places in report space out, most of the file by far.
 
+    Returns
+    -------
+    SlideResult
+        As it was saved.
+
     Raises
     ------
     ResultError
@@ -124,6 +129,16 @@ def load_result(path: str | Path, with_features: bool = True) -> SlideResult:
 
 def load_report_space(path: Path) -> NDArray[np.float16] | None:
     """Read the (n, t) places of a result's tiles in report space, and nothing else of the file.
+
+    Parameters
+    ----------
+    path : Path
+        A result file.
+
+    Returns
+    -------
+    ndarray of float16, shape (n, t), or None
+        None where the model was trained without reports.
 
     Raises
     ------

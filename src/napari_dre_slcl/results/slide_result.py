@@ -50,7 +50,18 @@ class TaskPrediction:
         return self.classes[int(np.argmax(self.probabilities))]
 
     def probability(self, name: str) -> float:
-        """Probability of the class ``name``."""
+        """Return the probability of a class.
+
+        Parameters
+        ----------
+        name : str
+            One of `classes`.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
         return self.probabilities[self.classes.index(name)]
 
     @property

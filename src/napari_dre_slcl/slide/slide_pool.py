@@ -65,6 +65,11 @@ class SlidePool:
             The slide's own: one thread opens it while others go on with other slides.
         open_it : callable
             Opens it, where it is closed.
+
+        Yields
+        ------
+        SlideBackend
+            It is not closed before the block ends.
         """
         lent = self._take(serial)
         if lent is None:
@@ -77,7 +82,13 @@ class SlidePool:
                 lent.readers -= 1
 
     def close(self, serial: int) -> None:
-        """Close a slide, after the reads that are under way."""
+        """Close a slide, after the reads that are under way.
+
+        Parameters
+        ----------
+        serial : int
+            Number of the slide.
+        """
         with self._lock:
             closed = self._open.pop(serial, None)
         if closed is not None:

@@ -26,7 +26,15 @@ WHITE = 255
 
 @dataclass(frozen=True, slots=True)
 class TileSource:
-    """A slide and the grid of its tissue tiles."""
+    """A slide and the grid of its tissue tiles.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open while tiles are read.
+    grid : TileGrid
+        Of that slide.
+    """
 
     slide: Slide
     grid: TileGrid

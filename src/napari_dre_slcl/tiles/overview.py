@@ -142,6 +142,11 @@ def read_overview(slide: Slide) -> Overview:
 def pixels_searched(slide: Slide) -> int:
     """Return how many pixels of the file a search for tissue reads.
 
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+
     Raises
     ------
     SlideError
