@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/dist/bin/python}
 commit=$(git rev-parse HEAD) # once: others may commit meanwhile
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
-SETUPTOOLS_SCM_PRETEND_VERSION=$("$python" -m setuptools_scm | sed -E 's/[.+]d[0-9]{8}$//') # changes at hand are not built
+SETUPTOOLS_SCM_PRETEND_VERSION=$("$python" -m hatchling version | sed -E 's/[.+]d[0-9]{8}$//') # changes at hand are not built
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 PIP_CONSTRAINT=$folder/constraints.txt
