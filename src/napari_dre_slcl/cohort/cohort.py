@@ -46,6 +46,16 @@ def read_cohort(
     CohortError
         If the table cannot be used. A table that can be read is a `CohortTableError`, whose
         ``problems`` name all that is wrong with the rows.
+
+    Examples
+    --------
+    >>> from napari_dre_slcl import read_cohort
+    >>> lines = ["slide,patient_id,site,subtype", "slide.tif,P1,Oslo,LUAD"]
+    >>> with open("cohort.csv", "w") as table:
+    ...     print(*lines, sep=chr(10), file=table)
+    >>> cohort = read_cohort("cohort.csv")
+    >>> len(cohort), cohort.label_columns, cohort.rows[0].labels
+    (1, ('subtype',), {'subtype': 'LUAD'})
     """
     table = Path(table)
     check = check_cohort(table, needs_slides)

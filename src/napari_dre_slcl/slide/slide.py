@@ -55,6 +55,16 @@ def open_slide(
     ------
     SlideError
         If there is no such file, it is no slide, or `mpp` is not plausible.
+
+    Examples
+    --------
+    >>> from napari_dre_slcl import open_slide
+    >>> with open_slide("slide.tif", mpp=0.5) as slide:
+    ...     print(slide.info.shape, slide.info.mpp, slide.info.mpp_source)
+    ...     corner = slide.read_region(256, 256, 64, 128)
+    (1024, 1536) 0.5 user
+    >>> corner.shape, corner.dtype
+    ((64, 128, 3), dtype('uint8'))
     """
     return Slide(located(path), mpp, mpp_source, pool)
 

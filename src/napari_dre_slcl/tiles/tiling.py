@@ -54,6 +54,16 @@ def tile_slide(
     SlideError
         If the pixel size is unknown or too coarse, the slide is no brightfield slide, the mask is
         of another slide, or no tile is left.
+
+    Examples
+    --------
+    >>> from napari_dre_slcl import open_slide, tile_slide
+    >>> with open_slide("slide.tif", mpp=0.5) as slide:
+    ...     grid = tile_slide(slide)
+    >>> len(grid), grid.shape, grid.size_px  # tiles with tissue; rows and columns; level-0 pixels
+    (8, (4, 6), 256)
+    >>> grid.rowcol[0]
+    array([1, 1])
     """
     overview = None
     if mask is None:
