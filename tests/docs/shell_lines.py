@@ -14,6 +14,7 @@ from tests.docs.fences import Fence
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = frozenset(
     [
+        "apt-get",
         "cd",
         "conda",
         "curl",
@@ -52,8 +53,8 @@ def commands(fence: Fence) -> list[list[str]]:
     text = re.sub(r"\\\n\s*", " ", fence.text)
     lines = text.splitlines()
     if fence.language == "console":
-        lines = [line[2:] for line in lines if line.startswith("$ ")]
-    found = [shlex.split(line, comments=True) for line in lines]
+        lines = [line[2:] for line in lines if line.startswith(("$ ", "> "))]
+    found = [shlex.split(line.replace("\\", "/"), comments=True) for line in lines]
     for words in found:
         while words and (words[-1] == "&" or re.match(r"^[A-Z_]+=", words[0])):
             words.pop(-1 if words[-1] == "&" else 0)
@@ -87,7 +88,7 @@ def check_outside(words: list[str]) -> None:
     """Check what a command that is not run names of ours: extras, targets, files."""
     program = words[0]
     known = program in OUTSIDE or program == "make" or _PART_OF_PROJECT.match(program)
-    assert known or program.startswith((".venv", "dre-slcl")), f"unknown program: {program}"
+    assert known or program.startswith((".venv", "dre-slcl", "py")), f"unknown program: {program}"
     if program == "make":
         targets = [word for word in words[1:] if "=" not in word]
         assert set(targets) <= _targets(), words

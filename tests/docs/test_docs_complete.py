@@ -58,7 +58,26 @@ def test_every_command_and_option_is_on_the_command_page() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = _without_code(page.read_text(encoding="utf-8"))
+    for link in re.findall(r"\]\(([^)\s]+)", text):
+        target, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        file = page.parent / target if target else page
+        assert file.exists(), link
+        if anchor:
+            assert anchor in _anchors(file), f"no heading of '{target}' is called '{anchor}'"
+
+
+def _without_code(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return what the headings of a page, and the names that it documents, are called in links."""
     text = page.read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#\s]+)", text)
-    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
-    assert not missing
+    found: set[str] = set(re.findall(r"^::: (\S+)", text, flags=re.MULTILINE))
+    for heading in re.findall(r"^#+ (.+)$", _without_code(text), flags=re.MULTILINE):
+        words = re.sub(r"[^\w\s-]", "", re.sub(r"\]\([^)]*\)", "]", heading)).strip().lower()
+        found.add(re.sub(r"[-\s]+", "-", words))
+    return found
