@@ -9,7 +9,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.preprocessing import normalize
 
 from napari_dre_slcl.cohort.plain_hdf5 import bounded, own_dataset, prove_hdf5
 from napari_dre_slcl.errors import CohortError, SlideError
@@ -74,6 +73,9 @@ def read_ready_vectors(path: Path, slide_ids: Sequence[str]) -> ReadyVectors:
             f"The report vectors '{path}' hold numbers that are not finite for {len(broken)} "
             f"slides: {shown_names(broken)}. Make the file again."
         )
+    # Over a second to load, and most trainings have no such file.
+    from sklearn.preprocessing import normalize
+
     return ReadyVectors(np.asarray(normalize(chosen), dtype=np.float32), missing)
 
 

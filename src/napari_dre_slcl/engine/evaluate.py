@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from napari_dre_slcl.atomic_file import write_text
 from napari_dre_slcl.cohort.cohort import Cohort
@@ -49,6 +48,8 @@ def task_aucs(cohort: Cohort, results: Mapping[int, HeldOutSlide]) -> dict[str, 
 
 
 def _auc(predictions: Sequence[TaskPrediction], labels: Sequence[str]) -> float | None:
+    from sklearn.metrics import roc_auc_score  # over a second; of several processes one needs it
+
     classes = predictions[0].classes
     known = [
         (prediction, label)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
@@ -48,6 +47,9 @@ def fit_codebook(features: Tensor, codewords: int, seed: int) -> Tensor:
             f"{len(features):,} tiles. Check encoder.weights, or set encoder.precision to fp32."
         )
     with threadpool_limits(1):  # several threads add up in no fixed order
+        # Over a second to load, which processes that are told the codewords need not wait for.
+        from sklearn.cluster import KMeans
+
         fitted = KMeans(codewords, n_init=4, random_state=seed).fit(features.cpu().numpy())
     return torch.from_numpy(fitted.cluster_centers_).float()
 
