@@ -24,14 +24,14 @@ from napari_dre_slcl.errors import BagError
 from napari_dre_slcl.estimator.fitted_state import FittedState
 from napari_dre_slcl.estimator.named_settings import config_of
 from napari_dre_slcl.estimator.read_bags import CheckedBag, as_float32, check_bags, has_bags
-from napari_dre_slcl.estimator.train_bags import said_of_bags, train_bags
+from napari_dre_slcl.estimator.train_bags import Said, said_of_bags, train_bags
 
 __all__ = ["DreSlclClassifier"]
 
 _LEAST_BAGS = 2
 
 
-class DreSlclClassifier(  # type: ignore[misc]  # scikit-learn's classes are untyped
+class DreSlclClassifier(
     ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin, BaseEstimator
 ):
     """Classify slides by the features of their tiles, with the engine that the window trains with.
@@ -289,7 +289,7 @@ class DreSlclClassifier(  # type: ignore[misc]  # scikit-learn's classes are unt
         check_classification_targets(y)
         return bags, y
 
-    def _said(self, x: Any) -> Any:
+    def _said(self, x: Any) -> Said:
         """Return vectors and probabilities of the slides."""
         check_is_fitted(self)
         if has_bags(x):
