@@ -182,6 +182,7 @@ def test_classes_keep_their_columns_whatever_the_network_calls_negative() -> Non
         (lambda bags, labels: ([bags[0], "no.h5", *bags[2:]], labels), "does not exist"),
         (lambda bags, labels: (bags, ["LUAD"] * len(bags)), "one class only"),
         (lambda bags, labels: (bags, None), "requires y"),
+        (lambda bags, labels: (bags, [*labels[:-1], None]), "no class for bag 15, and 1 such"),
     ],
 )
 def test_what_cannot_be_used_is_named(change: Any, sentence: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import (
     BaseEstimator,
@@ -286,6 +287,12 @@ class DreSlclClassifier(
             check_consistent_length(bags, y)
             self.n_features_in_ = _width(bags[0])
             self.__dict__.pop("feature_names_in_", None)
+        lacking = np.flatnonzero(pd.isna(y))
+        if len(lacking):
+            raise BagError(
+                f"y has no class for bag {lacking[0]}, and {len(lacking)} such in all (None or "
+                "NaN). Leave slides without a label out."
+            )
         check_classification_targets(y)
         return bags, y
 
