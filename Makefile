@@ -29,11 +29,18 @@ setup: system-libs $(VENV)/.installed
 system-libs:
 	@bash scripts/system_libs.sh
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[all,test]'
+	@touch $@ $(VENV)/.demo-installed
+
+# Who only wants to see the demonstration need not wait for what the tests need.
+$(VENV)/.demo-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 
 # pip reads dependency groups from 25.1 on.
@@ -42,7 +49,7 @@ $(VENV)/.dev-installed: $(VENV)/.installed
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --group dev
 	@touch $@
 
-demo: setup
+demo: system-libs $(VENV)/.demo-installed
 	$(BIN)/dre-slcl demo
 
 demo-locked: system-libs
@@ -84,7 +91,7 @@ $(VENV)/.docs-installed: $(VENV)/.dev-installed
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --group docs
 	@touch $@
 
-docs: setup $(VENV)/.docs-installed
+docs: system-libs $(VENV)/.docs-installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(DIST_VENV)/.installed: pyproject.toml
