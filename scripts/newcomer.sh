@@ -45,7 +45,7 @@ from_wheel() {
     .venv/bin/python "$here/scripts/sample_window.py" window.png
 }
 
-[ "$way" = clone ] && from_clone || from_wheel
+if [ "$way" = clone ]; then from_clone; else from_wheel; fi
 awk -v s=$(($(date +%s) - begun)) 'BEGIN { printf "%6.1f min  altogether\n", s / 60 }' | tee -a "$folder/minutes.txt"
 test -s "$folder/window.png"
 echo "Picture: $folder/window.png. Log: $folder/log.txt. Disk: $(du -sm "$folder" | cut -f1) MB"
