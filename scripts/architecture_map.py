@@ -145,8 +145,8 @@ def draw(rows: list[list[str]], arrows: list[tuple[str, str]]) -> str:
             "<title>Who imports whom: arrows lead to what is used</title>",
             (
                 '<defs><marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" '
-                'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#767676"/></marker>'
-                "</defs>"
+                'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#767676"/>'
+                "</marker></defs>"
             ),
             f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
             *lines,

@@ -1,6 +1,7 @@
 """The files that the pages name, tiny: slides, a cohort, a trained model, and what comes of them.
 
-A page's commands run for real in a copy of them. Only settings that make training quick are added.
+A page's commands run for real in a copy of them. Only presets are made quick, an encoder tiny, and
+folds two.
 """
 
 from __future__ import annotations
@@ -13,23 +14,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from napari_dre_slcl.cli import main
+from napari_dre_slcl.config import presets
 
 QUICK = {
-    "training.epochs": "1",
-    "training.least_steps": "1",
-    "training.fresh_tiles": "2",
-    "training.slides_per_batch": "4",
-    "encoder.name": "test_resnet",
-    "encoder.input_px": "32",
-    "codebook.codewords": "2",
-    "codebook.refit_after_epoch": "0",
-    "mil.least_steps": "2",
-    "slpd.epochs": "2",
-    "giga_ssl.epochs": "2",
+    "training.epochs": 1,
+    "training.least_steps": 1,
+    "training.fresh_tiles": 2,
+    "training.slides_per_batch": 4,
+    "encoder.input_px": 32,
+    "codebook.codewords": 2,
+    "codebook.refit_after_epoch": 0,
+    "mil.epochs": 2,
+    "mil.least_steps": 2,
+    "slpd.epochs": 2,
+    "giga_ssl.epochs": 2,
 }
+"""In all presets while pages are run; what a command sets itself goes before it."""
 NAMES = "abcdefgh"
 ALONE = ("new_slide.svs", "slide.svs", "slide1.svs", "slide2.svs", "biopsy.svs", "a.svs")
 REPORTS = {
@@ -59,16 +63,24 @@ def inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
+@contextmanager
+def quick_presets() -> Iterator[None]:
+    """Let every preset train in a second."""
+    quick = {name: {**changes, **QUICK} for name, changes in presets._PRESETS.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(presets, "_PRESETS", quick)
+        yield
+
+
 def quickly(arguments: list[str]) -> list[str]:
-    """Return a command with settings that make its training quick; those it names stay."""
+    """Return a command with a tiny encoder and two folds, where it names neither."""
     if arguments[0] not in ("train", "evaluate"):
         return arguments
-    given = {word.partition("=")[0] for word in arguments if "=" in word}
-    if "features.folder" in given or "--features" in arguments:
-        given |= {"encoder.name", "encoder.input_px"}
-    quick = [f"{name}={value}" for name, value in QUICK.items() if name not in given]
-    fold = ["--n-folds", "2"] if arguments[0] == "evaluate" else []
-    return [*arguments, *fold, *(word for pair in quick for word in ("--set", pair))]
+    words = " ".join(arguments)
+    is_free = not any(name in words for name in ("encoder.name", "features", "cpu-small"))
+    tiny = ["--set", "encoder.name=test_resnet"] if is_free else []
+    folds = ["--n-folds", "2"] if arguments[0] == "evaluate" else []
+    return [*arguments, *folds, *tiny]
 
 
 class TinyWorld:
@@ -170,6 +182,16 @@ def _vit(_: TinyWorld) -> None:
     save_file(net.state_dict(), "vit.safetensors")
 
 
+def _practice(world: TinyWorld) -> None:
+    """Tiny slides under the names that `synth` gives."""
+    shutil.copytree("slides", "practice/slides")
+    Path("practice/slides/a.svs").rename("practice/slides/SYN-A002-01.tif")
+    world.write_table(Path("practice/cohort.csv"))
+    table = Path("practice/cohort.csv")
+    text = table.read_text(encoding="utf-8")
+    table.write_text(text.replace("slides/a.svs", "slides/SYN-A002-01.tif"), encoding="utf-8")
+
+
 def _workbook(_: TinyWorld) -> None:
     from openpyxl import Workbook
 
@@ -217,6 +239,7 @@ _FURTHER: dict[str, Callable[[TinyWorld], None]] = {
     ".dreslcl.npz": _results,
     "vit.safetensors": _vit,
     "vit256.pth": _vit256,
+    "practice/": _practice,
     "cohort.xlsx": _workbook,
     "slides/a.tif": TinyWorld.add_tiff,
     "associated": TinyWorld.add_label,
