@@ -24,7 +24,7 @@ _TAGS = (
 _METRICS = {"auc": "roc_auc"}
 """What the hub calls our figures, where it calls them otherwise."""
 _USE = """```sh
-pip install napari-dre-slcl
+pip install "napari-dre-slcl[engine]"
 hf download OWNER/NAME --local-dir model
 dre-slcl predict model slide.svs --out results
 ```"""
