@@ -23,7 +23,7 @@ def test_the_library_finds_maps_labels_and_their_place(result: SlideResult, tmp_
     (maps,) = image.data
     told = image.metadata
     assert [axis["name"] for axis in told["axes"]] == ["c", "y", "x"]
-    attention = np.asarray(maps)[told["channel_names"].index("Attention (× average)")]
+    attention = np.asarray(maps)[told["channel_names"].index("Attention (x average)")]
     rows, columns = result.rowcol.T
     np.testing.assert_allclose(attention[rows, columns], result.attention * 5, rtol=1e-6)
     assert np.isnan(attention[0, 2])

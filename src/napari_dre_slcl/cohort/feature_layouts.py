@@ -130,7 +130,7 @@ def write_clam(table: FeatureTable, folder: Path) -> Path:
             f"The features of '{table.name}' have no coordinates, which CLAM's files need. Give "
             "the folder of coordinate files by --coords, or write TRIDENT's layout."
         )
-    about = {"patch_size": table.size_px, "name": table.name}
+    about: dict[str, Any] = {"patch_size": table.size_px, "name": table.name}
     if table.size_px is not None:
         about |= {"patch_level": 0, "downsample": np.ones(2)}
     path = folder / "h5_files" / f"{table.name}.h5"

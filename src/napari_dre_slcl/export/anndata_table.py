@@ -64,7 +64,7 @@ def make_anndata(result: SlideResult, look: CodewordLook) -> Any:
     columns = tile_observations(result)
     obs = pd.DataFrame(columns, index=[str(number) for number in range(n_tiles)])
     if result.n_codewords:
-        names = distinct(look.names)
+        names = pd.Index(distinct(look.names))
         obs["codeword"] = pd.Categorical.from_codes(result.codeword, names)
     features = result.features
     if features is None or len(features) != n_tiles:

@@ -109,7 +109,8 @@ def write_spatialdata(
     data = make_spatialdata(result, look)
     on_step(0, 1)
     with atomic_folder(path, replaces=True) as aside:
-        data.write(aside, overwrite=True)
+        aside.rmdir()  # spatialdata makes the folder itself, and no other is taken
+        data.write(aside)
     return path
 
 

@@ -57,18 +57,14 @@ def hub_card(
     facts: dict[str, Any] = {
         "license": licence,
         "library_name": "napari-dre-slcl",
-        "pipeline_tag": "image-classification"
-        if has_tasks
-        else "image-feature-extraction",
+        "pipeline_tag": "image-classification" if has_tasks else "image-feature-extraction",
         "tags": list(dict.fromkeys([*_TAGS, header["config"]["method"], *tags])),
     }
     if licence == "other":
         facts["license_name"] = "see-the-card"
     results = _results(metrics or {})
     if results:
-        facts["metrics"] = sorted(
-            {one["type"] for task in results for one in task["metrics"]}
-        )
+        facts["metrics"] = sorted({one["type"] for task in results for one in task["metrics"]})
         facts["model-index"] = [{"name": name, "results": results}]
     top = "\n".join(f"{key}: {json.dumps(value)}" for key, value in facts.items())
     use = _USE.replace("slide.svs", "features/slide.h5") if is_of_features else _USE
@@ -78,9 +74,9 @@ def hub_card(
         for one in task["metrics"]
     }
     known = header.get("metrics") or told
-    body = model_card(
-        {**header, "licence": f"{licence}.", "metrics": known}
-    ).removeprefix("# Model card\n\n")
+    body = model_card({**header, "licence": f"{licence}.", "metrics": known}).removeprefix(
+        "# Model card\n\n"
+    )
     return f"---\n{top}\n---\n\n# {name}\n\n## Use it\n\n{use}\n\n{body}"
 
 
@@ -92,9 +88,7 @@ def _results(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         figure, _, task = rest.partition("/")
         if split == "test" and task and isinstance(value, int | float):
             kind = _METRICS.get(figure, figure)
-            found.setdefault(task, []).append(
-                {"type": kind, "value": value, "name": figure}
-            )
+            found.setdefault(task, []).append({"type": kind, "value": value, "name": figure})
     return [
         {
             "task": {"type": "image-classification", "name": task},
