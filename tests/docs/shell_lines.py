@@ -98,6 +98,9 @@ def check_outside(words: list[str]) -> None:
             assert set(named) <= _extras(), words
         if _PART_OF_PROJECT.match(word):
             assert (ROOT / word).exists(), word
+    if any(word.startswith("benchmarks/") for word in words):
+        options = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert not {option for option in options if f'"{option}"' not in _benchmarks()}, words
 
 
 @cache
@@ -107,6 +110,12 @@ def _command() -> Any:
     from napari_dre_slcl.cli.app import app
 
     return get_command(app)
+
+
+@cache
+def _benchmarks() -> str:
+    scripts = sorted((ROOT / "benchmarks").glob("*.py"))
+    return "\n".join(path.read_text(encoding="utf-8") for path in scripts)
 
 
 @cache
