@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -196,5 +197,13 @@ def test_too_few_patients_and_wrong_settings_are_refused() -> None:
 
     with pytest.raises(BagError, match="3 patients for 16 bags"):
         _quick().fit(bags, labels, patients=["a", "b", "c"])
-    with pytest.raises(ConfigError, match=r"training\.epoch"):
-        _quick(settings={"training.epoch": 3}).fit(bags, labels)
+    for settings in ({"training.epoch": 3}, {"training.patience": 3}, {"codebook.codewords": 1}):
+        with pytest.raises(ConfigError, match=next(iter(settings))):
+            _quick(settings=settings, codewords=None).fit(bags, labels)
+
+
+def test_tensors_are_bags(fitted: DreSlclClassifier) -> None:
+    bags, _ = _bags()
+    tensors = [torch.tensor(bag, requires_grad=True) for bag in bags]
+
+    np.testing.assert_array_equal(fitted.predict_proba(tensors), fitted.predict_proba(bags))

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from napari_dre_slcl.config import DreSlclConfig, load_preset, setting_names, with_overrides
+from napari_dre_slcl.errors import ConfigError
 
 __all__ = ["NAMED_SETTINGS", "TASK", "config_of"]
 
@@ -50,7 +51,7 @@ def config_of(params: Mapping[str, Any], *, has_reports: bool) -> DreSlclConfig:
     Raises
     ------
     ConfigError
-        If a name is unknown or a value does not fit.
+        If a name is unknown, a value does not fit, or training is to stop on validation.
     """
     named = {
         _setting(name, params["method"]): params[name]
@@ -67,7 +68,13 @@ def config_of(params: Mapping[str, Any], *, has_reports: bool) -> DreSlclConfig:
     if not has_reports:
         overrides["loss.contrastive_weight"] = 0.0
     plain = {name: _plain(value) for name, value in overrides.items()}
-    return with_overrides(load_preset(params["preset"]), plain)
+    config = with_overrides(load_preset(params["preset"]), plain)
+    if config.training.patience:
+        raise ConfigError(
+            "training.patience stops on validation slides, and the estimator holds none out. Leave "
+            "it out, or call 'train' with a cohort table."
+        )
+    return config
 
 
 def _setting(name: str, method: Any) -> str:

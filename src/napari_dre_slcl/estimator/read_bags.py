@@ -77,6 +77,8 @@ def _bag(number: int, one: Any) -> CheckedBag:
     try:
         if isinstance(one, str | os.PathLike):
             return open_features(Path(one))
+        if hasattr(one, "detach"):  # a tensor, on whatever device
+            one = one.detach().cpu()
         return as_float32(check_array(one, dtype=np.float32, input_name=f"bag {number}"))
     except (ValueError, TypeError, SlideError) as error:
         raise BagError(
