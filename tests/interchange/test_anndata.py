@@ -6,6 +6,8 @@ Tried with anndata 0.12.19 and spatialdata 0.7.3.
 from __future__ import annotations
 
 import importlib.util
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +99,26 @@ def test_what_to_install_is_said(
     with pytest.raises(ExportError, match=rf"Install napari-dre-slcl\[{module}\]"):
         export_result(result, ExportRequest((name,), tmp_path / "out"))
     assert not any((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of file sizes to set")
+@pytest.mark.parametrize(("name", "module"), [("h5ad", "anndata"), ("spatialdata", "spatialdata")])
+def test_a_disk_without_room_is_told_and_nothing_is_left(
+    result: SlideResult, tmp_path: Path, name: str, module: str
+) -> None:
+    pytest.importorskip(module, reason=HOW)
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+        with pytest.raises(ExportError, match=r"cannot be written: .+ make room"):
+            export_result(result, ExportRequest((name,), tmp_path / "out"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_the_look_of_a_window_is_taken(result: SlideResult) -> None:

@@ -40,7 +40,8 @@ def trident_file(
     corners_xy: NDArray[np.int64],
 ) -> Path:
     """Write what ``extract_patch_features`` of TRIDENT writes."""
-    attributes = {"features": {"name": "s", "savetodir": "/job", "encoder": "uni_v1"}}
+    about = {"name": "s", "savetodir": "/job", "encoder": "uni_v1", "encoder_sha256": "ab" * 32}
+    attributes = {"features": about}
     attributes["coords"] = TRIDENT
     arrays = {"features": features, "coords": corners_xy}
     return save_as_they_do(tmp_path / "in/s.h5", arrays, attributes)
@@ -90,6 +91,7 @@ def test_tridents_file_comes_back_with_all_that_its_tools_ask_for(
             name: TRIDENT[name] for name in lost
         }
         assert after["features"].attrs["encoder"] == "uni_v1"
+        assert after["features"].attrs["encoder_sha256"] == "ab" * 32
 
 
 def test_clams_files_are_read_and_its_patches_tell_the_size(
@@ -147,6 +149,8 @@ def test_what_cannot_be_read_is_left_out_and_told(
     (trident_file.parent / "s.hdf5").write_bytes(trident_file.read_bytes())
     with pytest.raises(SlideError, match="would become one file"):
         convert_features([trident_file.parent], "clam", tmp_path / "out")
+    with pytest.raises(SlideError, match="would be replaced by what is made of it"):
+        convert_features([trident_file], "trident", trident_file.parent)
     with pytest.raises(SlideError, match="no layout 'stamp'"):
         convert_features([trident_file], "stamp", tmp_path / "out")
 

@@ -44,6 +44,8 @@ class FeatureTable:
         µm per pixel of a tile, and of level 0.
     encoder : str
         Name of the tile encoder; empty where it is not known.
+    encoder_sha256 : str
+        Hash of its weights and input scaling, where we made the features.
     slide_shape : tuple of int or None
         (height, width) of the slide in level-0 pixels.
     overlap_px : int
@@ -58,6 +60,7 @@ class FeatureTable:
     mpp: float | None = None
     slide_mpp: float | None = None
     encoder: str = ""
+    encoder_sha256: str = ""
     slide_shape: tuple[int, int] | None = None
     overlap_px: int = 0
 
@@ -98,7 +101,11 @@ def write_trident(table: FeatureTable, folder: Path) -> Path:
         "level0_mpp": table.slide_mpp,
         "mpp": table.mpp,
     }
-    features = {"name": table.name, "encoder": table.encoder or None}
+    features = {
+        "name": table.name,
+        "encoder": table.encoder or None,
+        "encoder_sha256": table.encoder_sha256 or None,
+    }
     return _write(table, folder / f"{table.name}.h5", np.int64, features, about)
 
 

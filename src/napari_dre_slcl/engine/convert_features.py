@@ -80,13 +80,13 @@ def convert_features(
     Raises
     ------
     SlideError
-        If the layout is not known, two sources are of one name, or no slide could be written.
+        If the layout is not known, two sources are of one name, a source would be replaced, or no
+        slide could be written.
     """
     if to not in LAYOUTS:
-        raise SlideError(
-            f"There is no layout '{to}'. Choose among {', '.join(LAYOUTS)}."
-        )
+        raise SlideError(f"There is no layout '{to}'. Choose among {', '.join(LAYOUTS)}.")
     found = _sources(sources)
+    _refuse_own(found, out if to == "trident" else out / "h5_files")
     done = Conversion()
     for number, path in enumerate(found):
         on_slide(number, len(found), path.name)
@@ -98,9 +98,7 @@ def convert_features(
         except DreSlclError as error:
             done.skipped[path.name] = str(error)
     if not done.written:
-        raise SlideError(
-            f"No features were written. {next(iter(done.skipped.values()))}"
-        )
+        raise SlideError(f"No features were written. {next(iter(done.skipped.values()))}")
     return done
 
 
@@ -137,6 +135,14 @@ def _sources(given: Iterable[Path]) -> list[Path]:
             )
         names[name] = path
     return found
+
+
+def _refuse_own(sources: Iterable[Path], folder: Path) -> None:
+    own = next((path for path in sources if path.parent.resolve() == folder.resolve()), None)
+    if own is not None and own.suffix in FEATURE_SUFFIXES:
+        raise SlideError(
+            f"'{own}' would be replaced by what is made of it. Choose another folder by --out."
+        )
 
 
 def _inside(path: Path) -> list[Path]:
@@ -176,9 +182,7 @@ def _of_file(path: Path) -> FeatureTable:
     file = stored.file
     height, width = (file.attrs.get(f"level0_{edge}") for edge in ("height", "width"))
     has_shape = isinstance(height, int) and isinstance(width, int)
-    tile_px = (
-        file.attrs.get("patch_size") if "patch_size_level0" in file.attrs else None
-    )
+    tile_px = file.attrs.get("patch_size") if "patch_size_level0" in file.attrs else None
     overlap = file.attrs.get("overlap", 0)
     level0 = {"mpp": file.attrs.get("level0_mpp")}
     level0["target_magnification"] = file.attrs.get("level0_magnification")
@@ -191,6 +195,7 @@ def _of_file(path: Path) -> FeatureTable:
         mpp=file.mpp,
         slide_mpp=tile_mpp(level0),
         encoder=str(file.attrs.get("encoder", "")),
+        encoder_sha256=str(file.attrs.get("encoder_sha256", "")),
         slide_shape=(height, width) if has_shape else None,  # type: ignore[arg-type]
         overlap_px=overlap if isinstance(overlap, int) else 0,
     )
@@ -221,9 +226,7 @@ def _with_places(features: FeatureTable, folder: Path, source: Path) -> FeatureT
     ]  # as CLAM and as TRIDENT call them
     path = feature_file(folder, names)
     if path is None:
-        raise SlideError(
-            f"The folder '{folder}' has no coordinate file of '{features.name}'."
-        )
+        raise SlideError(f"The folder '{folder}' has no coordinate file of '{features.name}'.")
     places = read_places(path)
     if len(places.coords_yx) != len(features.features):
         raise SlideError(
