@@ -25,7 +25,13 @@ _NAME = re.compile(r"\..*\.(?P<tag>[0-9a-f]{8}-\d+-\d*)\.[0-9a-f]{8}\.part", re.
 
 
 def aside_of(path: Path) -> Path:
-    """Return a free name beside a path, for what is to become it."""
+    """Return a free name beside a path, for what is to become it.
+
+    Parameters
+    ----------
+    path : Path
+        What is to be written.
+    """
     tail = f"{process_tag()}.{uuid.uuid4().hex[:8]}"
     return path.with_name(f".{path.name[:_MOST_LETTERS]}.{tail}.part")
 

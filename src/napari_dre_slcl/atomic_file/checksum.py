@@ -31,6 +31,11 @@ def write_with_sum(path: Path, content: bytes) -> None:
 def check_sum(path: Path) -> bool:
     """Return whether a file is as `write_with_sum` wrote it; True where it has no checksum.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+
     Raises
     ------
     OSError
@@ -44,7 +49,13 @@ def check_sum(path: Path) -> bool:
 
 
 def write_sums(folder: Path) -> None:
-    """Write the checksums of a folder's files into one more."""
+    """Write the checksums of a folder's files into one more.
+
+    Parameters
+    ----------
+    folder : Path
+        Its files, not those of folders in it.
+    """
     paths = sorted(path for path in folder.iterdir() if path.is_file())
     lines = (f"{_digest(path)}  {path.name}\n" for path in paths)
     write_text(folder / SUMS_FILE, "".join(lines))
@@ -52,6 +63,11 @@ def write_sums(folder: Path) -> None:
 
 def differing(folder: Path) -> Iterable[str]:
     """Yield the names of a folder's files that are missing or not as `write_sums` found them.
+
+    Parameters
+    ----------
+    folder : Path
+        With the list that `write_sums` wrote.
 
     Raises
     ------

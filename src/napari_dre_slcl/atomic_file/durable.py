@@ -20,13 +20,25 @@ _NO_FOLDER_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS)
 
 
 def flush_stream(stream: IO[Any]) -> None:
-    """Make what was written to an open file durable."""
+    """Make what was written to an open file durable.
+
+    Parameters
+    ----------
+    stream : file
+        Open for writing.
+    """
     stream.flush()
     os.fsync(stream.fileno())
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the names in a folder durable, where the system can."""
+    """Make the names in a folder durable, where the system can.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    """
     if not hasattr(os, "O_DIRECTORY"):
         return
     try:
@@ -43,7 +55,13 @@ def flush_folder(folder: Path) -> None:
 
 
 def flush_tree(folder: Path) -> None:
-    """Make a folder durable with all files and folders in it."""
+    """Make a folder durable with all files and folders in it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    """
     for place, _, names in os.walk(folder, topdown=False):
         for name in names:
             path = Path(place, name)
@@ -54,7 +72,13 @@ def flush_tree(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it durably, where they are missing."""
+    """Make a folder and those above it durably, where they are missing.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    """
     missing = []
     place = folder
     while not place.is_dir() and place != place.parent:
@@ -67,6 +91,13 @@ def make_folder(folder: Path) -> None:
 
 def move(source: Path, target: Path) -> None:
     """Give a file or folder another name, durably; a file under that name is replaced.
+
+    Parameters
+    ----------
+    source : Path
+        What it is called now.
+    target : Path
+        What it is to be called; on the same disk.
 
     Raises
     ------

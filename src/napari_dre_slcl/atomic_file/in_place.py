@@ -51,7 +51,13 @@ def append_lines(path: Path, lines: Iterable[str], *, is_durable: bool = False) 
 
 
 def cut_half_line(path: Path) -> None:
-    """Take away the half line that a full disk or a power cut has left at the end of a log."""
+    """Take away the half line that a full disk or a power cut has left at the end of a log.
+
+    Parameters
+    ----------
+    path : Path
+        The log.
+    """
     if not path.exists():
         return
     with path.open("r+b") as stream:
@@ -65,13 +71,24 @@ def open_in_place(path: Path) -> FileIO:
 
     What is written may reach the disk in part. The caller must know from elsewhere which part
     counts, such as the checkpoint that names a step, and flush it before.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     return open(handle, "r+b", buffering=0)
 
 
 def set_mark(path: Path) -> None:
-    """Leave an empty file, whose being there says all; its folder must exist."""
+    """Leave an empty file, whose being there says all; its folder must exist.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
     path.touch()
 
 

@@ -10,12 +10,31 @@ __all__ = ["scratch_file", "scratch_folder"]
 
 
 def scratch_folder(prefix: str = "dre-slcl-") -> Path:
-    """Make a folder of this user's own for the time being; who made it deletes it."""
+    """Make a folder of this user's own for the time being; who made it deletes it.
+
+    Parameters
+    ----------
+    prefix : str
+        Begin of its name.
+    """
     return Path(tempfile.mkdtemp(prefix=prefix))
 
 
 def scratch_file(text: str, suffix: str) -> Path:
-    """Write a text for a person to look at, readable by this user only."""
+    """Write a text for a person to look at, readable by this user only.
+
+    Parameters
+    ----------
+    text : str
+        What to write.
+    suffix : str
+        End of its name, such as ``.html``.
+
+    Returns
+    -------
+    Path
+        The file, in the system's temporary folder.
+    """
     handle, name = tempfile.mkstemp(prefix="dre-slcl-", suffix=suffix, text=True)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)

@@ -91,18 +91,42 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes, whole or not at all."""
+    """Write bytes, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced where it is there.
+    content : bytes
+        All of it.
+    """
     with atomic_writer(path) as stream:
         stream.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
+    """Write UTF-8 text, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced where it is there.
+    text : str
+        All of it.
+    """
     write_bytes(path, text.encode())
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write UTF-8 text that its user alone may read, whole or not at all."""
+    """Write UTF-8 text that its user alone may read, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced where it is there.
+    text : str
+        All of it.
+    """
     make_folder(path.parent)
     aside = aside_of(path)
     try:
@@ -121,7 +145,15 @@ def _private_file(path: Path) -> BinaryIO:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON, whole or not at all."""
+    """Write indented JSON, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced where it is there.
+    value : object
+        What JSON can say.
+    """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -94,6 +94,11 @@ class ArchiveReader:
 def open_npz(path: Path) -> Iterator[ArchiveReader]:
     """Open an npz file.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+
     Raises
     ------
     UntrustedError
@@ -123,6 +128,11 @@ def read_npy(path: Path, most: int | None = None) -> NDArray[Any]:
     most : int, optional
         Greatest size of the array in bytes.
 
+    Returns
+    -------
+    ndarray
+        Of the shape and type that the file states.
+
     Raises
     ------
     UntrustedError
@@ -137,7 +147,20 @@ def read_npy(path: Path, most: int | None = None) -> NDArray[Any]:
 
 
 def read_npy_stream(stream: BinaryIO, n_bytes: int) -> NDArray[Any]:
-    """Read an npy file that is open, of so many bytes; raises as `read_npy`."""
+    """Read an npy file that is open, of so many bytes; raises as `read_npy`.
+
+    Parameters
+    ----------
+    stream : file
+        Open for reading, at the array's begin.
+    n_bytes : int
+        How long the file is.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and type that the file states.
+    """
     try:
         return _read_array(stream, n_bytes, n_bytes)
     except _DAMAGED as error:
@@ -145,7 +168,18 @@ def read_npy_stream(stream: BinaryIO, n_bytes: int) -> NDArray[Any]:
 
 
 def map_npy(path: Path) -> NDArray[Any]:
-    """Map an npy file, to read alone; raises as `read_npy`, and where it is a link."""
+    """Map an npy file, to read alone; raises as `read_npy`, and where it is a link.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and type that the file states.
+    """
     if path.is_symlink():
         raise UntrustedError("it is a link; put a copy of the file there")
     try:

@@ -36,6 +36,18 @@ class UntrustedError(ValueError):
 def read_bytes(path: Path, most: int) -> bytes:
     """Read a file of at most so many bytes.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    most : int
+        Bytes.
+
+    Returns
+    -------
+    bytes
+        All of the file.
+
     Raises
     ------
     UntrustedError

@@ -33,5 +33,11 @@ def defuse(text: str) -> str:
 
 
 def restore(text: str) -> str:
-    """Return what `defuse` was given; a carriage return alone is a line feed by then."""
+    """Return what `defuse` was given; a carriage return alone is a line feed by then.
+
+    Parameters
+    ----------
+    text : str
+        As `defuse` returned it.
+    """
     return text[1:] if _MARKED.match(text) and not _NUMBER.fullmatch(text) else text

@@ -18,6 +18,11 @@ _MOST_FILES = 10**6
 def plain_name(name: Any) -> str:
     """Return a name of one file or folder, never of one elsewhere.
 
+    Parameters
+    ----------
+    name : object
+        What stands where a name should.
+
     Raises
     ------
     UntrustedError
@@ -72,6 +77,11 @@ def _is_hub_blob(home: Path, real: Path) -> bool:
 
 def own_size(folder: Path) -> int:
     """Return how many bytes the files below a folder have together.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
 
     Raises
     ------

@@ -22,6 +22,11 @@ _MOST_DOTS = 100
 def parse_json(text: str | bytes) -> Any:
     """Return what a JSON text says.
 
+    Parameters
+    ----------
+    text : str or bytes
+        Of a stranger.
+
     Raises
     ------
     ValueError
@@ -36,6 +41,13 @@ def parse_json(text: str | bytes) -> Any:
 def read_json(path: Path, most: int = MOST_TEXT) -> Any:
     """Return what a JSON file says.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    most : int
+        Bytes.
+
     Raises
     ------
     ValueError
@@ -48,6 +60,11 @@ def read_json(path: Path, most: int = MOST_TEXT) -> Any:
 
 def parse_toml(text: str) -> dict[str, Any]:
     """Return what a TOML text says.
+
+    Parameters
+    ----------
+    text : str
+        Of a stranger.
 
     Raises
     ------
@@ -65,5 +82,13 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def read_toml(path: Path, most: int = MOST_TEXT // 16) -> dict[str, Any]:
-    """Return what a TOML file says; raises as `read_json`."""
+    """Return what a TOML file says; raises as `read_json`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    most : int
+        Bytes.
+    """
     return parse_toml(read_bytes(path, most).decode("utf-8"))
