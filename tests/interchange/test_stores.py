@@ -126,6 +126,19 @@ def test_stores_that_are_broken_or_do_harm_are_refused(
         assert reason in str(raised.value)
 
 
+def test_a_piece_that_unpacks_to_more_than_there_is_ends_a_trial_alone(
+    store: Callable[..., Path],
+) -> None:
+    path = store()
+    piece = next(file for file in (path / "tables/uni_tiles/X").rglob("0") if file.is_file())
+    # A Zstandard frame that says, and holds, 8 GiB: blocks of 128 KiB of one byte (RFC 8878).
+    block = (131072 << 3 | 1 << 1).to_bytes(3, "little") + b"\0"
+    head = b"\x28\xb5\x2f\xfd\xe0" + (2**33).to_bytes(8, "little")
+    piece.write_bytes(head + block * (2**16 - 1) + bytes([block[0] | 1]) + block[1:])
+    with pytest.raises(SlideError, match=r"The store 'slide\.zarr' .*was opened in a trial only"):
+        read_store(path)
+
+
 def test_one_of_several_tables_is_read_by_its_name(store: Callable[..., Path]) -> None:
     path = store()
     zarr.open_group(path).create_group("tables/other_tiles")

@@ -6,6 +6,7 @@ it and spatialdata 0.7.3 write. Read by zarr and pyarrow; none of those librarie
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import numpy as np
 from napari_dre_slcl.cohort.feature_layouts import FeatureTable
 from napari_dre_slcl.cohort.store_shapes import read_boxes
 from napari_dre_slcl.errors import SlideError
+from napari_dre_slcl.trial.kinds import STORE
+from napari_dre_slcl.trial.proof import prove_file
 from napari_dre_slcl.untrusted import UntrustedError, check_array, own_size, plain_name
 
-__all__ = ["is_store", "read_store"]
+__all__ = ["is_store", "read_store", "try_store"]
 
 _CODECS = {"bytes", "blosc", "zstd", "gzip", "zlib", "lz4", "crc32c", "shuffle", "transpose"}
 _SHOWN = 20
@@ -71,6 +74,7 @@ def read_store(path: Path, table: str = "") -> FeatureTable:
         ) from error
     try:
         n_bytes = own_size(path)
+        prove_file(path, STORE, detail=f"{_state(path)} {table}")
         group = zarr.open_group(path, mode="r", use_consolidated=False)
         return _read(path, group, table, n_bytes)
     except _DAMAGED as error:
@@ -79,6 +83,49 @@ def read_store(path: Path, table: str = "") -> FeatureTable:
             f"The store '{path}' cannot be read: {reason[:300]}. Give one that LazySlide or "
             "wsidata has written, with tile features."
         ) from error
+
+
+def try_store(path: Path, detail: str = "") -> None:
+    """Unpack the numbers of a store, piece by piece; called in a process that may end by it.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    detail : str
+        What its files were like, and after a space the name of the table.
+
+    Raises
+    ------
+    MemoryError
+        If a piece unpacks to more memory than there is. What else is wrong is told by who reads it
+        next.
+    """
+    import zarr
+
+    try:
+        n_bytes = own_size(path)
+        group = zarr.open_group(path, mode="r", use_consolidated=False)
+        _, stored = _table(group, detail.partition(" ")[2])
+        key = plain_name(stored.attrs.get("instance_key"))
+        for name in ("X", f"obs/{key}"):
+            array = _array(stored, name, "fiu", n_bytes)
+            for start in range(0, array.shape[0], array.chunks[0]):
+                _ = array[start : start + array.chunks[0]]
+    except MemoryError:
+        raise
+    except _DAMAGED:
+        return
+
+
+def _state(path: Path) -> str:
+    """Return what another state of a store's files would not have."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(path.rglob("*")):
+        facts = file.lstat()
+        told = (file.relative_to(path).as_posix(), facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        digest.update(repr(told).encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def _read(path: Path, group: Any, table: str, n_bytes: int) -> FeatureTable:

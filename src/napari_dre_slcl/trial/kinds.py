@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 from napari_dre_slcl import errors
 from napari_dre_slcl.trial.limits import CLOCK_S, CPU_S, MEMORY_BYTES, Limits
 
-__all__ = ["CODES", "FEATURES", "IMAGE", "KINDS", "PARQUET", "SLIDE", "WORKBOOK", "Kind", "kind_of"]
+__all__ = [
+    "CODES",
+    "FEATURES",
+    "IMAGE",
+    "KINDS",
+    "PARQUET",
+    "SLIDE",
+    "STORE",
+    "WORKBOOK",
+    "Kind",
+    "kind_of",
+]
 
 _HERE = "napari_dre_slcl"
 _MOST_EXTRA_S = 300
@@ -111,7 +122,15 @@ CODES = Kind(
     extra_s=0.02,
     growth=2,
 )
-KINDS = {kind.name: kind for kind in (SLIDE, IMAGE, FEATURES, PARQUET, WORKBOOK, CODES)}
+STORE = Kind(
+    "store",
+    f"{_HERE}.cohort.wsidata_store:try_store",
+    "The store",
+    _COPY,
+    errors.SlideError,
+    libraries=("zarr", "pyarrow"),
+)
+KINDS = {kind.name: kind for kind in (SLIDE, IMAGE, FEATURES, PARQUET, WORKBOOK, CODES, STORE)}
 
 
 def kind_of(suffix: str) -> Kind | None:
