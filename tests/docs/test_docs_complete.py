@@ -34,6 +34,14 @@ def test_every_dependency_has_its_reason_and_no_other_is_listed() -> None:
     assert listed == names
 
 
+def test_the_page_of_installation_names_every_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    page = (ROOT / "docs/getting-started/install.md").read_text(encoding="utf-8")
+    table = page.partition("| extra |")[2].partition("\n\n")[0]
+    listed = re.findall(r"^\| `([\w-]+)` \|", table, flags=re.MULTILINE)
+    assert set(listed) == set(project["optional-dependencies"])
+
+
 def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every command with its full name, such as 'cohort check'."""
     for name, command in group.commands.items():
