@@ -56,7 +56,7 @@ def _folder(path: Path, _: random.Random) -> None:
 
 def _link_to_nowhere(path: Path, _: random.Random) -> None:
     path.unlink()
-    path.symlink_to(path.with_name("unplugged-drive.tif"))
+    path.symlink_to(path.parent / "unplugged-drive" / path.name)
 
 
 def _glass(path: Path, _: random.Random) -> None:

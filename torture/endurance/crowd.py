@@ -60,8 +60,9 @@ def run(plan: Plan) -> Iterator[Row]:
     with started(folder, _MODULES) as program:
         shell = _Shell(program, folder, plan)
         yield _check(shell, crowd)
-        yield _embed(shell, crowd)
-        yield _embed_again(shell, crowd)
+        first = shell.run(*_embed_command(shell, crowd))
+        yield _embed(shell, crowd, first)
+        yield _embed_again(shell, crowd, first)
         yield _train(shell, crowd)
         yield _train_on_pixels(shell, crowd)
         yield _predict(shell, crowd)
@@ -104,20 +105,21 @@ def _check(shell: _Shell, crowd: Crowd) -> Row:
     return shell.row(what, len(crowd.names), missed, told, f"{len(seen)} absent, all named")
 
 
-def _embed(shell: _Shell, crowd: Crowd) -> Row:
-    said = shell.run(*_embed_command(shell, crowd))
+def _embed(shell: _Shell, crowd: Crowd, said: _Said) -> Row:
     ways = Counter(crowd.broken.values())
     note = f"{len(crowd.broken)} broken in {len(ways)} of {len(WAYS)} ways; {said.seconds:.0f} s"
     what = f"embed {len(crowd.names):,} slides, 5 % broken"
     return shell.row(what, len(crowd.names), _wrong(shell, crowd, "features", said), said, note)
 
 
-def _embed_again(shell: _Shell, crowd: Crowd) -> Row:
+def _embed_again(shell: _Shell, crowd: Crowd, first: _Said) -> Row:
     files = sorted((shell.folder / "features").glob("*.h5"))
     before = {path: path.stat().st_mtime_ns for path in files}
     said = shell.run(*_embed_command(shell, crowd))
     changed = [path.name for path in files if path.stat().st_mtime_ns != before[path]]
-    missed = [*changed, *_wrong(shell, crowd, "features", said)]
+    # What is kept of a slide that was cut off was told of when it was made.
+    told = _Said(said.code, first.text + said.text, said.seconds)
+    missed = [*changed, *_wrong(shell, crowd, "features", told)]
     what = f"embed again: {len(files):,} finished slides"
     return shell.row(what, len(files), missed, said, f"{said.seconds:.0f} s")
 
