@@ -17,10 +17,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_HOME = tempfile.mkdtemp(prefix="tour-")
+HOME = tempfile.mkdtemp(prefix="tour-")
 # Before napari reads them: the user's own settings and runs have no place in the pictures.
-os.environ["NAPARI_CONFIG"] = str(Path(_HOME) / "settings.yaml")
-os.environ["DRE_SLCL_CONFIG_DIR"] = str(Path(_HOME) / "config")
+os.environ["NAPARI_CONFIG"] = str(Path(HOME) / "settings.yaml")
+os.environ["DRE_SLCL_CONFIG_DIR"] = str(Path(HOME) / "config")
 
 from qtpy.QtCore import Qt  # noqa: E402
 from tour_window import TourWindow  # noqa: E402
@@ -177,9 +177,9 @@ class Tour:
 
 def main() -> int:
     """Walk through the steps and save their pictures."""
-    options = _parse()
+    options = arguments(__doc__).parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    home = Path(_HOME)
+    home = Path(HOME)
     try:
         shutil.copytree(options.run, home / "lung-mosaic")
         window = TourWindow()
@@ -199,8 +199,9 @@ def main() -> int:
     return 0
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(about: str) -> argparse.ArgumentParser:
+    """Return the parser of what the tour and the film need."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--run", type=Path, required=True, help="trained run")
     parser.add_argument("--cohort", type=Path, required=True, help="its cohort table")
     parser.add_argument("--predicted", type=Path, required=True, help="a slide of that cohort")
@@ -209,7 +210,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=6, help="to train before the picture")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     parser.add_argument("--only", nargs="*", help="names of steps; the others are left out")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":
