@@ -196,4 +196,6 @@ def _wrong(shell: _Shell, crowd: Crowd, folder: str, said: _Said) -> set[str]:
 
 
 def _is_warned(name: str, said: _Said) -> bool:
-    return f"'{name}.tif' is cut off" in said.text or f"'{name}.tif' is damaged" in said.text
+    """Tell whether a warning names a slide, alone or among those of which the same is so."""
+    lines = (line for line in said.text.splitlines() if f"{name}.tif" in line)
+    return any("is cut off" in line or "is damaged" in line for line in lines)
