@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +11,12 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_dre_slcl import errors, open_slide, predict
+from napari_dre_slcl import DreSlclClassifier, errors, open_slide, predict
 from napari_dre_slcl.cli import main
 from napari_dre_slcl.cli.app import app
 from napari_dre_slcl.cohort import CohortTableError, read_cohort
 from napari_dre_slcl.engine.slide_parts import PartWriteError, write_part
+from napari_dre_slcl.engine_extra import engine_needed
 from napari_dre_slcl.insight.tile_index import TileIndex
 from napari_dre_slcl.slide.openslide_backend import OpenSlideBackend, UnknownFormatError
 
@@ -72,6 +75,9 @@ def test_a_command_raises(
 
 CALLS: dict[type[errors.DreSlclError], Callable[[Path], object]] = {
     errors.ModelError: lambda place: predict(place / "empty", place / "slide.tif"),
+    errors.BagError: lambda place: DreSlclClassifier().fit(
+        [[1.0], [2.0]], ["a", "b"], patients=["p"]
+    ),
     errors.SearchError: lambda place: TileIndex.open(place / "empty"),
     CohortTableError: lambda place: read_cohort(place / "twice.csv"),
     UnknownFormatError: lambda place: OpenSlideBackend(place / "text.svs"),
@@ -94,6 +100,15 @@ def test_damaged_pixels_raise(slide_file, damage_tiles: Callable[..., Path]) -> 
         slide.read_region(0, 0, 256, 256)
 
 
+def test_an_engine_that_is_not_installed_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as where it is not installed
+    with (
+        pytest.raises(errors.EngineMissingError, match=r"pip install .*\[engine\]"),
+        engine_needed(),
+    ):
+        importlib.import_module("torch")
+
+
 def test_every_class_is_raised_here() -> None:
-    here = {*COMMANDS, *CALLS, errors.DamagedSlideError}
+    here = {*COMMANDS, *CALLS, errors.DamagedSlideError, errors.EngineMissingError}
     assert {cls.__name__ for cls in here} >= set(errors.__all__) - {"DreSlclError"}
