@@ -31,9 +31,7 @@ def test_every_format_is_written_without_the_slides_name(
 ) -> None:
     request = ExportRequest(ALWAYS, tmp_path / "out")
     shares: list[float] = []
-    paths = export_result(
-        result, request, on_progress=lambda name, share: shares.append(share)
-    )
+    paths = export_result(result, request, on_progress=lambda name, share: shares.append(share))
     assert [path.name for path in paths] == [
         "slide.geojson",
         "slide.ome.zarr",
@@ -63,9 +61,7 @@ def test_a_neutral_name_replaces_nothing_and_a_slides_name_its_own(
         ["slide.csv", "slide.geojson"],
         ["slide-2.csv", "slide-2.geojson"],
     ]
-    assert (
-        stems[2] == stems[3] == [f"{result.slide_id}.csv", f"{result.slide_id}.geojson"]
-    )
+    assert stems[2] == stems[3] == [f"{result.slide_id}.csv", f"{result.slide_id}.geojson"]
 
 
 @pytest.mark.parametrize(
@@ -99,12 +95,8 @@ def test_result_without_tiles_has_a_report_only(
     make_result: Callable[..., SlideResult], tmp_path: Path
 ) -> None:
     full = make_result(tmp_path / "features.h5")
-    empty = {
-        name: getattr(full, name)[:0] for name in ("rowcol", "codeword", "attention")
-    }
-    nothing = replace(
-        full, **empty, residual_norm=full.residual_norm[:0], evidence=None
-    )
+    empty = {name: getattr(full, name)[:0] for name in ("rowcol", "codeword", "attention")}
+    nothing = replace(full, **empty, residual_norm=full.residual_norm[:0], evidence=None)
     nothing = replace(nothing, evidence_of=())
     (page,) = export_result(nothing, ExportRequest(("html",), tmp_path / "out"))
     assert page.is_file()
@@ -142,9 +134,7 @@ def test_a_disk_without_room_is_told_and_nothing_is_left(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_names_of_the_model_win_while_it_is_the_same(
-    result: SlideResult, tmp_path: Path
-) -> None:
+def test_names_of_the_model_win_while_it_is_the_same(result: SlideResult, tmp_path: Path) -> None:
     header = '{"codewords": ["a", "b", "c"], "weights_sha256": "%s", "config": {}}'
     facts = result.provenance | {"model": str(tmp_path)}
     result = replace(result, provenance=facts)
@@ -154,9 +144,7 @@ def test_names_of_the_model_win_while_it_is_the_same(
     assert look_of(result).names == ("lymphocytes <&>", "stroma", "Codeword 3")
 
 
-@pytest.mark.parametrize(
-    "slide_id", ["", ".", "..", "../../etc/x", ".hidden", "a/b", "x" * 400]
-)
+@pytest.mark.parametrize("slide_id", ["", ".", "..", "../../etc/x", ".hidden", "a/b", "x" * 400])
 def test_a_slides_name_makes_visible_files_in_the_folder(
     result: SlideResult, tmp_path: Path, slide_id: str
 ) -> None:
@@ -178,20 +166,14 @@ def test_nothing_is_written_where_one_format_cannot_be(
     make_result: Callable[..., SlideResult], tmp_path: Path
 ) -> None:
     full = make_result(tmp_path / "features.h5")
-    parts = {
-        name: getattr(full, name)[:0] for name in ("rowcol", "codeword", "attention")
-    }
-    nothing = replace(
-        full, **parts, residual_norm=full.residual_norm[:0], evidence=None
-    )
+    parts = {name: getattr(full, name)[:0] for name in ("rowcol", "codeword", "attention")}
+    nothing = replace(full, **parts, residual_norm=full.residual_norm[:0], evidence=None)
     with pytest.raises(ExportError, match="no tiles to write"):
         export_result(nothing, ExportRequest(("html", "csv"), tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
-def test_a_method_without_codewords_is_exported_whole(
-    result: SlideResult, tmp_path: Path
-) -> None:
+def test_a_method_without_codewords_is_exported_whole(result: SlideResult, tmp_path: Path) -> None:
     none = np.zeros(0, np.float32)
     codeword = np.zeros_like(result.codeword)
     without = replace(
@@ -214,9 +196,7 @@ def test_evidence_that_is_no_number_is_exported_as_nothing(
     assert "NaN" not in paths[0].read_text()
 
 
-def test_names_written_by_hand_fit_a_legend(
-    result: SlideResult, tmp_path: Path
-) -> None:
+def test_names_written_by_hand_fit_a_legend(result: SlideResult, tmp_path: Path) -> None:
     named = replace(result, codeword_names=("two\nlines\x07", "x" * 500, "c"))
     assert look_of(named).names == ("two lines", "x" * 60, "c")
     request = ExportRequest(("png",), tmp_path / "out", map_key="codewords")
