@@ -17,8 +17,6 @@ from tests.docs.fences import fences
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
-WITHOUT = ("napari_dre_slcl.gui",)
-"""The window is no library: its docstrings are for who works on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,8 @@ def public_names() -> list[Public]:
 def _exported() -> Iterator[str]:
     for path in SOURCE.rglob("__init__.py"):
         package = ".".join(path.parent.relative_to(SOURCE).parts)
-        if not package.startswith(WITHOUT):
-            module = importlib.import_module(package)
-            yield from (f"{package}.{name}" for name in getattr(module, "__all__", ()))
+        module = importlib.import_module(package)
+        yield from (f"{package}.{name}" for name in getattr(module, "__all__", ()))
 
 
 def _shown() -> set[str]:
