@@ -15,6 +15,7 @@ from zipfile import ZipFile
 
 PACKAGE = "napari_dre_slcl"
 NEEDED = (
+    "icon.png",
     "napari.yaml",
     "py.typed",
     "gui/sample/sample.dreslcl.npz",
