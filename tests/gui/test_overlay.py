@@ -174,10 +174,30 @@ def test_side_by_side_makes_the_view_boxes_of_its_grid_once(
     seen = []
     for _ in range(3):
         dock.result_panel.side_by_side.setChecked(True)
+        assert viewer.canvas.grid.actual_shape(viewer.layers) == (1, 2)
         dock.result_panel.side_by_side.setChecked(False)
+        viewer.add_points([[0, 0]])  # which would take a place in the grid
+        viewer.layers.selection.active = viewer.layers[0]
         gc.collect()
         seen.append(sum(isinstance(one, ViewBox) for one in gc.get_objects()))
     assert len(set(seen)) == 1
+
+
+def test_side_by_side_hides_what_else_is_open_until_it_is_over(
+    viewer, dock, cohort, slide_path, result
+) -> None:
+    other = sorted((cohort.parent / "slides").glob("*.tif"))[1]
+    dock.overlay.open_slide(other)
+    dock.overlay.open_slide(slide_path)
+    dock.overlay.show_result(result)
+    beside, hidden = viewer.layers[0], viewer.add_points([[0, 0]], visible=False)
+    viewer.layers.selection.active = dock.overlay.layer("slide", str(slide_path))
+    dock.result_panel.side_by_side.setChecked(True)
+    assert not beside.visible
+    assert viewer.canvas.grid.actual_shape(viewer.layers) == (1, 2)
+    dock.result_panel.side_by_side.setChecked(False)
+    assert beside.visible
+    assert not hidden.visible
 
 
 def test_side_by_side_keeps_its_pairs_whatever_else_is_in_the_list(

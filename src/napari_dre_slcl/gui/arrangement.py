@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from weakref import WeakSet
 
 from napari.layers import Layer
 
@@ -41,7 +42,9 @@ def hide_tissue(layer_of: LayerOf) -> None:
         layer.visible = False
 
 
-def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> None:
+def arrange_result(
+    viewer: Any, layer_of: LayerOf, is_side_by_side: bool, aside: WeakSet[Layer]
+) -> None:
     """Show clusters and attention beside each other, or over each other again.
 
     Parameters
@@ -51,15 +54,21 @@ def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> Non
         Returns the slide's layer of a kind, or None.
     is_side_by_side : bool
         The slide's second layer must be there then; else it is removed.
+    aside : WeakSet of Layer
+        Gets the layers of other slides, and a user's own, which are hidden meanwhile: they would be
+        drawn over the pairs.
     """
     tissue, copy = _present(layer_of, TISSUE_KINDS), layer_of(COPY_KIND)
     if not is_side_by_side:  # before a layer goes, which would change the shape of the grid
         set_grid(viewer, is_on=False)
+        _give_back(viewer, aside)
     if is_side_by_side:
         hide_tissue(layer_of)  # a layer that is shown takes a place in the grid
         for layer in _present(layer_of, ("selection",)):
             layer.visible = False
-        stack_in_pairs(viewer, *_present(layer_of, ("slide", "clusters", COPY_KIND, "attention")))
+        pairs = _present(layer_of, ("slide", "clusters", COPY_KIND, "attention"))
+        _hide_others(viewer, pairs, aside)
+        stack_in_pairs(viewer, *pairs)
         viewer.layers.selection.active = layer_of("slide")
     elif copy is not None:
         viewer.layers.remove(copy)
@@ -72,6 +81,19 @@ def arrange_result(viewer: Any, layer_of: LayerOf, is_side_by_side: bool) -> Non
         layer.name_overlay.visible = is_side_by_side
     if is_side_by_side:
         set_grid(viewer, is_on=True)
+
+
+def _hide_others(viewer: Any, pairs: list[Layer], aside: WeakSet[Layer]) -> None:
+    for layer in viewer.layers:
+        if layer.visible and layer not in pairs:
+            aside.add(layer)
+            layer.visible = False
+
+
+def _give_back(viewer: Any, aside: WeakSet[Layer]) -> None:
+    for layer in aside & WeakSet(viewer.layers):
+        layer.visible = True
+    aside.clear()
 
 
 def _present(layer_of: LayerOf, kinds: Iterable[str]) -> list[Layer]:

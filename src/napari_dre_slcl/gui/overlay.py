@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Layer
@@ -21,13 +22,7 @@ from napari_dre_slcl.gui.our_layers import OurLayers
 from napari_dre_slcl.gui.shown_results import ShownResults, load_drawn
 from napari_dre_slcl.gui.side_by_side import COPY_KIND, slide_copy
 from napari_dre_slcl.gui.viewed_slide import viewed_slide
-from napari_dre_slcl.layers import (
-    METADATA_KEY,
-    DrawnResult,
-    LayerData,
-    TileMap,
-    map_layer,
-)
+from napari_dre_slcl.layers import METADATA_KEY, DrawnResult, LayerData, TileMap, map_layer
 from napari_dre_slcl.results import SlideResult
 from napari_dre_slcl.slide import SlideInfo, open_slide
 
@@ -68,6 +63,7 @@ class Overlay(QObject):
         self._has_slide = False
         self._ours = OurLayers(viewer)
         self._shown = ShownResults()
+        self._aside: WeakSet[Layer] = WeakSet()
         events = viewer.layers.events
         events.inserted.connect(self._on_inserted)
         events.removed.connect(self._on_removed)
@@ -330,7 +326,7 @@ class Overlay(QObject):
         is_on = is_on and None not in needed
         if is_on and not self.is_side_by_side:
             self._add(slide_copy(needed[0]))
-        arrange_result(self._viewer, self.layer, is_on)
+        arrange_result(self._viewer, self.layer, is_on, self._aside)
 
     def close(self) -> None:
         """Let go of the viewer; the layers stay."""

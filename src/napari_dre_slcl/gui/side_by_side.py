@@ -42,16 +42,16 @@ def stack_in_pairs(viewer: Any, *layers: Layer) -> None:
 
 
 def set_grid(viewer: Any, is_on: bool) -> None:
-    """Switch the grid of pairs on, or go back to one view.
+    """Switch the grid of two pairs on, or go back to one view.
 
-    Its shape changes while it is off alone: napari 0.9 draws a grid of another shape with view
-    boxes of its own, and lets none of them go.
+    The grid has one shape whatever else is open, which changes while it is off alone: napari 0.9
+    draws a grid of another shape with view boxes of its own, and lets none of them go.
     """
     grid = viewer.canvas.grid
     if not is_on:
         grid.enabled = False
     grid.stride = _LAYERS_PER_VIEW if is_on else 1
-    grid.shape = (1, -1) if is_on else (-1, -1)
+    grid.shape = (1, 2) if is_on else (-1, -1)
     if is_on:
         grid.enabled = True
     viewer.reset_view()
