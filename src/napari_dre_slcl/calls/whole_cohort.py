@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.calls.listening import OnEvent, listening
 from napari_dre_slcl.engine_extra import engine_needed
+from napari_dre_slcl.untrusted import open_npz
 
 if TYPE_CHECKING:
     from napari_dre_slcl.engine.evaluation import EvaluationResult
@@ -128,7 +129,7 @@ def embed_slides(
 
         folder = None if features is None else Path(features)
         embed(EmbedRequest(Path(model), Path(cohort), Path(out), folder, device), reporter)
-    with np.load(Path(out), allow_pickle=False) as written:
+    with open_npz(Path(out)) as written:
         return [str(name) for name in written["ids"]], np.asarray(written["X"])
 
 
