@@ -80,10 +80,7 @@ def share_model(
     metrics = _metrics(source)
     try:
         with atomic_folder(out) as aside:
-            _copy(source, aside, "model.safetensors")
-            if with_words and header.get("text_sha256"):
-                for file in sorted((source / _WORDS).iterdir()):
-                    _copy(source, aside, _WORDS, file.name)
+            _copy_parts(source, aside, with_words=bool(header.get("text_sha256")))
             write_json(aside / "model.json", header)
             write_text(aside / "README.md", hub_card(header, name, licence, tags, metrics))
     except UntrustedError as error:
@@ -91,6 +88,13 @@ def share_model(
     except OSError as error:
         raise ModelError(f"The folder '{out}' cannot be written: {error.strerror}.") from error
     return out
+
+
+def _copy_parts(source: Path, target: Path, *, with_words: bool) -> None:
+    _copy(source, target, "model.safetensors")
+    if with_words:
+        for file in sorted((source / _WORDS).iterdir()):
+            _copy(source, target, _WORDS, file.name)
 
 
 def _copy(source: Path, target: Path, *names: str) -> None:

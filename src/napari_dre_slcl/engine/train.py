@@ -312,16 +312,11 @@ def make_run(
 
     Parameters
     ----------
-    config : DreSlclConfig
-        Its settings.
-    prepared : PreparedCohort
-        What it is to learn from.
-    reporter : Reporter
-        Told everything.
+    config, prepared, reporter : DreSlclConfig, PreparedCohort, Reporter
+        Its settings, what it is to learn from, and who is told.
     is_cell : bool
         Nothing is kept to go on from.
     world : World
-        The processes of the training.
 
     Raises
     ------

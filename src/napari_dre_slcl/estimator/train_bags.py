@@ -95,8 +95,7 @@ def train_bags(
     DreSlclError
         If the settings do not fit, or training cannot go on.
     """
-    if len(set(classes)) < len(classes) or "" in classes:
-        raise BagError(f"The classes {list(classes)} are not different texts. Name each in y.")
+    _check_names(classes)
     from napari_dre_slcl.engine.bags_in_memory import LabelledBags
     from napari_dre_slcl.engine.fit_bags import fit_bags
     from napari_dre_slcl.engine.reporter import Reporter
@@ -112,25 +111,26 @@ def train_bags(
         if on_event is not None:
             on_event(event)
 
-    data = LabelledBags(
-        bags=[_engine_bag(bag) for bag in bags],
-        labels=[classes[number] for number in numbers],
-        task=TASK,
-        patients=patients,
-        sites=[""] * len(bags),
-        reports=reports,
-    )
+    labels = [classes[number] for number in numbers]
+    inputs = [_engine_bag(bag) for bag in bags]
+    data = LabelledBags(inputs, labels, TASK, patients, [""] * len(bags), reports)
     fitted = fit_bags(data, config, Reporter(note, lambda: False))
     state = FittedState.of(fitted.bundle)
-    first = _engine_bag(bags[0])
-    facts = {
+    dim, facts = _vector_dim(fitted.bundle.net, inputs[0]), _counts(bags, patients)
+    return TrainedBags(state, history, tuple(warnings), dim, facts)
+
+
+def _check_names(classes: Sequence[str]) -> None:
+    if len(set(classes)) < len(classes) or "" in classes:
+        raise BagError(f"The classes {list(classes)} are not different texts. Name each in y.")
+
+
+def _counts(bags: Sequence[CheckedBag], patients: Sequence[str]) -> dict[str, int]:
+    return {
         "training_slides": len(bags),
         "training_patients": len({name or number for number, name in enumerate(patients)}),
         "training_tiles": sum(_n_tiles(bag) for bag in bags),
     }
-    return TrainedBags(
-        state, history, tuple(warnings), _vector_dim(fitted.bundle.net, first), facts
-    )
 
 
 def said_of_bags(state: FittedState, bags: Sequence[CheckedBag], order: Sequence[int]) -> Said:

@@ -194,18 +194,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     folder = Path(folder)
     if (folder / "model" / "model.json").is_file():
         folder = folder / "model"
-    try:
-        header = read_json(inside(folder, "model.json"))
-        weights = inside(folder, "model.safetensors").read_bytes()
-    except OSError as error:
-        raise ModelError(
-            f"'{folder}' is no model folder: '{Path(error.filename or '').name}' cannot be read "
-            f"({error.strerror}). Give the 'model' folder of a finished run."
-        ) from error
-    except UntrustedError as error:
-        raise ModelError(f"The model '{folder}' is not read: {error}.") from error
-    except ValueError as error:
-        raise ModelError(f"'{folder / 'model.json'}' is damaged: {error}.") from error
+    header, weights = _read_files(folder)
     digest = hashlib.sha256(weights).hexdigest()
     try:
         if header["format"] not in _READABLE:
@@ -234,6 +223,21 @@ def load_bundle(folder: str | Path) -> Bundle:
     ) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:300]
         raise ModelError(f"The model '{folder}' does not fit this version: {reason}.") from error
+
+
+def _read_files(folder: Path) -> tuple[dict[str, Any], bytes]:
+    try:
+        header = read_json(inside(folder, "model.json"))
+        return header, inside(folder, "model.safetensors").read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"'{folder}' is no model folder: '{Path(error.filename or '').name}' cannot be read "
+            f"({error.strerror}). Give the 'model' folder of a finished run."
+        ) from error
+    except UntrustedError as error:
+        raise ModelError(f"The model '{folder}' is not read: {error}.") from error
+    except ValueError as error:
+        raise ModelError(f"'{folder / 'model.json'}' is damaged: {error}.") from error
 
 
 def _build(
