@@ -26,7 +26,7 @@ _KINDS = {
     "attention": ("Map", "Draw the values that are chosen under Maps, attention at first."),
 }
 _NOTHING = "No result is shown."
-_SIDE_BY_SIDE = "Clusters at the left, the map at the right."
+_SIDE_BY_SIDE = "Clusters at the left, the map at the right. What else is open is hidden meanwhile."
 _LEGEND = (
     "Share of the slide's tiles that belong to each codeword. A codeword is a kind of tile that "
     "the model has found by itself; its name is given by you, under Codewords."
