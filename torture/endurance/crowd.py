@@ -197,5 +197,6 @@ def _wrong(shell: _Shell, crowd: Crowd, folder: str, said: _Said) -> set[str]:
 
 def _is_warned(name: str, said: _Said) -> bool:
     """Tell whether a warning names a slide, alone or among those of which the same is so."""
-    lines = (line for line in said.text.splitlines() if f"{name}.tif" in line)
-    return any("is cut off" in line or "is damaged" in line for line in lines)
+    lines = (line for line in said.text.splitlines() if '"level":"warning"' in line)
+    named = [line for line in lines if f"{name}.tif" in line]
+    return any("is cut off" in line or "is damaged" in line for line in named)

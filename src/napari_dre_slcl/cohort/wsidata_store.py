@@ -18,24 +18,12 @@ from napari_dre_slcl.cohort.store_shapes import read_boxes
 from napari_dre_slcl.errors import SlideError
 from napari_dre_slcl.trial.kinds import STORE
 from napari_dre_slcl.trial.proof import prove_file
-from napari_dre_slcl.untrusted import UntrustedError, check_array, own_size, plain_name
+from napari_dre_slcl.untrusted import ZARR_DAMAGE, UntrustedError, check_array, own_size, plain_name
 
 __all__ = ["is_store", "read_store", "try_store"]
 
 _CODECS = {"bytes", "blosc", "zstd", "gzip", "zlib", "lz4", "crc32c", "shuffle", "transpose"}
 _SHOWN = 20
-_DAMAGED = (
-    OSError,
-    KeyError,
-    ValueError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    RuntimeError,
-    OverflowError,
-    MemoryError,
-    NotImplementedError,
-)
 
 
 def is_store(path: Path) -> bool:
@@ -77,7 +65,7 @@ def read_store(path: Path, table: str = "") -> FeatureTable:
         prove_file(path, STORE, detail=f"{_state(path)} {table}")
         group = zarr.open_group(path, mode="r", use_consolidated=False)
         return _read(path, group, table, n_bytes)
-    except _DAMAGED as error:
+    except ZARR_DAMAGE as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise SlideError(
             f"The store '{path}' cannot be read: {reason[:300]}. Give one that LazySlide or "
@@ -114,7 +102,7 @@ def try_store(path: Path, detail: str = "") -> None:
                 _ = array[start : start + array.chunks[0]]
     except MemoryError:
         raise
-    except _DAMAGED:
+    except ZARR_DAMAGE:
         return
 
 

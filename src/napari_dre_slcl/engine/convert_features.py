@@ -220,11 +220,8 @@ def _of_result(path: Path) -> FeatureTable:
 
 
 def _with_places(features: FeatureTable, folder: Path, source: Path) -> FeatureTable:
-    names = [
-        features.name,
-        f"{features.name}_patches",
-    ]  # as CLAM and as TRIDENT call them
-    path = feature_file(folder, names)
+    # As CLAM and as TRIDENT call them.
+    path = feature_file(folder, [features.name, f"{features.name}_patches"])
     if path is None:
         raise SlideError(f"The folder '{folder}' has no coordinate file of '{features.name}'.")
     places = read_places(path)

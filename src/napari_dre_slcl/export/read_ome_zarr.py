@@ -13,24 +13,12 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.layers import LayerData, map_colormap
-from napari_dre_slcl.untrusted import UntrustedError, check_array, own_size, read_json
+from napari_dre_slcl.untrusted import ZARR_DAMAGE, UntrustedError, check_array, own_size, read_json
 
 __all__ = ["is_our_ome_zarr", "read_ome_zarr"]
 
 _CREATOR = "napari-dre-slcl"
 _CODECS = {"bytes", "blosc", "zstd", "gzip", "crc32c"}
-_DAMAGED = (
-    OSError,
-    KeyError,
-    ValueError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    RuntimeError,
-    OverflowError,
-    MemoryError,
-    NotImplementedError,
-)
 
 
 def is_our_ome_zarr(path: Path) -> bool:
@@ -71,7 +59,7 @@ def read_ome_zarr(path: Path) -> list[LayerData]:
         n_bytes = own_size(path)
         group = zarr.open_group(path, mode="r", zarr_format=3)
         return [*_labels(group, n_bytes), *_images(group, n_bytes)]
-    except _DAMAGED as error:
+    except ZARR_DAMAGE as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:300]
         raise ExportError(
             f"The OME-Zarr '{path}' is damaged: {reason}. Export it again."

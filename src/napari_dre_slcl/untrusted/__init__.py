@@ -11,12 +11,13 @@ from napari_dre_slcl.untrusted.arrays import (
     read_npy,
     read_npy_stream,
 )
-from napari_dre_slcl.untrusted.bounds import UntrustedError, check_array, read_bytes
+from napari_dre_slcl.untrusted.bounds import ZARR_DAMAGE, UntrustedError, check_array, read_bytes
 from napari_dre_slcl.untrusted.cells import defuse, restore
 from napari_dre_slcl.untrusted.places import inside, own_size, plain_name
 from napari_dre_slcl.untrusted.texts import parse_json, parse_toml, read_json, read_toml
 
 __all__ = [
+    "ZARR_DAMAGE",
     "ArchiveReader",
     "UntrustedError",
     "check_array",

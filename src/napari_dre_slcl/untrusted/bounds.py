@@ -15,6 +15,7 @@ import numpy as np
 __all__ = [
     "MOST_GROWTH",
     "SMALL_BYTES",
+    "ZARR_DAMAGE",
     "UntrustedError",
     "check_array",
     "open_plain",
@@ -25,6 +26,19 @@ MOST_GROWTH = 64
 """How many times its own size a compressed file may take; tissue features take 1.1 to 2 times."""
 SMALL_BYTES = 64 * 2**20
 """What any file may take, however small it is."""
+ZARR_DAMAGE = (
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    NotImplementedError,
+)
+"""What zarr raises over a store that is damaged or made to do harm."""
 
 _MOST_EMPTY = 10**8
 
