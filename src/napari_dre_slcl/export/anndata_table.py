@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import atomic_path
-from napari_dre_slcl.errors import ExportError
+from napari_dre_slcl.export.format_libraries import require_library
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.steps import OnStep, no_step
 from napari_dre_slcl.export.tile_columns import refuse_without_tiles
@@ -52,14 +52,10 @@ def make_anndata(result: SlideResult, look: CodewordLook) -> Any:
         If the result has no tiles, or anndata is not installed.
     """
     refuse_without_tiles(result)
-    try:
-        import anndata
-        import pandas as pd
-    except ImportError as error:
-        raise ExportError(
-            "AnnData needs the package 'anndata', which is not installed. Install "
-            "napari-dre-slcl[anndata], or export to CSV."
-        ) from error
+    require_library("h5ad")
+    import anndata
+    import pandas as pd
+
     n_tiles = len(result.rowcol)
     columns = tile_observations(result)
     obs = pd.DataFrame(columns, index=[str(number) for number in range(n_tiles)])

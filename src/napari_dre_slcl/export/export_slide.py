@@ -12,6 +12,7 @@ from pathlib import Path
 from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.export.anndata_table import write_h5ad
 from napari_dre_slcl.export.chosen_map import CODEWORDS, chosen_map
+from napari_dre_slcl.export.format_libraries import require_library
 from napari_dre_slcl.export.geojson import write_geojson
 from napari_dre_slcl.export.look import CodewordLook, look_of
 from napari_dre_slcl.export.ome_zarr import OME_ZARR_SUFFIX, write_ome_zarr
@@ -182,6 +183,8 @@ def _write(
 def _checked(result: SlideResult, request: ExportRequest) -> TileMap | None:
     """Complain before anything is written; return the map of a picture, None for codewords."""
     _refuse_formats(request)
+    for name in request.formats:
+        require_library(name)
     if os.path.exists(request.out) and not request.out.is_dir():
         raise ExportError(f"'{request.out}' is a file. Choose a folder for the export.")
     if request.formats != ("html",):

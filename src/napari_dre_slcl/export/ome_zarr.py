@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.atomic_file import atomic_folder
 from napari_dre_slcl.errors import ExportError
+from napari_dre_slcl.export.format_libraries import require_library
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.map_colors import highest_color
 from napari_dre_slcl.export.steps import OnStep, no_step
@@ -73,13 +74,9 @@ def _refuse_other_folder(path: Path) -> None:
 
 
 def _write(result: SlideResult, look: CodewordLook, folder: Path, on_step: OnStep) -> None:
-    try:
-        import zarr
-    except ImportError as error:
-        raise ExportError(
-            "OME-Zarr needs the package 'zarr', which is not installed. Install "
-            "napari-dre-slcl[zarr], or export to another format."
-        ) from error
+    require_library("ome-zarr")
+    import zarr
+
     maps = [choice.make() for choice in available_maps(result)]
     group = zarr.create_group(folder, zarr_format=3, overwrite=True)
     group.attrs["ome"] = _image_facts(result, maps)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dre_slcl.errors import ExportError
+from napari_dre_slcl.export.format_libraries import require_library
 from napari_dre_slcl.layers import LayerData, map_colormap
 from napari_dre_slcl.untrusted import ZARR_DAMAGE, UntrustedError, check_array, own_size, read_json
 
@@ -48,13 +49,9 @@ def read_ome_zarr(path: Path) -> list[LayerData]:
     ExportError
         If zarr is not installed or the folder is damaged.
     """
-    try:
-        import zarr
-    except ImportError as error:
-        raise ExportError(
-            "OME-Zarr needs the package 'zarr', which is not installed. Install "
-            "napari-dre-slcl[zarr]."
-        ) from error
+    require_library("ome-zarr")
+    import zarr
+
     try:
         n_bytes = own_size(path)
         group = zarr.open_group(path, mode="r", zarr_format=3)

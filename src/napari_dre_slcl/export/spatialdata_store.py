@@ -10,6 +10,7 @@ import numpy as np
 from napari_dre_slcl.atomic_file import atomic_folder
 from napari_dre_slcl.errors import ExportError
 from napari_dre_slcl.export.anndata_table import ABOUT, make_anndata
+from napari_dre_slcl.export.format_libraries import require_library
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.steps import OnStep, no_step
 from napari_dre_slcl.results import SlideResult
@@ -45,16 +46,12 @@ def make_spatialdata(result: SlideResult, look: CodewordLook) -> Any:
     ExportError
         If the result has no tiles, or spatialdata is not installed.
     """
-    try:
-        import geopandas
-        import shapely
-        import spatialdata
-        from spatialdata import transformations
-    except ImportError as error:
-        raise ExportError(
-            "SpatialData needs the package 'spatialdata', which is not installed. Install "
-            "napari-dre-slcl[spatialdata], or export to CSV."
-        ) from error
+    require_library("spatialdata")
+    import geopandas
+    import shapely
+    import spatialdata
+    from spatialdata import transformations
+
     table = make_anndata(result, look)
     n_tiles, size = len(result.rowcol), result.tile_size_px
     top, left = result.tile_yx.T

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_dre_slcl.atomic_file import atomic_writer
-from napari_dre_slcl.errors import ExportError
+from napari_dre_slcl.export.format_libraries import require_library
 from napari_dre_slcl.export.look import CodewordLook
 from napari_dre_slcl.export.steps import OnStep, no_step
 from napari_dre_slcl.export.tile_columns import measurements, place_columns, refuse_without_tiles
@@ -87,14 +87,10 @@ def write_parquet(
     result: SlideResult, look: CodewordLook, path: Path, on_step: OnStep = no_step
 ) -> Path:
     """Write the tile table as Parquet, whole or not at all; parameters as of `write_csv`."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise ExportError(
-            "Parquet needs the package 'pyarrow', which is not installed. Install "
-            "napari-dre-slcl[tables], or export to CSV."
-        ) from error
+    require_library("parquet")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     table = pa.Table.from_pandas(tile_table(result, look), preserve_index=False)
     with atomic_writer(path) as stream, pq.ParquetWriter(stream, table.schema) as writer:
         for start in range(0, len(table), _ROWS):
