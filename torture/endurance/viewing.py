@@ -20,6 +20,7 @@ from torture.endurance.supplies import Supplies
 __all__ = ["DRAWN_MS", "EXPLORE", "StuckError", "Viewing"]
 
 DRAWN_MS = 120
+_COLLECTED_MS = 2500  # what was open when a dock was opened is looked for 2 s after it has gone
 SLIDE, COHORT, TRAIN, EXPLORE = range(4)
 """Places of the tabs."""
 _PATIENCE_S = 180.0
@@ -162,7 +163,7 @@ class Viewing:
         for one in QApplication.allWidgets():
             if isinstance(one, NapariQtNotification):
                 one.close()
-        see(DRAWN_MS)
+        see(_COLLECTED_MS)
 
     def _new(self, kind: str) -> Path:
         self._number += 1

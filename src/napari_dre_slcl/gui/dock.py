@@ -81,7 +81,7 @@ class DreSlclDock(QWidget):
         self._lay_out()
         self._connect()
         self.overlay.refresh()
-        garbage.set_aside(self.session)
+        garbage.set_aside(self.session, napari_viewer.layers)
 
     @property
     def overlay(self) -> Overlay:

@@ -2,36 +2,45 @@
 
 A full collection walks every object of the process. In a window with napari's modules that holds
 the main thread for 100 to 170 ms, in the middle of whatever the user does. What exists when a
-dock opens is set aside, so that later collections walk only what came since.
+dock opens is set aside, so that later collections walk only what came since. Layers are circular
+garbage once they are removed: those that were set aside are looked for when they have gone.
 """
 
 from __future__ import annotations
 
 import gc
+from inspect import unwrap
+from typing import Any
+from weakref import WeakSet
 
 from qtpy.QtCore import QCoreApplication, QTimer
 
 __all__ = ["set_aside", "take_back"]
 
 _AFTER_MS = 2000
-_HOLDERS: set[int] = set()
+_HOLDERS: dict[int, Any] = {}
+_ASIDE: WeakSet[Any] = WeakSet()
 _WAITING: list[None] = []
 
 
-def set_aside(holder: object) -> None:
+def set_aside(holder: object, layers: Any) -> None:
     """Leave all that exists by now out of later collections.
 
-    Garbage that is among it stays until `take_back`; to look for it would take the very time that
-    is to be spared.
+    Garbage that is among it stays until `take_back`, or until a layer that is among it is removed;
+    to look for it would take the very time that is to be spared.
 
     Parameters
     ----------
     holder : object
         For whom; told to `take_back` at its end.
+    layers : napari.components.LayerList
+        Of the holder's viewer.
     """
-    _HOLDERS.add(id(holder))
+    layers = unwrap(layers)  # napari hands plugins a proxy
+    _HOLDERS[id(holder)] = layers
+    layers.events.removed.connect(_on_removed)
     if not _WAITING:  # else what a window has left a moment ago would be kept with it
-        gc.freeze()
+        _freeze()
 
 
 def take_back(holder: object) -> None:
@@ -45,10 +54,23 @@ def take_back(holder: object) -> None:
     holder : object
         As told to `set_aside`; doing it twice is harmless.
     """
-    if id(holder) not in _HOLDERS:
+    layers = _HOLDERS.pop(id(holder), None)
+    if layers is None:
         return
-    _HOLDERS.discard(id(holder))
+    if not any(other is layers for other in _HOLDERS.values()):
+        layers.events.removed.disconnect(_on_removed)
+    _renew()
+
+
+def _on_removed(event: Any) -> None:
+    """Let a layer go that was there when all was set aside; closing a slide removes several."""
+    if event.value in _ASIDE:
+        _renew()
+
+
+def _renew() -> None:
     gc.unfreeze()
+    _ASIDE.clear()
     if QCoreApplication.instance() is not None:
         _WAITING.append(None)
         QTimer.singleShot(_AFTER_MS, _set_aside_again)
@@ -59,4 +81,10 @@ def _set_aside_again() -> None:
     if not _WAITING:
         gc.collect()
         if _HOLDERS:
-            gc.freeze()
+            _freeze()
+
+
+def _freeze() -> None:
+    gc.freeze()
+    for layers in _HOLDERS.values():
+        _ASIDE.update(layers)
