@@ -17,7 +17,7 @@ import sys
 CHILD = """
 import sys, time, torch
 from napari_dre_slcl.config import load_preset
-from napari_dre_slcl.engine.allocator import keep_freed_memory
+from napari_dre_slcl.allocator import keep_freed_memory
 from napari_dre_slcl.model.tile_encoder import TileEncoder
 keeps, steps, tiles = (int(argument) for argument in sys.argv[1:])
 if keeps and not keep_freed_memory():

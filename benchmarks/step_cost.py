@@ -39,8 +39,8 @@ import tifffile
 import torch
 
 from napari_dre_slcl import open_slide, tile_slide
+from napari_dre_slcl.allocator import keep_freed_memory
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
-from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.step import StepTaker
 from napari_dre_slcl.methods.dre_slcl import DreSlcl
 from napari_dre_slcl.methods.never_negatives import never_negatives

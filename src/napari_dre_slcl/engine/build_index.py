@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from napari_dre_slcl.allocator import keep_freed_memory
 from napari_dre_slcl.cohort.cohort import Cohort, SlideRow
 from napari_dre_slcl.cohort.pseudonyms import numbered_patients
 from napari_dre_slcl.cohort.shared_labels import shared_labels
-from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.at_work import at_work
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.index_builder import RESULTS_FOLDER, IndexBuilder

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dre_slcl.allocator import keep_freed_memory
 from napari_dre_slcl.atomic_file import aside_of, make_folder, set_mark
 from napari_dre_slcl.cohort.cohort import Cohort
-from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.broken_slides import BrokenSlides
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.feature_source import Source

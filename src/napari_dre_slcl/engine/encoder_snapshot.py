@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from napari_dre_slcl.allocator import keep_freed_memory
 from napari_dre_slcl.atomic_file import atomic_writer, delete_left_over, write_json
 from napari_dre_slcl.config import EncoderConfig
-from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.errors import JobError, ModelError
 from napari_dre_slcl.model.backbone import Architecture

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_dre_slcl.allocator import keep_freed_memory
 from napari_dre_slcl.cohort.feature_store import FEATURE_SUFFIXES
-from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.damage import left_out_warning
 from napari_dre_slcl.engine.device import choose_device
 from napari_dre_slcl.engine.encode_source import encode_source

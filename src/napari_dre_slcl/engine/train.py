@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_dre_slcl._version import __version__
+from napari_dre_slcl.allocator import keep_freed_memory
 from napari_dre_slcl.cohort.leakage import check_leakage
 from napari_dre_slcl.cohort.left_out import read_left_out
 from napari_dre_slcl.config import DreSlclConfig, load_preset, with_overrides
-from napari_dre_slcl.engine.allocator import keep_freed_memory
 from napari_dre_slcl.engine.bag_training import BagRun
 from napari_dre_slcl.engine.checkpoint import read_state
 from napari_dre_slcl.engine.device import check_devices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari.settings import get_plugin_settings
 
+from napari_dre_slcl.allocator import give_large_blocks_back
 from napari_dre_slcl.gui.notices import show_warning
 from napari_dre_slcl.layers import LayerData, slide_layer
 from napari_dre_slcl.slide import Slide
@@ -27,6 +28,7 @@ def viewed_slide(slide: Slide) -> LayerData:
     tuple
         (levels, keyword arguments, "image").
     """
+    give_large_blocks_back()
     follow_cache_preference()
     return slide_layer(slide, on_damage=show_warning)
 
