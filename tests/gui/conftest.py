@@ -21,6 +21,8 @@ _SETTINGS = tempfile.mkdtemp(prefix="dre-slcl-test-")
 atexit.register(shutil.rmtree, _SETTINGS, ignore_errors=True)
 os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS) / "settings.yaml")
 
+from napari._qt.widgets.qt_welcome import QtWelcomeWidget  # noqa: E402
+
 from napari_dre_slcl.cohort.synthetic import generate_cohort  # noqa: E402
 from napari_dre_slcl.gui import garbage  # noqa: E402
 from napari_dre_slcl.gui.dock import DreSlclDock  # noqa: E402
@@ -57,6 +59,18 @@ def short_collections(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         monkeypatch.setattr(
             garbage, "gc", SimpleNamespace(freeze=list, unfreeze=list, collect=list)
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unread_welcome() -> Iterator[None]:
+    """Spare napari's welcome screen, which no test reads: it was written anew for each shortcut."""
+
+    def refresh(_self: QtWelcomeWidget, _event: object = None) -> None:
+        """Write nothing; found by its name."""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(QtWelcomeWidget, "refresh", refresh)
+        yield
 
 
 @pytest.fixture(scope="session")
