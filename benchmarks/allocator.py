@@ -3,7 +3,7 @@
     python benchmarks/allocator.py [--steps 8] [--tiles 160]
 
 Times the forward and backward pass of the `cpu-small` tile encoder in two child processes in turn,
-three times each, with and without ``engine.allocator.keep_freed_memory``. The last line is the
+three times each, with and without ``allocator.keep_freed_memory``. The last line is the
 ratio of the medians.
 """
 

@@ -32,7 +32,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 GLASS = (243, 243, 242)
 MAGENTA = (255, 0, 255)
 CYAN = (0, 255, 255)
+LONG_FIRST = ("torture", "engine", "gui", "docs", "cli")
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with folders of long tests: none is still at work when all others are done."""
+    places = {name: place for place, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(places)))
 
 
 # Dozens of tests ask for the same few pieces of tissue; each takes a fifth of a second to draw.
