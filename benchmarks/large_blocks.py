@@ -5,8 +5,8 @@
 Reads views of 1000 x 1600 px at random places and levels, as a canvas asks for them, from slides
 that are opened and closed in turn, in two child processes in turn, with and without
 ``allocator.give_large_blocks_back``. The cache holds 64 MiB, so most tiles are decoded and dropped
-again. Prints medians: the processor time, and the memory that a process has written to and still holds when
-all slides are closed. The last lines are the ratios.
+again. Prints medians: the processor time, and the memory that a process has written to and still
+holds when all slides are closed. The last lines are the ratios.
 """
 
 from __future__ import annotations
