@@ -15,6 +15,7 @@ import json
 import os
 import random
 import sys
+import tempfile
 import threading
 import traceback
 from collections import Counter
@@ -23,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
+import zarr
 from napari.settings import get_plugin_settings
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
@@ -41,6 +43,7 @@ def main(argv: Sequence[str]) -> int:
     seed, n_parts = int(argv[2]), int(argv[3])
     person = Person(read_supplies(Path(argv[0])), random.Random(f"{seed} person"))
     _keep_small()
+    _start_what_stays()
     sys.excepthook = _on_error
     deck = deal(float(argv[1]), random.Random(f"{seed} deck"))
     for part in range(n_parts):
@@ -59,6 +62,15 @@ def main(argv: Sequence[str]) -> int:
 def _keep_small() -> None:
     """Bound what is kept of drawn slides at its least, so that it is full before it is measured."""
     get_plugin_settings("napari-dre-slcl").viewer.cache_mib = _CACHE_MIB
+
+
+def _start_what_stays() -> None:
+    """Have zarr start the thread that it reads and writes in, with its three handles.
+
+    Else it starts with the first export to OME-Zarr, whenever that is drawn, and stays.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        zarr.create_group(folder)
 
 
 def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
