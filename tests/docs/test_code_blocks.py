@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from napari_dre_slcl.slide.block_cache import viewer_cache
 from tests.docs import shell_lines
 from tests.docs.fences import Fence, fences, indented_code
 from tests.docs.tiny_world import TinyWorld, inside, quick_presets, quickly, run
@@ -98,9 +99,11 @@ def world(
 ) -> Iterator[TinyWorld]:
     """Make the basis once, and let all presets be quick."""
     folder = tmp_path_factory.mktemp("world")
+    drawn_bytes = viewer_cache().limit_bytes
     with quick_presets():
         labelled = make_labelled_slide(folder / "labelled.svs")
         yield TinyWorld(folder / "basis", make_slide, labelled)
+    viewer_cache().limit_bytes = drawn_bytes  # a page raises it
 
 
 @pytest.mark.parametrize("page", RUN_PAGES, ids=lambda page: page.stem)

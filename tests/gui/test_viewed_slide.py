@@ -184,12 +184,14 @@ def test_cache_has_the_size_in_napari_s_preferences(plugin_settings, npe2pm) -> 
     before = viewer_cache().limit_bytes
     npe2pm.register(PluginManifest.from_distribution("napari-dre-slcl"))
     preference = get_plugin_settings("napari-dre-slcl").viewer
+    preferred = preference.cache_mib
     preference.cache_mib = 100
     follow_cache_preference()
     follow_cache_preference()
     assert viewer_cache().limit_bytes == 100 * 2**20
     preference.cache_mib = 200
     assert viewer_cache().limit_bytes == 200 * 2**20
+    preference.cache_mib = preferred  # napari keeps it for the viewers of later tests
     viewer_cache().limit_bytes = before
 
 
