@@ -82,3 +82,12 @@ def test_a_training_that_goes_on_too_early_is_seen(tmp_path: Path) -> None:
     said = '{"event":"progress","stage":"Validating","done":0,"total":3}\n'
     assert first_step(said) is None
     assert first_step(said + '{"event":"progress","stage":"Training","done":3,"total":8}\n') == 3
+
+
+def test_a_log_with_a_half_or_broken_line_differs_from_a_whole_one(tmp_path: Path) -> None:
+    whole, half, broken = (tmp_path / name for name in ("whole", "half", "broken"))
+    for folder, text in ((whole, "{}\n{}\n"), (half, '{}\n{"eve'), (broken, '{}\n{"eve\n{}\n')):
+        folder.mkdir()
+        (folder / "events.jsonl").write_text(text, encoding="utf-8")
+    said = [content(folder)["events.jsonl"] for folder in (whole, half, broken)]
+    assert len(set(said)) == 3

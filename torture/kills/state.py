@@ -100,11 +100,20 @@ def _said(path: Path) -> bytes:
 
 
 def _whole_lines(path: Path) -> bytes:
+    """Say whether a log ends in a half line, or holds one before its end, which no start mends."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix == ".jsonl":
-        for line in text.splitlines():
-            json.loads(line)
-    return b"whole" if text.endswith("\n") else b"half a line"
+    *lines, rest = text.split("\n")
+    if path.suffix == ".jsonl" and not all(map(_is_json, lines)):
+        return b"a broken line"
+    return b"half a line" if rest else b"whole"
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _arrays(path: Path) -> bytes:
