@@ -8,6 +8,6 @@ HANG_S = 120
 """Clock. After this the process is ended, with the place where it hangs."""
 MEMORY_BYTES = 2**30
 """On top of what the process has."""
-MOST_SEARCHED_PX = 2**28
+MOST_SEARCHED_PX = 2**27
 """Tissue is searched for in the coarsest level that is fine enough. Of one that claims more pixels
 all must be read, which takes time in proportion, as it does of a sound slide of that size."""
