@@ -18,6 +18,8 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,15 @@ from napari_dre_slcl.layers import slide_layer
 from napari_dre_slcl.slide import Slide, open_slide
 from napari_dre_slcl.slide.associated import read_associated_image
 from napari_dre_slcl.tiles import find_tissue, pixels_searched
+from napari_dre_slcl.tiles.overview import MASK_MPP
 from torture.slides.bounds import HANG_S, MEMORY_BYTES, MOST_SEARCHED_PX, SLOW_S
+from torture.slides.search_time import judge_search
 from torture.slides.spoil import spoil
 
 TILE_PX = 128
 MOST_TILES = 24
 COMMAND_EVERY = 25
+SAID_MPP = 0.5
 VIEW_PX = 512
 STDERR = 2
 STOPPED = "was opened in a trial only"
@@ -50,10 +55,11 @@ def _corners(slide: Slide) -> list[tuple[int, int]]:
 def _read_all(path: Path) -> str:
     """Read a slide in all ways that a user may, and say what it was."""
     is_damaged = False
-    with _timed(lambda: open_slide(path, mpp=0.5)) as slide:
-        for read in _reads(slide, path):
+    with _timed(lambda: open_slide(path, mpp=SAID_MPP)) as slide:
+        steps = (partial(_timed, read) for read in _reads(slide, path))
+        for step in chain([partial(_search, slide, path)], steps):
             try:
-                _timed(read)
+                step()
             except DamagedSlideError:
                 is_damaged = True
             except DreSlclError as error:  # too large to look for tissue, or no such image
@@ -61,22 +67,29 @@ def _read_all(path: Path) -> str:
     return "damaged" if is_damaged else "read"
 
 
-def _timed(act: Callable[[], Any]) -> Any:
-    """Do one thing that a user may wait for, and see that it comes to an end in time."""
+def _timed(act: Callable[[], Any], judge: Callable[[float], None] | None = None) -> Any:
+    """Do one thing that a user may wait for, and see that it ends in time, refused or not."""
     faulthandler.dump_traceback_later(HANG_S, exit=True, file=STDERR)
     begun = time.process_time()
     try:
-        done = act()
+        return act()
     finally:
         faulthandler.cancel_dump_traceback_later()
-    if time.process_time() - begun > SLOW_S:
-        raise TimeoutError(f"one step took {time.process_time() - begun:.1f} s")
-    return done
+        (judge or _judge)(time.process_time() - begun)
+
+
+def _judge(took_s: float) -> None:
+    if took_s > SLOW_S:
+        raise TimeoutError(f"one step took {took_s:.1f} s")
+
+
+def _search(slide: Slide, path: Path) -> None:
+    """Search for tissue, in the time of a step or in about that of reading the same pixels."""
+    if _searched_px(slide) <= MOST_SEARCHED_PX:
+        _timed(lambda: find_tissue(slide), partial(judge_search, path, MASK_MPP / SAID_MPP))
 
 
 def _reads(slide: Slide, path: Path) -> Iterator[Any]:
-    if _searched_px(slide) <= MOST_SEARCHED_PX:
-        yield lambda: find_tissue(slide)
     for yx in _corners(slide):
         yield lambda yx=yx: slide.read_tiles([yx], TILE_PX, n_threads=1)
     yield lambda: slide.read_tiles([(0, 0)], TILE_PX, downsample=3.0, n_threads=1)
@@ -119,7 +132,7 @@ def _outcome(path: Path, has_command: bool) -> dict[str, Any]:
             came["came"] = "too much memory"
     if has_command:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            code = _timed(lambda: main(["info", str(path), "--mpp", "0.5", "--json"]))
+            code = _timed(lambda: main(["info", str(path), "--mpp", str(SAID_MPP), "--json"]))
         if code not in (0, 2):
             raise AssertionError(f"dre-slcl info ended with {code}")
     return came
