@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -39,9 +40,9 @@ print((psutil.Process().memory_info().rss - before) / 2**20)
 
 
 def _mib(program: str, *arguments: str) -> float:
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
-    )
+    unadvised = {name: text for name, text in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=unadvised)
     assert done.returncode == 0, done.stderr
     return float(done.stdout)
 

@@ -26,6 +26,15 @@ from napari_dre_slcl.jobs.messages import ClusterChoice, EmbedJob, Event, Log, R
 TINY = {"encoder.name": "test_resnet", "encoder.input_px": 32}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _same_environment() -> Iterator[None]:
+    """Take back what Dask sets for the processes that it starts: malloc's bounds, threads."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="module")
 def table(
     tmp_path_factory: pytest.TempPathFactory,
