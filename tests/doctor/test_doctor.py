@@ -69,8 +69,10 @@ def test_each_problem_is_told_with_what_mends_it(break_module: Break, tmp_path: 
 
 
 def test_the_command_ends_with_1_on_a_problem(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    break_module: Break, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for slow in ("torch", "napari"):
+        break_module(slow, "raise ImportError('it would take seconds')")
     monkeypatch.setenv("QT_API", "pyqt4")
     assert main(["doctor"]) == 1
     shown = capsys.readouterr().out
