@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +14,27 @@ from napari_dre_slcl.slide import open_slide
 from torture.slides.made import make_slides
 
 PIXELS = bytes.fromhex("e07f10004f420000ffffffff")
+READ_AT_ONCE = """
+import sys, threading
+from napari_dre_slcl.errors import DamagedSlideError
+from napari_dre_slcl.slide import open_slide
+
+def read():
+    gate.wait()
+    try:
+        slide.read_region(0, 0, 64, 64, level=1)
+    except DamagedSlideError as error:
+        told.append(error)
+
+told = []
+with open_slide(sys.argv[1]) as slide:
+    for _ in range(100):
+        gate = threading.Barrier(8)
+        threads = [threading.Thread(target=read) for _ in range(8)]
+        [one.start() for one in threads]
+        [one.join() for one in threads]
+print(len(told))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +80,20 @@ def test_cut_file_with_a_table_is_refused(folder, tmp_path):
     (tmp_path / "cut.dcm").write_bytes(content[: len(content) // 2])
     with pytest.raises(SlideError, match="names frames where there are none"):
         open_slide(tmp_path / "cut.dcm")
+
+
+def test_cut_level_that_many_threads_read_at_once_ends_no_process(folder, tmp_path):
+    """Without a table the frames are looked for at the first read, which fails halfway."""
+    shutil.copy(folder / "level-1.dcm", tmp_path)
+    content = (folder / "level-4.dcm").read_bytes()
+    at = content.index(PIXELS) + len(PIXELS) + 4
+    (size,) = struct.unpack_from("<I", content, at)
+    content = content[:at] + bytes(4) + content[at + 4 + size :]
+    (tmp_path / "level-4.dcm").write_bytes(content[: (at + len(content)) // 2])
+    done = subprocess.run(
+        [sys.executable, "-c", READ_AT_ONCE, str(tmp_path)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "800\n"), done.stderr
 
 
 def test_sound_slide_is_opened(folder):

@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from napari_dre_slcl.slide.associated import read_associated_image
 from napari_dre_slcl.tiles import find_tissue, pixels_searched
 from napari_dre_slcl.tiles.overview import MASK_MPP
 from torture.slides.bounds import HANG_S, MEMORY_BYTES, MOST_SEARCHED_PX, SLOW_S
+from torture.slides.first_look import first_looks
 from torture.slides.search_time import judge_search
 from torture.slides.spoil import spoil
 
@@ -56,8 +56,7 @@ def _read_all(path: Path) -> str:
     """Read a slide in all ways that a user may, and say what it was."""
     is_damaged = False
     with _timed(lambda: open_slide(path, mpp=SAID_MPP)) as slide:
-        steps = (partial(_timed, read) for read in _reads(slide, path))
-        for step in chain([partial(_search, slide, path)], steps):
+        for step in _steps(slide, path):
             try:
                 step()
             except DamagedSlideError:
@@ -65,6 +64,12 @@ def _read_all(path: Path) -> str:
             except DreSlclError as error:  # too large to look for tissue, or no such image
                 _check_sentence(error)
     return "damaged" if is_damaged else "read"
+
+
+def _steps(slide: Slide, path: Path) -> Iterator[Callable[[], Any]]:
+    yield from (partial(_timed, look) for look in first_looks(slide))
+    yield partial(_search, slide, path)
+    yield from (partial(_timed, read) for read in _reads(slide, path))
 
 
 def _timed(act: Callable[[], Any], judge: Callable[[float], None] | None = None) -> Any:

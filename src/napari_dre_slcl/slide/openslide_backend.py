@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,16 +17,16 @@ from napari_dre_slcl.errors import DamagedSlideError, SlideError
 from napari_dre_slcl.forked import restart_after_fork
 from napari_dre_slcl.slide.file_to_open import file_to_open
 from napari_dre_slcl.slide.info import Finding
+from napari_dre_slcl.slide.openslide_handle import (
+    OpenSlideHandle,
+    UnknownFormatError,
+    first_line,
+)
 
 __all__ = ["OpenSlideBackend", "UnknownFormatError", "over_white"]
 
-CACHE_BYTES = 64 * 2**20
 # OpenSlide makes room for a whole tile, and ends the process where there is none.
 MAX_TILE_PX = 2**27
-
-
-class UnknownFormatError(SlideError):
-    """OpenSlide does not know what the file is."""
 
 
 class OpenSlideBackend:
@@ -52,13 +52,13 @@ class OpenSlideBackend:
         self._path = path
         self._lock = threading.Lock()
         self._file = file_to_open(path)
-        self._handle: openslide.OpenSlide | None = _open(self._file, path)
+        self._handle: OpenSlideHandle | None = OpenSlideHandle(self._file, path)
         self._readers = 0
         self._n_lent = 0
         self._is_closed = False
-        self._inherited: list[openslide.OpenSlide] = []
+        self._inherited: list[OpenSlideHandle] = []
         restart_after_fork(self)
-        handle = self._handle
+        handle = self._handle.slide
         self.properties: Mapping[str, str] = MappingProxyType(_properties(handle))
         self.level_shapes = tuple((int(h), int(w)) for w, h in handle.level_dimensions)
         self.associated_images = tuple(sorted(handle.associated_images))
@@ -153,7 +153,7 @@ class OpenSlideBackend:
             self._close_if_idle()
 
     @contextmanager
-    def _borrow(self) -> Iterator[openslide.OpenSlide]:
+    def _borrow(self) -> Iterator[OpenSlideHandle]:
         with self._lock:
             handle = self._usable_handle()
             self._n_lent += 1
@@ -165,15 +165,15 @@ class OpenSlideBackend:
                 self._readers -= 1
                 self._close_if_idle()
 
-    def _usable_handle(self) -> openslide.OpenSlide:
+    def _usable_handle(self) -> OpenSlideHandle:
         if self._is_closed:
             raise SlideError(f"Slide '{self._path.name}' is closed; open it again to read it.")
         if self._handle is None:
-            self._handle = _open(self._file, self._path)
+            self._handle = OpenSlideHandle(self._file, self._path)
             self._n_lent = 0
         return self._handle
 
-    def _drop(self, handle: openslide.OpenSlide) -> bool:
+    def _drop(self, handle: OpenSlideHandle) -> bool:
         """Forget a handle that failed: OpenSlide refuses every later read of it.
 
         Returns whether nobody else had it, so that it failed over what was read now.
@@ -189,16 +189,15 @@ class OpenSlideBackend:
     ) -> Image.Image:
         """Read again through a handle of our own: another thread's read may have failed."""
         try:
-            with _open(self._file, self._path) as handle:
-                image: Image.Image = handle.read_region(location, level, size)
+            with closing(OpenSlideHandle(self._file, self._path)) as handle:
+                return handle.read_region(location, level, size)
         except openslide.OpenSlideError as error:
             raise self._damaged(location, error) from error
-        return image
 
     def _damaged(self, location: tuple[int, int], error: Exception) -> DamagedSlideError:
         return DamagedSlideError(
             f"Slide '{self._path.name}' is damaged near y={location[1]}, x={location[0]} "
-            f"({_first_line(error)}); copy the file again from its source."
+            f"({first_line(error)}); copy the file again from its source."
         )
 
     def restart_in_child(self) -> None:
@@ -218,33 +217,6 @@ class OpenSlideBackend:
         if self._handle is not None:
             self._handle.close()
         self._handle = None
-
-
-def _open(file: Path, path: Path) -> openslide.OpenSlide:
-    try:
-        handle = openslide.OpenSlide(str(file))
-        handle.set_cache(_cache.shared)
-    except openslide.OpenSlideUnsupportedFormatError as error:
-        raise UnknownFormatError(
-            f"Slide '{path.name}' is not a whole-slide image that OpenSlide reads; "
-            "give a pyramidal SVS, TIFF, NDPI, MRXS, SCN or DICOM slide."
-        ) from error
-    except (openslide.OpenSlideError, OSError) as error:
-        if "Too many open files" in str(error):
-            raise SlideError(
-                f"Slide '{path.name}' cannot be opened: too many files are open at once. Raise the "
-                "system's limit (ulimit -n), or use fewer slides."
-            ) from error
-        if "Unsupported TIFF compression" in str(error):
-            raise UnknownFormatError(
-                f"Slide '{path.name}' cannot be opened ({_first_line(error)}); "
-                "give a slide compressed as JPEG."
-            ) from error
-        raise SlideError(
-            f"Slide '{path.name}' cannot be opened ({_first_line(error)}); "
-            "copy the file again from its source."
-        ) from error
-    return handle
 
 
 def _properties(handle: openslide.OpenSlide) -> dict[str, str]:
@@ -276,29 +248,3 @@ def _tile_shape(
         for axis, size in zip(("height", "width"), shape, strict=True)
     )
     return height, width
-
-
-class _SharedCache:
-    """OpenSlide's decoded tiles, of all slides together."""
-
-    def __init__(self) -> None:
-        self.shared = openslide.OpenSlideCache(CACHE_BYTES)
-        self._inherited: list[openslide.OpenSlideCache] = []
-        restart_after_fork(self)
-
-    def restart_in_child(self) -> None:
-        # Freeing the parent's would wait for a lock that a thread of the parent may hold.
-        self._inherited.append(self.shared)
-        self.shared = openslide.OpenSlideCache(CACHE_BYTES)
-
-
-_cache = _SharedCache()
-
-
-def _first_line(error: Exception) -> str:
-    """Return OpenSlide's reason, short enough to stand in a sentence."""
-    if "Short read of file" in str(error):
-        return "the file ends too early"
-    if "Invalid TIFF" in str(error):
-        return "its TIFF header is broken"
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "no reason"
