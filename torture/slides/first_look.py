@@ -9,7 +9,7 @@ from functools import partial
 
 from napari_dre_slcl.slide import Slide
 
-__all__ = ["first_looks"]
+__all__ = ["N_THREADS", "first_looks"]
 
 N_THREADS = 4
 SIDE_PX = 64
