@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -16,15 +15,13 @@ import pytest
 from torch import Tensor
 
 from napari_dre_slcl.atomic_file import aside_of
-from napari_dre_slcl.config import DreSlclConfig, with_overrides
-from napari_dre_slcl.config.section import Section
-from napari_dre_slcl.engine.disk_full import explain_full_disk
-from napari_dre_slcl.engine.run_folder import check_run_dir, run_lock, with_absolute_paths
+from napari_dre_slcl.engine.run_folder import check_run_dir, run_lock
 from napari_dre_slcl.engine.train import run_resume, run_train
-from napari_dre_slcl.errors import JobError, ResultError
+from napari_dre_slcl.errors import JobError
 from napari_dre_slcl.jobs.messages import (
     Cancelled,
     Event,
+    Failed,
     Log,
     Metric,
     Progress,
@@ -32,6 +29,7 @@ from napari_dre_slcl.jobs.messages import (
     ResumeJob,
     TrainJob,
 )
+from napari_dre_slcl.jobs.run_status import read_status
 from napari_dre_slcl.jobs.worker import run_job
 from napari_dre_slcl.methods.dre_slcl import Clock, DreSlcl
 from napari_dre_slcl.methods.slide_batch import SlideBatch
@@ -110,8 +108,13 @@ def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run_killed(job: TrainJob | ResumeJob, at_event: Moment, in_checkpoint: int = 0) -> None:
-    """Run a job in a child that gets SIGKILL at an event, or at a flush of a later checkpoint."""
+def run_killed(
+    job: TrainJob | ResumeJob, at_event: Moment, in_checkpoint: int = 0, at_removal: str = ""
+) -> None:
+    """Run a job in a child that gets SIGKILL at an event, or at what a later file is done to.
+
+    That is a flush of a checkpoint, or the removal of a folder.
+    """
     child = os.fork()
     if child:
         until = time.monotonic() + LONGEST_S
@@ -122,13 +125,13 @@ def run_killed(job: TrainJob | ResumeJob, at_event: Moment, in_checkpoint: int =
         assert pid, "the child neither ended nor was killed"
         assert os.WIFSIGNALED(status), f"the child ended with {os.waitstatus_to_exitcode(status)}"
         return
-    was_reached, flushes, flush = False, 0, os.fsync
+    was_reached, flushes, flush, remove = False, 0, os.fsync, os.rmdir
 
     def on_event(event: Event) -> None:
         nonlocal was_reached
         if at_event(event):
             was_reached = True
-            if not in_checkpoint:
+            if not in_checkpoint and not at_removal:
                 kill_itself()
 
     def count(handle: int) -> None:
@@ -139,7 +142,12 @@ def run_killed(job: TrainJob | ResumeJob, at_event: Moment, in_checkpoint: int =
                 kill_itself()
         flush(handle)
 
-    os.fsync = count
+    def remove_none(path: str, **where: int) -> None:
+        if was_reached and at_removal and Path(path).name.startswith(at_removal):
+            kill_itself()
+        remove(path, **where)
+
+    os.fsync, os.rmdir = count, remove_none
     run_job(job, on_event)
     os._exit(0)
 
@@ -213,6 +221,42 @@ def test_a_run_killed_at_every_stage_goes_on_to_the_same_bits_and_keeps_one_reco
     assert (new_job.run_dir / "events.jsonl").read_text().count("goes on after step") == 6
     assert not list(new_job.run_dir.glob(".*"))
     with pytest.raises(JobError, match="has ended well; there is nothing to do"):
+        resume(new_job.run_dir)
+
+
+@forks
+@pytest.mark.parametrize("folder", ["step-", "checkpoints"])
+def test_a_run_killed_when_all_but_its_end_was_noted_ends_by_the_next_start(
+    new_job: TrainJob, reference: dict[str, bytes], folder: str
+) -> None:
+    run_killed(new_job, at("Predicting held-out slides"), at_removal=folder)
+    assert (new_job.run_dir / "checkpoints").exists()
+    assert read_status(new_job.run_dir).state == "lost"
+    before = outcome(new_job.run_dir)
+    told: list[Event] = []
+    end = run_job(ResumeJob(run_dir=new_job.run_dir), told.append)
+    assert isinstance(end, Result)
+    assert end.metrics == {
+        "test/auc/subtype": json.loads(before["metrics.json"])["test/auc/subtype"]
+    }
+    assert end.paths["predictions"].is_file()
+    assert any("had ended well" in event.message for event in told if isinstance(event, Log))
+    assert outcome(new_job.run_dir) == before == reference
+    assert not (new_job.run_dir / "checkpoints").exists()
+    status = read_status(new_job.run_dir)
+    assert (status.state, status.is_resumable) == ("finished", False)
+    again = run_job(ResumeJob(run_dir=new_job.run_dir), told.append)
+    assert isinstance(again, Failed)
+    assert "has ended well; there is nothing to do" in again.message
+
+
+@forks
+def test_the_figures_of_a_run_that_all_but_ended_must_be_readable(
+    new_job: TrainJob, reference: dict[str, bytes]
+) -> None:
+    run_killed(new_job, at("Predicting held-out slides"), at_removal="step-")
+    (new_job.run_dir / "metrics.json").write_text("[]")
+    with pytest.raises(JobError, match=r"The figures of the run .* from metrics\.json \("):
         resume(new_job.run_dir)
 
 
@@ -344,34 +388,6 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_setting_survives_the_file_that_a_resumed_run_reads() -> None:
-    for section in DreSlclConfig.model_fields.values():
-        if isinstance(section.default, Section):
-            for name, field in type(section.default).model_fields.items():
-                # TOML has no null: a setting left out of the file must mean its default.
-                if with_none(field.annotation):
-                    assert field.default is None, name
-    assert with_overrides(DreSlclConfig(), {"training.encode_chunk": "none"}) == DreSlclConfig()
-
-
-def test_a_resumed_run_finds_its_files_from_any_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "llm").mkdir()
-    settings = {"encoder.weights": "w.pth", "text.model": "llm", "features.folder": "/far/off"}
-    found = with_absolute_paths(with_overrides(DreSlclConfig(), settings))
-    assert found.encoder.weights == tmp_path / "w.pth"
-    assert found.text.model == str(tmp_path / "llm")
-    assert found.features.folder == Path("/far/off")
-    named = with_overrides(DreSlclConfig(), {"text.model": "meta-llama/Llama-2-7b-hf"})
-    assert with_absolute_paths(named) == named
-
-
-def with_none(annotation: object) -> bool:
-    return type(None) in getattr(annotation, "__args__", ())
-
-
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_its_checkpoint(
     new_job: TrainJob, reference: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,24 +408,3 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_its_checkpoint(
     monkeypatch.setattr(DreSlcl, "loss", sound)
     resume(new_job.run_dir)
     assert outcome(new_job.run_dir) == reference
-
-
-def test_an_unreadable_file_ends_a_run_with_a_sentence(tmp_path: Path) -> None:
-    gone = tmp_path / "gone"
-    with (
-        pytest.raises(JobError, match=r"cannot be used: No such file.*gone.*dre-slcl resume"),
-        explain_full_disk(tmp_path),
-    ):
-        gone.read_bytes()
-
-
-def test_a_full_disk_that_was_told_already_says_how_to_go_on(tmp_path: Path) -> None:
-    with (
-        pytest.raises(
-            JobError, match=r"^No room\. The last checkpoint is whole: .*dre-slcl resume"
-        ),
-        explain_full_disk(tmp_path),
-    ):
-        raise ResultError("No room.") from OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(ResultError, match=r"^Broken\.$"), explain_full_disk(tmp_path):
-        raise ResultError("Broken.")

@@ -120,9 +120,6 @@ class BagRun:
         """Return the slides whose bags the method got."""
         return {"model": self._fitted_on, "normalisation": self._fitted_on}
 
-    def clean(self, run_dir: Path) -> None:
-        """Do nothing: no file is kept."""
-
     def _pretrain(self, rows: list[int], state: RunState) -> None:
         """Train the tile encoder without labels first, where that is asked for; then freeze it."""
         if self.config.pretrain.epochs:

@@ -117,8 +117,8 @@ def remove_other_checkpoints(parent: Path, keep: Path) -> None:
 
 
 def remove_checkpoints(parent: Path) -> None:
-    """Delete all checkpoints, each so that half of it is never taken for a whole."""
-    for path in parent.glob(f"*/{STATE_FILE}"):
+    """Delete all checkpoints, the newest last; half of one is never taken for a whole."""
+    for path in sorted(parent.glob(f"*/{STATE_FILE}"), key=lambda path: path.stat().st_mtime_ns):
         _remove(path.parent)
     shutil.rmtree(parent, ignore_errors=True)
 

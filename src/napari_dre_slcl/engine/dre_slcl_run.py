@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from napari_dre_slcl.config import DreSlclConfig
-from napari_dre_slcl.engine.best_weights import BEST
-from napari_dre_slcl.engine.checkpoint import CHECKPOINTS
-from napari_dre_slcl.engine.checkpoint_files import remove_checkpoints
 from napari_dre_slcl.engine.least_steps import with_least_steps
 from napari_dre_slcl.engine.make_method import make_bank, make_method
 from napari_dre_slcl.engine.method_run import ValidateNet
@@ -144,9 +140,3 @@ class DreSlclRun:
                 name for name, is_there in zip(names, reported, strict=True) if is_there
             ]
         return fitted
-
-    def clean(self, run_dir: Path) -> None:
-        """Delete bank, best weights and checkpoints, these last: a killed run ends again."""
-        for name in (BANK, BEST):
-            shutil.rmtree(run_dir / name, ignore_errors=True)
-        remove_checkpoints(run_dir / CHECKPOINTS)

@@ -76,7 +76,3 @@ class MethodRun(Protocol):
     def fitted_on(self) -> dict[str, list[str]]:
         """Return for everything that was fitted the slide_ids that it was fitted on."""
         ...
-
-    def clean(self, run_dir: Path) -> None:
-        """Delete what only a run needs that goes on."""
-        ...

@@ -17,6 +17,7 @@ from napari_dre_slcl.engine.checkpoint import read_state
 from napari_dre_slcl.engine.device import check_devices
 from napari_dre_slcl.engine.disk_full import explain_full_disk
 from napari_dre_slcl.engine.dre_slcl_run import DreSlclRun
+from napari_dre_slcl.engine.ended_run import end_again, end_well, has_ended
 from napari_dre_slcl.engine.held_out import HeldOut
 from napari_dre_slcl.engine.launch import is_first, joined_world
 from napari_dre_slcl.engine.left_out_slides import sides_text
@@ -194,6 +195,8 @@ def run_resume(
                 world.main_does(lambda: remove_unfinished(job.run_dir))
                 if world.is_main:
                     on_begun()
+                if state is None and has_ended(job.run_dir):
+                    return end_again(job.run_dir, before, reporter)
                 say_where(state, job.run_dir, reporter)
                 with ready_run(started, config, reporter, begun_with=before, world=world) as ready:
                     prepared, run = ready
@@ -375,15 +378,7 @@ def _train_and_test(
         reporter.log(f"{_slides(len(prepared.left_out))} took no part ({sides}): see left-out.csv.")
     if skipped:
         reporter.log(f"{_slides(len(skipped))} could no longer be read: {', '.join(skipped)}.")
-    reporter.by_main(lambda: run.clean(run_dir))  # it has ended well: nobody goes on with it
-    paths = {
-        "run": run_dir,
-        "model": run_dir / "model",
-        "metrics": run_dir / "metrics.json",
-        "predictions": run_dir / "predictions.csv",
-        "vectors": run_dir / "vectors.npz",
-    }
-    return Result(kind="train", paths=paths, metrics=metrics, skipped=_reasons(prepared) | skipped)
+    return end_well(run_dir, metrics, _reasons(prepared) | skipped, reporter)
 
 
 def _cancelled(run_dir: Path) -> Cancelled:

@@ -8,6 +8,7 @@ import torch
 
 from napari_dre_slcl._version import __version__
 from napari_dre_slcl.engine.checkpoint import read_state
+from napari_dre_slcl.engine.ended_run import has_ended, has_said_so
 from napari_dre_slcl.engine.reporter import Reporter
 from napari_dre_slcl.engine.run_folder import environment
 from napari_dre_slcl.engine.run_identity import check_files
@@ -19,7 +20,7 @@ __all__ = ["say_where", "state_to_go_on"]
 
 
 def state_to_go_on(run_dir: Path, started: TrainJob) -> RunState | None:
-    """Return where a run stands; None where it begins anew.
+    """Return where a run stands; None where it begins anew, or has all but said that it has ended.
 
     Raises
     ------
@@ -27,7 +28,7 @@ def state_to_go_on(run_dir: Path, started: TrainJob) -> RunState | None:
         If it has ended well, or does not fit its checkpoint any more.
     """
     state = read_state(run_dir)
-    if state is None and (run_dir / "metrics.json").exists():
+    if state is None and has_ended(run_dir) and has_said_so(run_dir):
         raise JobError(f"The run '{run_dir}' has ended well; there is nothing to do.")
     if state is not None and state.identity is not None:
         check_files(state.identity, run_dir, started.cohort)
